@@ -1,0 +1,77 @@
+"""The catalogue as columns: one immutable snapshot, one row an item.
+
+Rows are sorted by item id, so that a smaller ``item_idx`` is a smaller id and ties
+between scores break the same way everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNKNOWN_PRICE = -1
+NO_CODE = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """What the shop sells, aligned column by column.
+
+    Attributes:
+        version: SHA-256 (64 hex digits) over the content of every column.
+        item_ids: ``n_items`` shop keys, strictly ascending.
+        titles: ``n_items`` display titles.
+        item_no: shape (n_items,), int64, the storage key of each row.
+        category: shape (n_items,), int32, index into ``categories``; -1 where unknown.
+        categories: category paths, e.g. ``"DRUG GM > CANDY"``.
+        brand: shape (n_items,), int32, index into ``brands``; -1 where unknown.
+        brands: brand names.
+        price_minor: shape (n_items,), int64, minor units of ``currency``; -1 where unknown.
+        currency: ISO 4217 code of every price.
+        available: shape (n_items,), bool: in stock and not withdrawn from sale.
+        tier: shape (n_items,), int8, 0 to 3: how sensitive the item is.
+        sensitive_class: shape (n_items,), int16, index into ``sensitive_classes``; -1 for none.
+        sensitive_classes: class names.
+        age_restricted: shape (n_items,), bool: sold to adults only.
+    """
+
+    version: str
+    item_ids: tuple[str, ...]
+    titles: tuple[str, ...]
+    item_no: NDArray[np.int64]
+    category: NDArray[np.int32]
+    categories: tuple[str, ...]
+    brand: NDArray[np.int32]
+    brands: tuple[str, ...]
+    price_minor: NDArray[np.int64]
+    currency: str
+    available: NDArray[np.bool_]
+    tier: NDArray[np.int8]
+    sensitive_class: NDArray[np.int16]
+    sensitive_classes: tuple[str, ...]
+    age_restricted: NDArray[np.bool_]
+
+    @property
+    def n_items(self) -> int:
+        """Number of rows."""
+        return len(self.item_ids)
+
+    @cached_property
+    def idx_of_id(self) -> dict[str, int]:
+        """Map of the shop's item id to row."""
+        return {item_id: idx for idx, item_id in enumerate(self.item_ids)}
+
+    @cached_property
+    def _idx_by_no(self) -> NDArray[np.int32]:
+        lookup = np.full(int(self.item_no.max(initial=0)) + 1, NO_CODE, dtype=np.int32)
+        lookup[self.item_no] = np.arange(self.n_items, dtype=np.int32)
+        return lookup
+
+    def idx_of_no(self, item_no: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Rows of storage keys, shape like ``item_no``; -1 where this snapshot does not hold the item."""
+        lookup = self._idx_by_no
+        known = (item_no >= 0) & (item_no < lookup.size)
+        return np.where(known, lookup[np.where(known, item_no, 0)], NO_CODE).astype(np.int32)

@@ -1,0 +1,1 @@
+"""Score, attribute, explain: evidence in, candidates with their exact reasons out."""

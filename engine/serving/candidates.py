@@ -1,0 +1,99 @@
+"""Evidence and candidates: what goes into scoring, and what comes out of it.
+
+The promise of exact reasons is a statement about these two types: for every candidate
+
+    score = base + sum of its contributions
+
+in integers, where ``base`` is nobody's evidence (popularity) and each contribution names
+the piece of evidence it came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Admitted interactions, folded to one piece per (item, origin, kind); shape (n,) each.
+
+    Attributes:
+        item_idx: int32 catalogue row.
+        weight: int64 fixed point, see ``engine.interactions.WEIGHT_ONE``.
+        origin: int8, an ``Origin``.
+        kind: int8, a ``Kind``.
+        age_days: int32, whole days since the youngest interaction folded in.
+        channel: int8, ``Channel`` of that youngest interaction.
+    """
+
+    item_idx: NDArray[np.int32]
+    weight: NDArray[np.int64]
+    origin: NDArray[np.int8]
+    kind: NDArray[np.int8]
+    age_days: NDArray[np.int32]
+    channel: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return int(self.item_idx.size)
+
+    def where(self, keep: NDArray[np.bool_]) -> Self:
+        """Return the pieces for which ``keep``, shape (n,), is true, in the same order."""
+        return type(self)(**{f.name: getattr(self, f.name)[keep] for f in fields(self)})
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Return no evidence."""
+        return cls(
+            item_idx=np.empty(0, np.int32),
+            weight=np.empty(0, np.int64),
+            origin=np.empty(0, np.int8),
+            kind=np.empty(0, np.int8),
+            age_days=np.empty(0, np.int32),
+            channel=np.empty(0, np.int8),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Items under consideration, best first, with the arithmetic behind each score.
+
+    Attributes:
+        item_idx: shape (n,), int32 catalogue rows, no item twice.
+        score: shape (n,), int64, higher is better; descending, ties by ascending ``item_idx``.
+        base: shape (n,), int64: the part of the score that is nobody's evidence.
+        source: shape (n,), int8, a ``Source``.
+        ptr: shape (n + 1,), int32: contributions of candidate i are ``ptr[i]:ptr[i+1]``.
+        evidence: shape (m,), int32: row of the ``Evidence`` a contribution came from.
+        contribution: shape (m,), int64.
+        support: shape (m,), int32: distinct customers behind the edge used.
+    """
+
+    item_idx: NDArray[np.int32]
+    score: NDArray[np.int64]
+    base: NDArray[np.int64]
+    source: NDArray[np.int8]
+    ptr: NDArray[np.int32]
+    evidence: NDArray[np.int32]
+    contribution: NDArray[np.int64]
+    support: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return int(self.item_idx.size)
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Return no candidates."""
+        return cls(
+            item_idx=np.empty(0, np.int32),
+            score=np.empty(0, np.int64),
+            base=np.empty(0, np.int64),
+            source=np.empty(0, np.int8),
+            ptr=np.zeros(1, np.int32),
+            evidence=np.empty(0, np.int32),
+            contribution=np.empty(0, np.int64),
+            support=np.empty(0, np.int32),
+        )
