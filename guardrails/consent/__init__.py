@@ -1,1 +1,1 @@
-"""guardrails/consent."""
+"""Purposes, the ledger and its projection, the check, outside signals."""

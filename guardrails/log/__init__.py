@@ -1,1 +1,1 @@
-"""guardrails/log."""
+"""The decision's record: its sections, its canonical bytes, its reason codes."""

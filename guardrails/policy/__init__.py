@@ -1,1 +1,1 @@
-"""guardrails/policy."""
+"""What a shop may set, and the version every decision names."""

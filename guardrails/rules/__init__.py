@@ -1,1 +1,1 @@
-"""guardrails/rules."""
+"""The catalogue of guardrails, one idea a file."""

@@ -1,0 +1,403 @@
+"""Admit: which evidence a decision may use. Everything else is removed before scoring.
+
+Two steps, because what may be *read* must be known before anything is read:
+
+1. ``admit`` holds the customer's choices against the purposes that the placement needs and says
+   which stores the edge may read.
+2. ``select`` goes through what was read, piece by piece, and keeps what may count.
+
+Whatever is not kept never reaches the sum, so it cannot change one byte of the slate.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.catalogue import Catalogue
+from engine.interactions import WEIGHT_ONE, Interactions, Weighting, age_in_days
+from engine.serving.candidates import Evidence
+from engine.vocabulary import Kind, Origin
+from guardrails.consent.check import Question, check
+from guardrails.consent.ledger import Ledger
+from guardrails.consent.permission import Denial, LawfulBasis, Permission
+from guardrails.consent.purposes import KEY_OF, OUTBOUND, Purpose, communications_key, sensitive_key
+from guardrails.consent.settings import ConsentSettings
+from guardrails.policy.limits import EvidenceLimits
+from guardrails.request import AgeAssurance, Choices, Known, Mute, MuteScope, Request, SubjectKind
+
+SENSITIVE_FROM_TIER = 2
+"""From this tier on an item needs the explicit consent of its class."""
+
+CONTEXT_WEIGHT = 8
+"""What is on the page outweighs any single piece of history, in multiples of a purchase today."""
+
+SESSION_WEIGHT = 3
+"""What happened in this visit counts more than what happened before, in the same multiples."""
+
+SESSION_PURPOSES = (Purpose.LIMITED_CONTENT, Purpose.PROFILING)
+"""Purposes under which an interaction of this visit may be used during it."""
+
+_HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Muted:
+    """What is muted at this moment, by scope.
+
+    Attributes:
+        items: item ids.
+        brands: brand names.
+        categories: category paths; each covers everything below it.
+        classes: sensitive classes.
+    """
+
+    items: frozenset[str] = frozenset()
+    brands: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+    classes: frozenset[str] = frozenset()
+
+    @classmethod
+    def in_force(cls, mutes: Iterable[Mute], now_ms: int) -> Muted:
+        """Sort the mutes that have not ended by their scope."""
+        standing = [mute for mute in mutes if mute.until_ms is None or mute.until_ms > now_ms]
+        by_scope = {
+            scope: frozenset(mute.value for mute in standing if mute.scope is scope) for scope in MuteScope
+        }
+        return cls(
+            items=by_scope[MuteScope.ITEM],
+            brands=by_scope[MuteScope.BRAND],
+            categories=by_scope[MuteScope.CATEGORY],
+            classes=by_scope[MuteScope.SENSITIVE_CLASS],
+        )
+
+    def covers(self, catalogue: Catalogue, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return for each catalogue row, shape (n,), whether it is muted; bool."""
+        if not (self.items or self.brands or self.categories or self.classes):
+            return np.zeros(item_idx.shape, np.bool_)
+        return np.fromiter(
+            (self._covers_one(catalogue, int(idx)) for idx in item_idx), np.bool_, item_idx.size
+        )
+
+    def _covers_one(self, catalogue: Catalogue, idx: int) -> bool:
+        brand, category = int(catalogue.brand[idx]), int(catalogue.category[idx])
+        sensitive = int(catalogue.sensitive_class[idx])
+        return (
+            catalogue.item_ids[idx] in self.items
+            or (brand >= 0 and catalogue.brands[brand] in self.brands)
+            or (sensitive >= 0 and catalogue.sensitive_classes[sensitive] in self.classes)
+            or (category >= 0 and self._covers_category(catalogue.categories[category]))
+        )
+
+    def _covers_category(self, path: str) -> bool:
+        return any(path == muted or path.startswith(f"{muted} > ") for muted in self.categories)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a decision may read and use.
+
+    Attributes:
+        permissions: every purpose that was asked, in the order asked.
+        history: the permission that history stands or falls with; its channels bind the evidence.
+        may_read_history: the customer's own interactions and exposures may be read and used.
+        may_read_session: this visit's interactions may be read and used.
+        may_use_context: the page and the basket may be used.
+        offers: why upsells and cross-sells from history are, or are not, permitted.
+        outreach: the permission to speak first on this channel; ``None`` where none is needed.
+        sensitive_granted: sensitive classes with an explicit consent in force.
+        muted: what the customer does not want to see.
+        age_assurance: what is known of the customer's age.
+        shared_audience: others may see what is shown.
+        degraded: why less could be used than the customer permitted.
+    """
+
+    permissions: tuple[Permission, ...]
+    history: Permission
+    may_read_history: bool
+    may_read_session: bool
+    may_use_context: bool
+    offers: Permission
+    outreach: Permission | None
+    sensitive_granted: frozenset[str] = frozenset()
+    muted: Muted = field(default_factory=Muted)
+    age_assurance: AgeAssurance = AgeAssurance.UNKNOWN
+    shared_audience: bool = False
+    degraded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Admitted:
+    """Evidence that may be scored, and how much was kept out by which rule.
+
+    Attributes:
+        evidence: pieces to score, ordered by origin, item and kind.
+        kept_out: rule id to number of interactions kept out, in order of the rule ids.
+    """
+
+    evidence: Evidence
+    kept_out: tuple[tuple[str, int], ...]
+
+
+def admit(
+    request: Request, choices: Choices, sensitive_classes: tuple[str, ...], settings: ConsentSettings
+) -> Admission:
+    """Say what may be read and used for this request.
+
+    A ledger that could not be read permits nothing personal (fail closed). A placement that sells
+    on from an anchor needs the offers purpose (P5) before history may move it; elsewhere the use
+    of the profile (P4) is enough. Keeping the behaviour (P3) is needed for both.
+
+    Args:
+        request: what was asked.
+        choices: the customer's instructions, empty for nobody.
+        sensitive_classes: class names of the catalogue, each a purpose of its own (P10).
+        settings: validity, signals and their scope.
+    """
+    if request.subject_kind is SubjectKind.NONE:
+        return _nobody(request, Denial.NO_SUBJECT)
+    if choices.ledger is None:
+        return _nobody(request, Denial.UNREADABLE)
+    ask = _asker(choices.ledger, request, choices.age_assurance, settings)
+    storage, limited = ask(KEY_OF[Purpose.FUNCTIONAL_STORAGE]), ask(KEY_OF[Purpose.LIMITED_CONTENT])
+    profiling, profiled = ask(KEY_OF[Purpose.PROFILING]), ask(KEY_OF[Purpose.PROFILED_CONTENT])
+    offers = ask(KEY_OF[Purpose.TARGETED_OFFERS])
+    outreach = _outreach(request, ask)
+    sensitive = {name: ask(sensitive_key(name)) for name in sensitive_classes}
+    needed = (profiling, profiled, *((offers,) if request.placement.anchored else ()))
+    profile_off = request.non_profiled or choices.non_profiled
+    return Admission(
+        permissions=_asked(storage, limited, profiling, profiled, offers, outreach, *sensitive.values()),
+        history=next((permission for permission in needed if not permission), profiling),
+        may_read_history=request.subject_kind is SubjectKind.ACCOUNT and all(needed) and not profile_off,
+        may_read_session=bool(storage and limited) and not profile_off,
+        may_use_context=bool(limited),
+        offers=offers,
+        outreach=outreach,
+        sensitive_granted=frozenset(name for name, permission in sensitive.items() if permission),
+        muted=Muted.in_force(choices.mutes, request.now_ms),
+        age_assurance=choices.age_assurance,
+        shared_audience=request.shared_device or choices.shared_device,
+    )
+
+
+def select(
+    request: Request,
+    admission: Admission,
+    known: Known,
+    catalogue: Catalogue,
+    limits: EvidenceLimits,
+    weighting: Weighting,
+) -> Admitted:
+    """Keep what may count as evidence and fold it to one piece per (item, origin, kind)."""
+    kept_out: Counter[str] = Counter()
+    judge = _EvidenceJudge(request, admission, catalogue, limits, kept_out)
+    parts = (
+        judge.context(),
+        _weighted(judge.session(known.session), Origin.SESSION, request.now_ms, weighting, SESSION_WEIGHT),
+        _weighted(judge.history(known.history), Origin.HISTORY, request.now_ms, weighting, 1),
+    )
+    return Admitted(
+        evidence=_strongest(_fold(parts), limits.max_pieces), kept_out=tuple(sorted(kept_out.items()))
+    )
+
+
+def _nobody(request: Request, because: Denial) -> Admission:
+    """What may be used when nobody can be asked: the page, and what sells well."""
+
+    def denied(key: str) -> Permission:
+        return Permission(key, permitted=False, because=because)
+
+    limited_key = KEY_OF[Purpose.LIMITED_CONTENT]
+    limited = Permission(limited_key, permitted=True, because=None, basis=LawfulBasis.LEGITIMATE_INTEREST)
+    offers, profiling = denied(KEY_OF[Purpose.TARGETED_OFFERS]), denied(KEY_OF[Purpose.PROFILING])
+    outreach = _outreach(request, denied)
+    return Admission(
+        permissions=_asked(limited, profiling, offers, outreach),
+        history=profiling,
+        may_read_history=False,
+        may_read_session=False,
+        may_use_context=True,
+        offers=offers,
+        outreach=outreach,
+        shared_audience=request.shared_device,
+        degraded=("consent_unreadable",) if because is Denial.UNREADABLE else (),
+    )
+
+
+def _asker(
+    ledger: Ledger, request: Request, age: AgeAssurance, settings: ConsentSettings
+) -> Callable[[str], Permission]:
+    def ask(key: str) -> Permission:
+        question = Question(
+            purpose=key,
+            at_ms=request.now_ms,
+            channel=request.channel,
+            gpc=request.gpc,
+            minor=age is AgeAssurance.MINOR,
+        )
+        return check(ledger, question, settings)
+
+    return ask
+
+
+def _outreach(request: Request, ask: Callable[[str], Permission]) -> Permission | None:
+    return ask(communications_key(request.channel)) if request.channel in OUTBOUND else None
+
+
+def _asked(*permissions: Permission | None) -> tuple[Permission, ...]:
+    return tuple(permission for permission in permissions if permission is not None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _EvidenceJudge:
+    """Goes through interactions rule by rule; the first rule that keeps one out is counted."""
+
+    request: Request
+    admission: Admission
+    catalogue: Catalogue
+    limits: EvidenceLimits
+    kept_out: Counter[str]
+
+    def history(self, found: Interactions) -> Interactions:
+        """Keep what may be used of the customer's own past."""
+        if not self.admission.may_read_history:
+            withdrawn = self.admission.history.because in (Denial.WITHDRAWN, Denial.OBJECTED)
+            return self._keep(found, ("G02" if withdrawn else "G01", np.zeros(len(found), np.bool_)))
+        consented = found.purpose == Purpose.PROFILING
+        channels = self.admission.history.channels
+        if channels is not None:
+            consented &= np.isin(found.channel, list(channels))
+        return self._keep(
+            found, ("G01", consented), *self._common(found), ("G21", self._fresh(found, self._max_age_days()))
+        )
+
+    def session(self, found: Interactions) -> Interactions:
+        """Keep what may be used of this visit."""
+        if not self.admission.may_read_session:
+            return self._keep(found, ("G01", np.zeros(len(found), np.bool_)))
+        in_visit = self.request.now_ms - found.at_ms <= self.limits.session_hours * _HOUR_MS
+        consented = np.isin(found.purpose, SESSION_PURPOSES)
+        return self._keep(found, ("G01", consented), *self._common(found), ("G21", in_visit))
+
+    def context(self) -> _Weighted:
+        """Keep what may be used of the page and the basket."""
+        anchors = np.array(self.request.context.anchors, np.int32)
+        if not self.admission.may_use_context:
+            anchors = anchors[:0]
+        keep = ~self._sensitive(anchors) & ~self.admission.muted.covers(self.catalogue, anchors)
+        anchors = anchors[keep]
+        n = anchors.size
+        return _Weighted(
+            item_idx=anchors,
+            weight=np.full(n, CONTEXT_WEIGHT * WEIGHT_ONE, np.int64),
+            origin=np.full(n, Origin.CONTEXT, np.int8),
+            kind=np.full(n, Kind.VIEW, np.int8),
+            age_days=np.zeros(n, np.int64),
+            channel=np.full(n, self.request.channel, np.int8),
+        )
+
+    def _common(self, found: Interactions) -> tuple[tuple[str, NDArray[np.bool_]], ...]:
+        sensitive_and_old = (self.catalogue.tier[found.item_idx] >= SENSITIVE_FROM_TIER) & (
+            age_in_days(found.at_ms, self.request.now_ms) > self.limits.sensitive_days
+        )
+        return (
+            ("G06", ~(self._sensitive(found.item_idx) | sensitive_and_old)),
+            ("G11", ~found.is_gift),
+            ("G12", ~self.admission.muted.covers(self.catalogue, found.item_idx)),
+        )
+
+    def _sensitive(self, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Whether each item is sensitive without the consent of its class; bool, shape like the rows."""
+        names = self.catalogue.sensitive_classes
+        granted = np.array([name in self.admission.sensitive_granted for name in names] + [False], np.bool_)
+        return (self.catalogue.tier[item_idx] >= SENSITIVE_FROM_TIER) & ~granted[
+            self.catalogue.sensitive_class[item_idx]
+        ]
+
+    def _max_age_days(self) -> NDArray[np.int64]:
+        table = np.zeros(max(Kind) + 1, np.int64)
+        table[[Kind.VIEW, Kind.CART, Kind.WISHLIST, Kind.PURCHASE, Kind.RATING]] = (
+            self.limits.view_days,
+            self.limits.cart_days,
+            self.limits.wishlist_days,
+            self.limits.purchase_days,
+            self.limits.rating_days,
+        )
+        return table
+
+    def _fresh(self, found: Interactions, max_age_days: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return age_in_days(found.at_ms, self.request.now_ms) <= max_age_days[found.kind]
+
+    def _keep(self, found: Interactions, *tests: tuple[str, NDArray[np.bool_]]) -> Interactions:
+        standing = np.ones(len(found), np.bool_)
+        for rule_id, passes in tests:
+            n_kept_out = int(np.count_nonzero(standing & ~passes))
+            if n_kept_out:
+                self.kept_out[rule_id] += n_kept_out
+            standing &= passes
+        return found.where(standing & (found.item_idx >= 0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Weighted:
+    """Weighted interactions before folding; the columns of ``Evidence``, ages still int64."""
+
+    item_idx: NDArray[np.int32]
+    weight: NDArray[np.int64]
+    origin: NDArray[np.int8]
+    kind: NDArray[np.int8]
+    age_days: NDArray[np.int64]
+    channel: NDArray[np.int8]
+
+
+def _weighted(
+    found: Interactions, origin: Origin, now_ms: int, weighting: Weighting, times: int
+) -> _Weighted:
+    age_days = age_in_days(found.at_ms, now_ms)
+    return _Weighted(
+        item_idx=found.item_idx,
+        weight=weighting.weigh(found.kind, age_days) * times,
+        origin=np.full(len(found), origin, np.int8),
+        kind=found.kind,
+        age_days=age_days,
+        channel=found.channel,
+    )
+
+
+def _fold(parts: tuple[_Weighted, ...]) -> Evidence:
+    """Add up the weights per (origin, item, kind); the youngest interaction lends age and channel."""
+    item_idx = np.concatenate([part.item_idx for part in parts])
+    weight = np.concatenate([part.weight for part in parts])
+    origin = np.concatenate([part.origin for part in parts])
+    kind = np.concatenate([part.kind for part in parts])
+    age_days = np.concatenate([part.age_days for part in parts])
+    channel = np.concatenate([part.channel for part in parts])
+    order = np.lexsort((channel, age_days, kind, item_idx, origin))
+    order = order[weight[order] > 0]
+    if order.size == 0:
+        return Evidence.empty()
+    keys = np.stack([origin[order], item_idx[order], kind[order]])
+    first = np.flatnonzero(np.concatenate([[True], np.any(keys[:, 1:] != keys[:, :-1], axis=0)]))
+    youngest = order[first]
+    return Evidence(
+        item_idx=item_idx[youngest],
+        weight=np.add.reduceat(weight[order], first),
+        origin=origin[youngest],
+        kind=kind[youngest],
+        age_days=age_days[youngest].astype(np.int32),
+        channel=channel[youngest],
+    )
+
+
+def _strongest(evidence: Evidence, max_pieces: int) -> Evidence:
+    """Keep the heaviest pieces, earlier rows winning ties, in their order: bounds the work of a score."""
+    if len(evidence) <= max_pieces:
+        return evidence
+    keep = np.zeros(len(evidence), np.bool_)
+    keep[np.argsort(-evidence.weight, kind="stable")[:max_pieces]] = True
+    return evidence.where(keep)

@@ -1,0 +1,63 @@
+"""The answer to "may this purpose be served now?", as it is used and as it is recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Denial(StrEnum):
+    """Why a purpose is not permitted. A superset of CAMARA's consent status reasons."""
+
+    PENDING = "PENDING"
+    REQUESTED = "REQUESTED"
+    DENIED = "DENIED"
+    WITHDRAWN = "WITHDRAWN"
+    OBJECTED = "OBJECTED"
+    EXPIRED = "EXPIRED"
+    NOTICE_OUTDATED = "NOTICE_OUTDATED"
+    SIGNAL_OPT_OUT = "SIGNAL_OPT_OUT"
+    MINOR = "MINOR"
+    RESTRICTED = "RESTRICTED"
+    NOT_COVERED_CATEGORY = "NOT_COVERED_CATEGORY"
+    NOT_COVERED_CHANNEL = "NOT_COVERED_CHANNEL"
+    NO_SUBJECT = "NO_SUBJECT"
+    UNREADABLE = "UNREADABLE"
+
+
+class LawfulBasis(StrEnum):
+    """The ground of GDPR Article 6(1) or 9(2)(a) a purpose stands on."""
+
+    CONSENT = "consent"
+    EXPLICIT_CONSENT = "explicit_consent"
+    LEGITIMATE_INTEREST = "legitimate_interest"
+    CONTRACT = "contract"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One purpose, asked once.
+
+    Attributes:
+        purpose: the purpose key asked for.
+        permitted: whether it may be served.
+        because: why not; ``None`` exactly when permitted.
+        basis: the lawful basis relied on; ``NONE`` when not permitted.
+        record_id: the consent event that decided, if one did.
+        notice_version: version of the notice that the event was given under.
+        expires_at_ms: when a permission that stands now ends by itself.
+        channels: channels the grant names; ``None`` means the purpose is not bound to channels.
+    """
+
+    purpose: str
+    permitted: bool
+    because: Denial | None
+    basis: LawfulBasis = LawfulBasis.NONE
+    record_id: str | None = None
+    notice_version: str | None = None
+    expires_at_ms: int | None = None
+    channels: frozenset[int] | None = None
+
+    def __bool__(self) -> bool:
+        return self.permitted

@@ -1,0 +1,32 @@
+"""Everything the guardrails can raise on purpose.
+
+    GuardrailError
+    ├── UnknownPurposeError   a purpose key that the register does not hold
+    ├── ConsentEventError     a consent event that cannot be understood
+    ├── PolicyError           a policy document that cannot be used
+    └── RecordError           a decision that cannot be written as canonical bytes
+
+Messages are lower case and never hold a customer id, a history or a key.
+"""
+
+from __future__ import annotations
+
+
+class GuardrailError(Exception):
+    """Base of every error the guardrails raise on purpose."""
+
+
+class UnknownPurposeError(GuardrailError):
+    """A purpose key that the register does not hold."""
+
+
+class ConsentEventError(GuardrailError):
+    """A consent event that cannot be understood."""
+
+
+class PolicyError(GuardrailError):
+    """A policy document that cannot be used."""
+
+
+class RecordError(GuardrailError):
+    """A decision that cannot be written as canonical bytes."""

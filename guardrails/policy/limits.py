@@ -1,0 +1,97 @@
+"""The numbers guardrails hold things against, in one block with one set of defaults.
+
+Choices, not measurements, unless a source is named; all of them are data with a version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceLimits:
+    """How old evidence may be, in days, by kind of interaction (CJEU C-446/21)."""
+
+    view_days: int = 30
+    cart_days: int = 30
+    wishlist_days: int = 30
+    purchase_days: int = 365
+    rating_days: int = 730
+    sensitive_days: int = 30
+    session_hours: int = 12
+    max_pieces: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SupportLimits:
+    """Distinct customers needed behind an edge (Calandrino et al. 2011)."""
+
+    edge: int = 2
+    sensitive_edge: int = 20
+    named_crowd: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLimits:
+    """Ceilings of the creepiness score, in millionths: below the first a candidate is just shown."""
+
+    show_micro: int = 350_000
+    with_reason_micro: int = 550_000
+    generalise_micro: int = 700_000
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatLimits:
+    """What follows when the same suggestion is ignored again and again (Li et al. 2014)."""
+
+    discount_micro: int = 700_000
+    cooldown_after: int = 3
+    window_days: int = 14
+    cooldown_days: int = 14
+    hard_at: int = 5
+    hard_window_days: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class FrequencyLimits:
+    """How often the shop may speak, over all channels together."""
+
+    interruptive_session: int = 1
+    interruptive_week: int = 2
+    inline_page: int = 3
+    inline_session: int = 6
+    outbound_day: int = 1
+    outbound_week: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PriceLimits:
+    """How far above the anchor an upsell may go; shares in millionths."""
+
+    upsell_soft_from_micro: int = 100_000
+    upsell_hard_micro: int = 500_000
+    addon_hard_of_basket_micro: int = 400_000
+    upsell_steps_session: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLimits:
+    """How long things stay off, in days."""
+
+    item_mute_days: int = 180
+    brand_mute_days: int = 180
+    returned_item_days: int = 180
+    returned_category_days: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every limit of the shipped guardrails."""
+
+    evidence: EvidenceLimits = field(default_factory=EvidenceLimits)
+    support: SupportLimits = field(default_factory=SupportLimits)
+    score: ScoreLimits = field(default_factory=ScoreLimits)
+    repeat: RepeatLimits = field(default_factory=RepeatLimits)
+    frequency: FrequencyLimits = field(default_factory=FrequencyLimits)
+    price: PriceLimits = field(default_factory=PriceLimits)
+    holds: HoldLimits = field(default_factory=HoldLimits)

@@ -1,0 +1,190 @@
+"""What was asked, and what the edge read to answer it: the inputs of a decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from engine.interactions import Interactions
+from engine.vocabulary import Channel, Intent
+from guardrails.consent.ledger import Ledger
+
+
+class SubjectKind(StrEnum):
+    """Whom a decision is for."""
+
+    ACCOUNT = "account"
+    SESSION = "session"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where suggestions are shown.
+
+    Attributes:
+        name: the placement's name, e.g. ``"product_page"``.
+        prominence_micro: how obtrusive it is, 0 to 1,000,000 (the creepiness score's placement term).
+        interruptive: whether it stops the customer (modal, push, checkout overlay).
+        anchored: whether what is shown there goes with a page item or a basket, and so sells on.
+        public: whether others than the customer may see it (lock screen, post, in-store screen).
+        max_count: most suggestions it holds.
+        intents: intents that may appear there.
+    """
+
+    name: str
+    prominence_micro: int
+    interruptive: bool
+    anchored: bool
+    public: bool
+    max_count: int
+    intents: frozenset[Intent]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the page itself says; nobody's data.
+
+    Attributes:
+        item_idx: catalogue row of the item on the page, if the page shows one.
+        basket: catalogue rows in the basket, in the order given.
+        query: the search text, if the page is a search.
+    """
+
+    item_idx: int | None = None
+    basket: tuple[int, ...] = ()
+    query: str | None = None
+
+    @property
+    def anchors(self) -> tuple[int, ...]:
+        """The page item and the basket, page item first, no row twice."""
+        page = () if self.item_idx is None else (self.item_idx,)
+        return tuple(dict.fromkeys(page + self.basket))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call for suggestions, with the clock and the seed it is answered under.
+
+    Attributes:
+        subject_kind: whom it is for.
+        placement: where the slate is shown.
+        channel: through which channel.
+        count: most suggestions wanted, at least 1.
+        now_ms: the clock: milliseconds since the epoch.
+        seed: 16 bytes all randomness derives from.
+        context: page, basket, query.
+        non_profiled: the customer asked for suggestions without a profile.
+        gpc: the ``Sec-GPC: 1`` header was sent (Global Privacy Control).
+        shared_device: the shop says others use this device or account.
+        recognised_only: the customer is recognised but not logged in.
+    """
+
+    subject_kind: SubjectKind
+    placement: Placement
+    channel: Channel
+    count: int
+    now_ms: int
+    seed: bytes
+    context: Context = field(default_factory=Context)
+    non_profiled: bool = False
+    gpc: bool = False
+    shared_device: bool = False
+    recognised_only: bool = False
+
+
+class MuteScope(StrEnum):
+    """What a mute covers."""
+
+    ITEM = "item"
+    BRAND = "brand"
+    CATEGORY = "category"
+    SENSITIVE_CLASS = "sensitive_class"
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """One thing a customer does not want to see.
+
+    Attributes:
+        scope: what kind of thing.
+        value: item id, brand name, category path (covers everything below it) or class name.
+        until_ms: when it ends; ``None`` until the customer lifts it.
+    """
+
+    scope: MuteScope
+    value: str
+    until_ms: int | None
+
+
+class AgeAssurance(StrEnum):
+    """What the shop knows of a customer's age."""
+
+    UNKNOWN = "unknown"
+    SELF_DECLARED_ADULT = "self_declared_adult"
+    VERIFIED_ADULT = "verified_adult"
+    MINOR = "minor"
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The customer's own instructions: read first, whatever else may be read.
+
+    Attributes:
+        ledger: where every purpose stands; ``None`` when it could not be read.
+        mutes: what the customer does not want to see.
+        age_assurance: what is known of the customer's age.
+        non_profiled: the customer switched profiling off for good.
+        shared_device: the account is marked as shared.
+    """
+
+    ledger: Ledger | None
+    mutes: tuple[Mute, ...] = ()
+    age_assurance: AgeAssurance = AgeAssurance.UNKNOWN
+    non_profiled: bool = False
+    shared_device: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One suggestion that was shown before.
+
+    Attributes:
+        item_idx: catalogue row.
+        at_ms: when it was shown.
+        placement: name of the placement.
+        intent: what it was shown for.
+        same_session: whether that was in the visit that is going on.
+        acted_on: the customer clicked or bought it.
+        decision: number that tells slates apart (equal for suggestions of one slate).
+    """
+
+    item_idx: int
+    at_ms: int
+    placement: str
+    intent: Intent
+    same_session: bool
+    acted_on: bool
+    decision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the edge read under an admission: never more than it permits to read.
+
+    Attributes:
+        history: the customer's own interactions, each under the purpose it was collected for.
+        session: the interactions of this visit.
+        exposures: what was shown before.
+        reads: how many reads each store saw, by store name, for the record.
+    """
+
+    history: Interactions
+    session: Interactions
+    exposures: tuple[Exposure, ...] = ()
+    reads: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def nothing(cls) -> Known:
+        """Return an empty reading."""
+        return cls(history=Interactions.empty(), session=Interactions.empty())

@@ -1,0 +1,214 @@
+"""The rule: one question, asked of all candidates of a request at once.
+
+A rule looks at a ``View`` (columns, one row a candidate) and returns a ``Judgement`` (columns
+again): what it says of each, the value it observed and the limit it held it against. It never
+sees a customer id. A rule that raises is answered for by ``guardrails.judge``: it withholds.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.catalogue import Catalogue
+from guardrails.admit import Admission
+from guardrails.policy.limits import Limits
+from guardrails.request import Request
+
+MICRO = 1_000_000
+"""Probabilities, shares and factors are recorded in millionths."""
+
+
+class Effect(IntEnum):
+    """What a rule says of one candidate; a higher number is more restrictive."""
+
+    ALLOW = 0
+    EXPLAIN = 1  # may be shown only together with its reason
+    DEMOTE = 2
+    GENERALISE = 3  # too specific as it stands: withheld in this form
+    BLOCK = 4
+    GAP = 5  # the rule could not tell; withholds
+
+
+class Unit(StrEnum):
+    """What ``observed`` and ``limit`` count."""
+
+    FLAG = "flag"
+    TIER = "tier"
+    CUSTOMERS = "customers"
+    DAYS = "days"
+    COUNT = "count"
+    MICRO = "micro"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """All that rules may look at: one row a candidate, plus what holds for the whole request.
+
+    Arrays have shape (n,) unless said otherwise.
+
+    Attributes:
+        request: what was asked.
+        admission: which purposes stand, what is muted.
+        catalogue: the snapshot that ``item_idx`` points into.
+        item_idx: int32 catalogue rows.
+        intent: int8, ``Intent``.
+        source: int8, ``Source``.
+        from_history: bool: customer-keyed evidence moved the score.
+        evidence_tier: int8: highest tier among the evidence that moved the score; 0 without any.
+        min_support: int32: fewest distinct customers behind any edge used; a large number without edges.
+        min_sensitive_support: int32: the same over edges with a tier of 1 or more at either end.
+        evidence_age_micro: int64: oldest evidence as a share of its kind's greatest age, 0 to MICRO.
+        evidence_channel_other: bool: the strongest evidence came from another channel of the shop.
+        same_item: bool: the candidate itself is among its evidence.
+        same_visit: bool: the strongest evidence is the page, the basket or this visit.
+        stated: bool: the customer put it, or its strongest evidence, on a wish list.
+        latent: whether the model's edges are latent factors rather than counted pairs.
+        dismissed_nearby: bool: something of its category was dismissed by the customer.
+        reason_available: bool: a faithful reason can be given.
+        anchor_price_minor: int64: price of the anchor an upsell is held against; -1 without one.
+        basket_minor: int64 scalar: value of the basket; -1 when unknown.
+        n_ignored_short: int32: shown and ignored within the short window (``repeat.window_days``).
+        n_ignored_long: int32: shown and ignored within the long window (``repeat.hard_window_days``).
+        days_since_shown: int32: whole days since last shown; a large number when never.
+        returned_days: int32: whole days since the item was returned; a large number when never.
+        category_returned_days: int32: the same for anything of its category.
+        n_interruptive_session: int scalar: interruptive slates in this visit.
+        n_interruptive_week: int scalar: interruptive slates in the last seven days.
+        n_inline_upsells_session: int scalar: inline upsells and cross-sells shown in this visit.
+        n_upsell_steps_session: int scalar: upsells shown in this visit.
+        n_outbound_day: int scalar: outbound messages in the last day.
+        n_outbound_week: int scalar: outbound messages in the last seven days.
+    """
+
+    request: Request
+    admission: Admission
+    catalogue: Catalogue
+    item_idx: NDArray[np.int32]
+    intent: NDArray[np.int8]
+    source: NDArray[np.int8]
+    from_history: NDArray[np.bool_]
+    evidence_tier: NDArray[np.int8]
+    min_support: NDArray[np.int32]
+    min_sensitive_support: NDArray[np.int32]
+    evidence_age_micro: NDArray[np.int64]
+    evidence_channel_other: NDArray[np.bool_]
+    same_item: NDArray[np.bool_]
+    same_visit: NDArray[np.bool_]
+    stated: NDArray[np.bool_]
+    latent: bool
+    dismissed_nearby: NDArray[np.bool_]
+    reason_available: NDArray[np.bool_]
+    anchor_price_minor: NDArray[np.int64]
+    basket_minor: int
+    n_ignored_short: NDArray[np.int32]
+    n_ignored_long: NDArray[np.int32]
+    days_since_shown: NDArray[np.int32]
+    returned_days: NDArray[np.int32]
+    category_returned_days: NDArray[np.int32]
+    n_interruptive_session: int
+    n_interruptive_week: int
+    n_inline_upsells_session: int
+    n_upsell_steps_session: int
+    n_outbound_day: int
+    n_outbound_week: int
+
+    def __len__(self) -> int:
+        return int(self.item_idx.size)
+
+    @property
+    def tier(self) -> NDArray[np.int8]:
+        """Tier of each candidate, 0 to 3."""
+        return self.catalogue.tier[self.item_idx]
+
+    @property
+    def sensitive_class(self) -> NDArray[np.int16]:
+        """Class code of each candidate, -1 for none."""
+        return self.catalogue.sensitive_class[self.item_idx]
+
+    @property
+    def price_minor(self) -> NDArray[np.int64]:
+        """Price of each candidate in minor units, -1 when unknown."""
+        return self.catalogue.price_minor[self.item_idx]
+
+    @property
+    def category(self) -> NDArray[np.int32]:
+        """Category code of each candidate, -1 when unknown."""
+        return self.catalogue.category[self.item_idx]
+
+
+NEVER_DAYS = np.iinfo(np.int32).max
+"""Stands for "never happened" in columns of days."""
+
+NO_EDGES = np.iinfo(np.int32).max
+"""Stands for "no edge was used" in columns of support."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """What one rule says of every candidate; arrays have shape (n,).
+
+    Attributes:
+        effect: int8, an ``Effect``.
+        observed: int64, the value looked at, in the rule's unit.
+        limit: int64, the value it was held against, in the rule's unit.
+        factor_micro: int64, what a demotion multiplies the rank score by; ``MICRO`` where not demoted.
+    """
+
+    effect: NDArray[np.int8]
+    observed: NDArray[np.int64]
+    limit: NDArray[np.int64]
+    factor_micro: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        effect: NDArray[np.int8],
+        observed: NDArray[np.int64] | NDArray[np.int32] | NDArray[np.int8] | NDArray[np.bool_],
+        limit: int | NDArray[np.int64],
+        factor_micro: NDArray[np.int64] | None = None,
+    ) -> Judgement:
+        """Widen the columns and fill in what a plain rule leaves out."""
+        n = effect.size
+        return cls(
+            effect=effect.astype(np.int8, copy=False),
+            observed=observed.astype(np.int64),
+            limit=np.broadcast_to(np.asarray(limit, np.int64), (n,)),
+            factor_micro=np.full(n, MICRO, np.int64) if factor_micro is None else factor_micro,
+        )
+
+
+def blocked_where(condition: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """Return ``BLOCK`` where the condition, shape (n,), holds and ``ALLOW`` elsewhere, int8."""
+    return np.where(condition, np.int8(Effect.BLOCK), np.int8(Effect.ALLOW))
+
+
+class Rule(ABC):
+    """One question. Subclasses set the class variables and implement ``judge``.
+
+    Attributes:
+        id: catalogue number, e.g. ``"G17"``.
+        name: catalogue name, e.g. ``"PRICE_ESCALATION"``.
+        locked: a shop may tighten it, never loosen it.
+        reason_code: code of the closed registry in ``guardrails.log.codes``.
+        sentence: what a customer is told, plain words, at most 140 characters.
+        ground: the law or the research it rests on.
+        unit: what ``observed`` and ``limit`` count.
+    """
+
+    id: ClassVar[str]
+    name: ClassVar[str]
+    locked: ClassVar[bool]
+    reason_code: ClassVar[str]
+    sentence: ClassVar[str]
+    ground: ClassVar[str]
+    unit: ClassVar[Unit]
+
+    @abstractmethod
+    def judge(self, view: View, limits: Limits) -> Judgement:
+        """Say something of every candidate of ``view``, in the same order."""
