@@ -1,1 +1,1 @@
-"""api/storage."""
+"""Tables, and one repository an aggregate: the only place that speaks SQL."""

@@ -1,0 +1,275 @@
+"""Every table of the store, in one place.
+
+Times are milliseconds since the epoch (``_at_ms``), money is in minor units (``_minor``), short
+enumerations are the numbers of ``engine.vocabulary``, and ``subject_key`` is a keyed pseudonym
+(HMAC-SHA-256, 16 bytes) of a customer or a session, so that no table but ``customers`` holds the
+shop's own customer id.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_RowNumber = BigInteger().with_variant(Integer, "sqlite")
+"""A rowid on SQLite, an identity column on PostgreSQL."""
+
+items = Table(
+    "items",
+    metadata,
+    Column("item_no", _RowNumber, primary_key=True, autoincrement=True),
+    Column("item_id", Text, nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("category", Text, nullable=False, comment="path, parts joined by ' > '; empty when unknown"),
+    Column("brand", Text, nullable=False, comment="empty when unknown"),
+    Column("price_minor", BigInteger, comment="null when unknown"),
+    Column("currency", Text, comment="ISO 4217"),
+    Column("available", Boolean, nullable=False, comment="in stock and not withdrawn from sale"),
+    Column("link", Text),
+    Column("image_link", Text),
+    Column("google_category_id", Integer, comment="Google product taxonomy"),
+    Column("size_type", Text),
+    Column("age_group", Text),
+    Column("adult", Boolean),
+    Column("shop_class", Text, comment="sensitive class the shop marked"),
+    Column("shop_tier", SmallInteger, comment="tier the shop marked; can only raise"),
+    Column("sensitive_class", Text, comment="decided when stored; null for none"),
+    Column("tier", SmallInteger, nullable=False, comment="decided when stored, 0 to 3"),
+    Column("deciding_layer", Text, nullable=False, comment="google, attribute, keyword, shop or none"),
+    Column("age_restricted", Boolean, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+)
+
+customers = Table(
+    "customers",
+    metadata,
+    Column("customer_no", _RowNumber, primary_key=True, autoincrement=True),
+    Column("customer_id", Text, nullable=False, unique=True, comment="the shop's key"),
+    Column("subject_key", LargeBinary(16), nullable=False, unique=True),
+    Column("age_assurance", Text, nullable=False, server_default="unknown"),
+    Column("non_profiled", Boolean, nullable=False, server_default="0"),
+    Column("shared_device", Boolean, nullable=False, server_default="0"),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+mutes = Table(
+    "mutes",
+    metadata,
+    Column("subject_key", LargeBinary(16), primary_key=True),
+    Column("scope", Text, primary_key=True, comment="item, brand, category or sensitive_class"),
+    Column("value", Text, primary_key=True),
+    Column("until_ms", BigInteger, comment="null until lifted"),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+interactions = Table(
+    "interactions",
+    metadata,
+    Column("interaction_no", _RowNumber, primary_key=True, autoincrement=True),
+    Column("event_key", LargeBinary(16), nullable=False, unique=True, comment="digest of the event id"),
+    Column("customer_no", BigInteger, ForeignKey("customers.customer_no"), comment="null for a visit only"),
+    Column("session_key", LargeBinary(16), comment="null outside a visit"),
+    Column("item_no", BigInteger, ForeignKey("items.item_no"), nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("channel", SmallInteger, nullable=False),
+    Column("purpose", SmallInteger, nullable=False, comment="purpose it was collected under"),
+    Column("is_gift", Boolean, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("value_minor", BigInteger, comment="what was paid for all of the quantity"),
+    Index("ix_interactions_customer_no_at_ms", "customer_no", "at_ms"),
+)
+
+_visits = interactions.c.session_key.is_not(None)
+Index(
+    "ix_interactions_session_key_at_ms",
+    interactions.c.session_key,
+    interactions.c.at_ms,
+    sqlite_where=_visits,
+    postgresql_where=_visits,
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("notice_id", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("language", Text, primary_key=True, comment="BCP 47"),
+    Column("jurisdiction", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("text_sha256", Text, nullable=False),
+    Column("purposes", Text, nullable=False, comment="JSON list of purpose keys"),
+    Column("material_change", Boolean, nullable=False),
+    Column("effective_from_ms", BigInteger, nullable=False),
+)
+
+consent_events = Table(
+    "consent_events",
+    metadata,
+    Column("event_no", _RowNumber, primary_key=True, autoincrement=True),
+    Column("record_id", Text, nullable=False, unique=True),
+    Column("subject_key", LargeBinary(16), nullable=False),
+    Column("subject_kind", Text, nullable=False, comment="account or session"),
+    Column("purpose", Text, nullable=False),
+    Column("status", Text, nullable=False, comment="DPV consent status"),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("valid_until_ms", BigInteger),
+    Column("channels", Text, comment="JSON list of channel numbers; null when not bound to channels"),
+    Column("data_categories", Text, comment="JSON list; null when not bound to categories"),
+    Column("notice_id", Text),
+    Column("notice_version", Text),
+    Column("method", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("explicit", Boolean, nullable=False),
+    Column("confirmed_override", Boolean, nullable=False),
+    Index("ix_consent_events_subject_key", "subject_key"),
+)
+
+consent_states = Table(
+    "consent_states",
+    metadata,
+    Column("subject_key", LargeBinary(16), primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("valid_until_ms", BigInteger),
+    Column("channels", Text),
+    Column("data_categories", Text),
+    Column("notice_version", Text),
+    Column("explicit", Boolean, nullable=False),
+    Column("confirmed_override", Boolean, nullable=False),
+    comment="projection of consent_events: can be rebuilt from them at any time",
+)
+
+placements = Table(
+    "placements",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("prominence_micro", Integer, nullable=False),
+    Column("interruptive", Boolean, nullable=False),
+    Column("anchored", Boolean, nullable=False),
+    Column("public", Boolean, nullable=False),
+    Column("max_count", Integer, nullable=False),
+    Column("intents", Text, nullable=False, comment="JSON list of intent words"),
+)
+
+exposures = Table(
+    "exposures",
+    metadata,
+    Column("decision_id", Text, primary_key=True),
+    Column("customer_no", BigInteger, ForeignKey("customers.customer_no")),
+    Column("session_key", LargeBinary(16)),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("placement", Text, nullable=False),
+    Column("suggestions", Text, nullable=False, comment="JSON list of [item_no, intent]"),
+    Index("ix_exposures_customer_no_at_ms", "customer_no", "at_ms"),
+    Index("ix_exposures_session_key_at_ms", "session_key", "at_ms"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("decision_id", Text, primary_key=True),
+    Column("item_no", BigInteger, ForeignKey("items.item_no"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("version", Text, primary_key=True, comment="SHA-256 of the canonical document"),
+    Column("document", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("version", Text, primary_key=True, comment="content hash of the artefact"),
+    Column("location", Text, nullable=False),
+    Column("manifest", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+active_versions = Table(
+    "active_versions",
+    metadata,
+    Column("name", Text, primary_key=True, comment="model, policy or catalogue"),
+    Column("version", Text, nullable=False),
+    Column("changed_at_ms", BigInteger, nullable=False),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("seq", _RowNumber, primary_key=True, autoincrement=True),
+    Column("decision_id", Text, nullable=False),
+    Column("minute", BigInteger, nullable=False, comment="minutes since the epoch, coarse on purpose"),
+    Column("placement", Text, nullable=False),
+    Column("basis", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("model", Text),
+    Column("header", LargeBinary, nullable=False, comment="canonical bytes; holds no personal data"),
+    UniqueConstraint("decision_id"),
+    Index("ix_decisions_minute", "minute"),
+    comment="append-only: UPDATE and DELETE are refused by trigger",
+)
+
+decision_bodies = Table(
+    "decision_bodies",
+    metadata,
+    Column("decision_id", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False, comment="the five sections and their salts"),
+)
+
+decision_subjects = Table(
+    "decision_subjects",
+    metadata,
+    Column("subject_key", LargeBinary(16), primary_key=True),
+    Column("decision_id", Text, primary_key=True),
+    comment="whose decision it was; outside the record, so that erasing it breaks no proof",
+)
+
+subject_keys = Table(
+    "subject_keys",
+    metadata,
+    Column("subject_key", LargeBinary(16), primary_key=True),
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("secret_sha256", LargeBinary(32), nullable=False, unique=True),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("revoked_at_ms", BigInteger),
+)
