@@ -1,0 +1,44 @@
+"""Collection: under which purpose something a customer did may be kept, and as what kind of data.
+
+GDPR 5(1)(b) binds data to the purpose it was collected for, and 5(1)(c) to what that purpose
+needs. So the purpose is settled when an event arrives, not when somebody would like to read it:
+what may not be kept under a purpose that stands is not kept.
+"""
+
+from __future__ import annotations
+
+from engine.vocabulary import Kind
+from guardrails.consent.purposes import Purpose
+
+ORDER_FACTS = frozenset({Kind.PURCHASE, Kind.RETURN})
+"""What a shop keeps to fulfil a contract (GDPR 6(1)(b)), whatever the customer says to profiling."""
+
+DATA_CATEGORY_OF = {
+    Kind.VIEW: "user.behavior.browsing_history",
+    Kind.CART: "user.behavior.cart",
+    Kind.REMOVE_FROM_CART: "user.behavior.cart",
+    Kind.WISHLIST: "user.behavior.wishlist",
+    Kind.PURCHASE: "user.behavior.purchase_history",
+    Kind.RATING: "user.content.public",
+    Kind.RETURN: "user.behavior.returns",
+}
+"""Data category (fideslang, our own where it has none) that an interaction of a kind belongs to."""
+
+
+def purpose_of_collection(
+    kind: Kind,
+    profiling_permitted: bool,  # noqa: FBT001  the one fact that decides, and the call says its name
+) -> Purpose | None:
+    """Return the purpose that an interaction is stored under; ``None`` when it is not stored.
+
+    With the customer's permission to profile, everything is stored for that. Without it, orders and
+    returns are still kept as facts of the contract: under a purpose that is never evidence and
+    never trained on. Everything else has no purpose left and is not kept under the customer.
+
+    Args:
+        kind: what the customer did.
+        profiling_permitted: the check of ``Purpose.PROFILING`` at the time it happened permits.
+    """
+    if profiling_permitted:
+        return Purpose.PROFILING
+    return Purpose.ESSENTIAL_SERVICE if kind in ORDER_FACTS else None

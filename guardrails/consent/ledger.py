@@ -1,0 +1,166 @@
+"""The ledger: consent events folded into where each purpose stands.
+
+The events are the truth and are only ever appended; the ledger is a projection of them and can
+be thrown away. The fold keeps, for each purpose, the one event that decides. It takes the
+greatest of a total order, so events may arrive late, twice or in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from guardrails.consent.events import (
+    GRANTS,
+    WHOLE_SUBJECT,
+    ConsentEvent,
+    Status,
+    validate,
+    with_defaults,
+)
+from guardrails.errors import ConsentEventError
+
+__all__ = [
+    "ConsentEvent",
+    "Ledger",
+    "PurposeState",
+    "Status",
+    "project",
+    "replay",
+    "validate",
+    "with_defaults",
+]
+
+ASKED_ONLY = frozenset({Status.CONSENT_UNKNOWN, Status.CONSENT_REQUESTED, Status.CONSENT_REQUEST_DEFERRED})
+"""Statuses that say a question was or was not put. They never replace an answer: a banner shown
+again neither ends a grant nor lifts an objection."""
+
+_FROM_LOOSE_TO_PROTECTIVE = (
+    Status.CONSENT_UNKNOWN,
+    Status.CONSENT_REQUESTED,
+    Status.CONSENT_REQUEST_DEFERRED,
+    Status.CONSENT_GIVEN,
+    Status.RENEWED_CONSENT_GIVEN,
+    Status.OBJECTION_NOT_RAISED,
+    Status.CONSENT_EXPIRED,
+    Status.CONSENT_INVALIDATED,
+    Status.CONSENT_REVOKED,
+    Status.CONSENT_REFUSED,
+    Status.CONSENT_WITHDRAWN,
+    Status.OBJECTION_RAISED,
+    Status.RESTRICTION_LIFTED,
+    Status.RESTRICTED,
+)
+_PROTECTIVENESS = {status: rank for rank, status in enumerate(_FROM_LOOSE_TO_PROTECTIVE)}
+
+
+@dataclass(frozen=True, slots=True)
+class PurposeState:
+    """The event that decides for one purpose; attributes as in ``ConsentEvent``."""
+
+    purpose: str
+    status: Status
+    at_ms: int
+    record_id: str
+    valid_until_ms: int | None
+    channels: frozenset[int] | None
+    data_categories: frozenset[str] | None
+    notice_version: str | None
+    explicit: bool
+    confirmed_override: bool
+
+    @property
+    def grants(self) -> bool:
+        """Whether consent was given; it may have expired since."""
+        return self.status in GRANTS
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Where every purpose of one customer stands.
+
+    Attributes:
+        states: the deciding event by purpose key; ``WHOLE_SUBJECT`` holds a restriction.
+    """
+
+    states: Mapping[str, PurposeState]
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Return the ledger of a customer who was never asked."""
+        return cls({})
+
+    def get(self, purpose: str) -> PurposeState | None:
+        """Return the event that decides for a purpose key, or ``None`` when there is none."""
+        return self.states.get(purpose)
+
+    def restriction_at(self, at_ms: int) -> PurposeState | None:
+        """Return the restriction of all data (GDPR 18) that holds at a time, if one does.
+
+        Until the moment it is lifted a restriction holds, also when the lifting is known already.
+        """
+        state = self.states.get(WHOLE_SUBJECT)
+        if state is None or (state.status is Status.RESTRICTION_LIFTED and state.at_ms <= at_ms):
+            return None
+        return state
+
+
+def project(state: PurposeState | None, event: ConsentEvent) -> PurposeState:
+    """Fold one event into the state of its purpose.
+
+    The newer choice decides; at the same millisecond the more protective one. An answer outranks
+    any mere question. Folding the same events in any order, any of them repeatedly, gives the
+    same state.
+
+    Raises:
+        ConsentEventError: the event is about another purpose than the state.
+    """
+    new = PurposeState(
+        purpose=event.purpose,
+        status=event.status,
+        at_ms=event.at_ms,
+        record_id=event.record_id,
+        valid_until_ms=event.valid_until_ms,
+        channels=event.channels,
+        data_categories=event.data_categories,
+        notice_version=event.notice_version,
+        explicit=event.explicit,
+        confirmed_override=event.confirmed_override,
+    )
+    if state is None:
+        return new
+    if state.purpose != event.purpose:
+        raise ConsentEventError(f"an event for `{event.purpose}` says nothing of `{state.purpose}`")
+    return max(state, new, key=_precedence)
+
+
+def replay(events: Iterable[ConsentEvent]) -> Ledger:
+    """Fold a customer's events, in any order, into a ledger."""
+    states: dict[str, PurposeState] = {}
+    for event in events:
+        states[event.purpose] = project(states.get(event.purpose), event)
+    return Ledger(states)
+
+
+def _precedence(state: PurposeState) -> tuple[object, ...]:
+    """Total order: of two states of a purpose the greater decides, and equal means identical."""
+    return (
+        state.status not in ASKED_ONLY,
+        state.at_ms,
+        _PROTECTIVENESS[state.status],
+        not state.confirmed_override,
+        not state.explicit,
+        _narrowness(state.channels),
+        _narrowness(state.data_categories),
+        state.valid_until_ms is not None,
+        -(state.valid_until_ms or 0),
+        state.record_id,
+        state.notice_version or "",
+        state.notice_version is None,
+    )
+
+
+def _narrowness(named: frozenset[int] | frozenset[str] | None) -> tuple[object, ...]:
+    """Order limits from none at all to the narrowest; the names only break ties."""
+    return (False,) if named is None else (True, -len(named), *sorted(named))

@@ -1,0 +1,1 @@
+"""Signals from outside, read into the terms of the consent check."""
