@@ -1,0 +1,66 @@
+"""How far up a suggestion goes in price: shared by the price rule and the creepiness score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.vocabulary import Intent
+from guardrails.creepiness.score import MICRO
+from guardrails.policy.limits import PriceLimits
+
+if TYPE_CHECKING:  # the catalogue of rules imports this module, so the view is a name here, not an import
+    from guardrails.rules.base import View
+
+ADDON_SOFT_OF_BASKET_MICRO = 100_000
+"""Up to this share of the basket an add-on is not felt as pressure (trade rule of thumb, weak)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PriceStep:
+    """How far up each candidate goes; arrays have shape (n,).
+
+    Attributes:
+        share_micro: int64: for an upsell what it costs above its anchor, as a share of the anchor;
+            for a cross-sell its price as a share of the basket; rounded up. 0 for everything else,
+            and where nothing can be compared.
+        hard_micro: int64: the share above which it is too much.
+        pressure_micro: int64: 0 up to the soft limit, ``MICRO`` from the hard one on, linear between;
+            ``MICRO`` where unknown.
+        unknown: bool: a price that the comparison needs is missing.
+    """
+
+    share_micro: NDArray[np.int64]
+    hard_micro: NDArray[np.int64]
+    pressure_micro: NDArray[np.int64]
+    unknown: NDArray[np.bool_]
+
+
+def price_step(view: View, limits: PriceLimits) -> PriceStep:
+    """Hold upsells against their anchor, and cross-sells against the basket if there is one.
+
+    An upsell is dearer than something by definition, so without both prices it is unknown. A
+    cross-sell without a basket (none, empty, or of unknown value) burdens no basket and is not
+    compared; with one, its own price must be known.
+    """
+    price = view.price_minor
+    upsell = view.intent == Intent.UPSELL
+    add_on = (view.intent == Intent.CROSS_SELL) & (view.basket_minor > 0)
+    known = (price >= 0) & (~upsell | (view.anchor_price_minor > 0))
+    against = np.where(upsell, view.anchor_price_minor, view.basket_minor)
+    excess = np.where(upsell, price - view.anchor_price_minor, price)
+    compared = (upsell | add_on) & known
+    share = np.where(compared, _share_micro(excess, np.where(compared, against, 1)), 0)
+    unknown = (upsell | add_on) & ~known
+    soft = np.where(upsell, limits.upsell_soft_from_micro, ADDON_SOFT_OF_BASKET_MICRO)
+    hard = np.where(upsell, limits.upsell_hard_micro, limits.addon_hard_of_basket_micro)
+    pressure = np.clip((share - soft) * MICRO // np.maximum(hard - soft, 1), 0, MICRO)
+    return PriceStep(share, hard, np.where(unknown, MICRO, pressure), unknown)
+
+
+def _share_micro(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Round the share up, so that it is above a whole limit exactly when the true share is."""
+    return -(-part * MICRO // whole)

@@ -1,0 +1,146 @@
+"""The creepiness score: one bad flow cannot be averaged away by many good ones.
+
+    c = (1 - product over k of (1 - w_k s_k)) * product over m of (1 - r_m)
+
+A noisy-or over eleven dimensions, softened by four mitigators; for sensitive things the softening is
+capped. Only additions, subtractions, multiplications and comparisons in a fixed order, each of them
+correctly rounded (IEEE 754), so that the same dimensions give the same score on every machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MICRO = 1_000_000
+"""Scores are recorded in millionths."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dimensions:
+    """What was observed of each candidate; arrays have shape (n,).
+
+    The first eleven are float64 from 0 (harmless) to 1, K1 to K11 in this order; the rest are bool.
+
+    Attributes:
+        sensitivity: K1, how sensitive the item or its evidence is.
+        context_distance: K2, how far the evidence travelled to get here (Nissenbaum).
+        inference_distance: K3, how much was concluded rather than said.
+        covertness: K4, no reason is shown.
+        exactness: K5, how exactly it points at what was seen, times how obtrusive the placement is.
+        evidence_age: K6, age of the evidence as a share of the greatest it may have.
+        repetition: K7, how often it was ignored.
+        audience: K8, who else can see it.
+        vulnerable_moment: K9, a bad moment.
+        price_pressure: K10, how far up the price goes.
+        ignored_control: K11, the customer waved off something like it.
+        same_visit: mitigator, it follows from what the customer does right now.
+        stated: mitigator, the customer said so.
+        reason_given: mitigator, a faithful reason is shown.
+        controls: mitigator, "why" and "mute" stand beside it.
+        sensitive: tier 2 or 3, where mitigation is capped.
+    """
+
+    sensitivity: NDArray[np.float64]
+    context_distance: NDArray[np.float64]
+    inference_distance: NDArray[np.float64]
+    covertness: NDArray[np.float64]
+    exactness: NDArray[np.float64]
+    evidence_age: NDArray[np.float64]
+    repetition: NDArray[np.float64]
+    audience: NDArray[np.float64]
+    vulnerable_moment: NDArray[np.float64]
+    price_pressure: NDArray[np.float64]
+    ignored_control: NDArray[np.float64]
+    same_visit: NDArray[np.bool_]
+    stated: NDArray[np.bool_]
+    reason_given: NDArray[np.bool_]
+    controls: NDArray[np.bool_]
+    sensitive: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each dimension and mitigator counts, from 0 to 1: judgement, not measurement.
+
+    No study gives these numbers for online shops; calibrate them by survey and by complaint and mute
+    rates, not by clicks. Change a number, change the version.
+
+    Attributes:
+        version: name of this set of numbers.
+        mitigation_cap: the most that mitigators take off together for sensitive things.
+    """
+
+    version: str = "2025-1"
+    sensitivity: float = 0.8
+    context_distance: float = 0.7
+    inference_distance: float = 0.5
+    covertness: float = 0.5
+    exactness: float = 0.6
+    evidence_age: float = 0.35
+    repetition: float = 0.5
+    audience: float = 0.6
+    vulnerable_moment: float = 0.6
+    price_pressure: float = 0.5
+    ignored_control: float = 0.5
+    same_visit: float = 0.4
+    stated: float = 0.3
+    reason_given: float = 0.25
+    controls: float = 0.1
+    mitigation_cap: float = 0.25
+
+
+DIMENSION_NAMES = (
+    "sensitivity",
+    "context_distance",
+    "inference_distance",
+    "covertness",
+    "exactness",
+    "evidence_age",
+    "repetition",
+    "audience",
+    "vulnerable_moment",
+    "price_pressure",
+    "ignored_control",
+)
+"""K1 to K11: the order of the sum, and of the rows of ``parts``."""
+
+MITIGATOR_NAMES = ("same_visit", "stated", "reason_given", "controls")
+"""The order in which mitigators are multiplied."""
+
+DEFAULT_WEIGHTS = Weights()
+
+
+def creepiness(dimensions: Dimensions, weights: Weights = DEFAULT_WEIGHTS) -> NDArray[np.int64]:
+    """Return the score of each candidate in millionths, shape (n,), int64, 0 to 1,000,000.
+
+    Source: noisy-or, Pearl 1988, section 4.3.2.
+    """
+    harmless = np.ones(dimensions.sensitivity.shape)
+    for name in DIMENSION_NAMES:
+        harmless *= 1.0 - getattr(weights, name) * getattr(dimensions, name)
+    left = np.ones(dimensions.sensitivity.shape)
+    for name in MITIGATOR_NAMES:
+        left *= 1.0 - getattr(weights, name) * getattr(dimensions, name)
+    left = np.where(dimensions.sensitive, np.maximum(left, 1.0 - weights.mitigation_cap), left)
+    return np.rint((1.0 - harmless) * left * MICRO).astype(np.int64)
+
+
+def parts(dimensions: Dimensions, weights: Weights = DEFAULT_WEIGHTS) -> NDArray[np.int64]:
+    """Split each score over its dimensions for explanations; shape (11, n), int64, millionths.
+
+    Shares are in proportion to weight times value, so that dimensions of equal strength get equal
+    shares whatever their order; rounding goes to the largest. Each column adds up to the score.
+    """
+    score = creepiness(dimensions, weights)
+    strength = np.stack(
+        [
+            np.rint(getattr(weights, name) * getattr(dimensions, name) * MICRO).astype(np.int64)
+            for name in DIMENSION_NAMES
+        ]
+    )
+    shares: NDArray[np.int64] = score * strength // np.maximum(strength.sum(axis=0), 1)
+    shares[strength.argmax(axis=0), np.arange(score.size)] += score - shares.sum(axis=0)
+    return shares

@@ -1,0 +1,33 @@
+"""G01: nothing without the consent it needs."""
+
+from __future__ import annotations
+
+from guardrails.log.codes import ReasonCode
+from guardrails.policy.limits import Limits
+from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
+from guardrails.rules.selling import refused
+
+
+class ConsentMissing(Rule):
+    """Block what needs a consent that was not given, has lapsed or could not be read.
+
+    On an outbound channel every candidate needs the consent to be contacted there. Evidence from
+    history needs the permission to read history; an upsell or cross-sell moved by it needs the
+    offers purpose (P5) on top. Evidence was already kept out by ``guardrails.admit``: here the same
+    promise is held a second time. A permission that nobody asked for counts as missing.
+
+    Observed: 1 where a consent is missing; limit 0.
+    """
+
+    id = "G01"
+    name = "CONSENT_MISSING"
+    locked = True
+    reason_code = ReasonCode.CONSENT_ABSENT
+    sentence = "We do not have your consent to use your data for this."
+    ground = "GDPR 6(1)(a), 7(1); ePrivacy 5(3), 13(1)"
+    unit = Unit.FLAG
+
+    def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 consent has no number
+        """Say where a consent is missing."""
+        missing = refused(view, ended_by_customer=False)
+        return Judgement.of(blocked_where(missing), missing, 0)
