@@ -4,13 +4,19 @@
     ├── SettingsError        a setting is unknown or cannot be used
     ├── StoreUnavailableError  the database is locked, gone, full or read-only
     ├── ImportFileError      a whole file cannot be read (single bad rows never raise)
-    ├── UnknownPlacementError, UnknownItemError, UnknownDecisionError
-    └── ClockSkewError       an event claims a time that cannot be
+    ├── UnknownPlacementError, UnknownItemError, UnknownDecisionError, UnknownModelError
+    ├── ClockSkewError       an event claims a time that cannot be
+    ├── MalformedBodyError   a request body is not JSON
+    ├── InvalidRequestError  a request says something it must not; names every place
+    └── UnauthenticatedError, ForbiddenError  no key that is known, or a key of another role
 
 The table that turns these into HTTP problems is ``api.problems``.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 
 class EdgeError(Exception):
@@ -43,3 +49,51 @@ class UnknownDecisionError(EdgeError):
 
 class ClockSkewError(EdgeError):
     """An event claims a time that cannot be."""
+
+
+class UnknownModelError(EdgeError):
+    """A model that is not in the store."""
+
+
+class MalformedBodyError(EdgeError):
+    """A request body is not JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with a request, and where.
+
+    Attributes:
+        detail: what is wrong: lower case, no full stop.
+        pointer: JSON pointer (RFC 6901) into the body; ``None`` when it is not in the body.
+        parameter: name of the query parameter; ``None`` when it is not in the query.
+    """
+
+    detail: str
+    pointer: str | None = None
+    parameter: str | None = None
+
+
+class InvalidRequestError(EdgeError):
+    """A request says something it must not.
+
+    Attributes:
+        findings: everything that is wrong with it, at least one thing.
+    """
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("the request is not valid")
+
+    @classmethod
+    def at(cls, pointer: str, detail: str) -> InvalidRequestError:
+        """Return the error for one place in the body."""
+        return cls([Finding(detail, pointer=pointer)])
+
+
+class UnauthenticatedError(EdgeError):
+    """No key, or one that is not known or was revoked."""
+
+
+class ForbiddenError(EdgeError):
+    """A key whose role may not do this."""
