@@ -3,6 +3,7 @@
     EdgeError
     ├── SettingsError        a setting is unknown or cannot be used
     ├── StoreUnavailableError  the database is locked, gone, full or read-only
+    ├── StoreRefusedError    the database can be used but refuses what was asked of it
     ├── ImportFileError      a whole file cannot be read (single bad rows never raise)
     ├── UnknownPlacementError, UnknownItemError, UnknownDecisionError, UnknownModelError
     ├── ClockSkewError       an event claims a time that cannot be
@@ -29,6 +30,10 @@ class SettingsError(EdgeError):
 
 class StoreUnavailableError(EdgeError):
     """The database is locked, gone, full or read-only."""
+
+
+class StoreRefusedError(EdgeError):
+    """The database can be used but refuses what was asked of it: a mistake on our side."""
 
 
 class ImportFileError(EdgeError):

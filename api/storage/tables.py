@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -33,7 +34,7 @@ metadata = MetaData(
 )
 
 _RowNumber = BigInteger().with_variant(Integer, "sqlite")
-"""A rowid on SQLite, an identity column on PostgreSQL."""
+"""A rowid on SQLite, a sequence on PostgreSQL."""
 
 items = Table(
     "items",
@@ -68,9 +69,10 @@ customers = Table(
     Column("customer_id", Text, nullable=False, unique=True, comment="the shop's key"),
     Column("subject_key", LargeBinary(16), nullable=False, unique=True),
     Column("age_assurance", Text, nullable=False, server_default="unknown"),
-    Column("non_profiled", Boolean, nullable=False, server_default="0"),
-    Column("shared_device", Boolean, nullable=False, server_default="0"),
+    Column("non_profiled", Boolean, nullable=False, server_default=false()),
+    Column("shared_device", Boolean, nullable=False, server_default=false()),
     Column("created_at_ms", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # a number that was erased is never given out again
 )
 
 mutes = Table(
@@ -98,7 +100,16 @@ interactions = Table(
     Column("is_gift", Boolean, nullable=False),
     Column("quantity", Integer, nullable=False),
     Column("value_minor", BigInteger, comment="what was paid for all of the quantity"),
-    Index("ix_interactions_customer_no_at_ms", "customer_no", "at_ms"),
+    Index(
+        "ix_interactions_customer_no_at_ms",  # holds all that a history needs, so reading one stays here
+        "customer_no",
+        "at_ms",
+        "item_no",
+        "kind",
+        "channel",
+        "purpose",
+        "is_gift",
+    ),
 )
 
 _visits = interactions.c.session_key.is_not(None)
@@ -145,6 +156,7 @@ consent_events = Table(
     Column("explicit", Boolean, nullable=False),
     Column("confirmed_override", Boolean, nullable=False),
     Index("ix_consent_events_subject_key", "subject_key"),
+    comment="append-only: UPDATE is refused by trigger; DELETE is how a customer is forgotten",
 )
 
 consent_states = Table(
@@ -184,6 +196,8 @@ exposures = Table(
     Column("session_key", LargeBinary(16)),
     Column("at_ms", BigInteger, nullable=False),
     Column("placement", Text, nullable=False),
+    Column("interruptive", Boolean, nullable=False, comment="it stopped the customer"),
+    Column("outbound", Boolean, nullable=False, comment="the shop spoke first"),
     Column("suggestions", Text, nullable=False, comment="JSON list of [item_no, intent]"),
     Index("ix_exposures_customer_no_at_ms", "customer_no", "at_ms"),
     Index("ix_exposures_session_key_at_ms", "session_key", "at_ms"),
@@ -236,7 +250,7 @@ decisions = Table(
     Column("model", Text),
     Column("header", LargeBinary, nullable=False, comment="canonical bytes; holds no personal data"),
     UniqueConstraint("decision_id"),
-    Index("ix_decisions_minute", "minute"),
+    Index("ix_decisions_minute", "minute", "seq"),
     comment="append-only: UPDATE and DELETE are refused by trigger",
 )
 
@@ -252,6 +266,7 @@ decision_subjects = Table(
     metadata,
     Column("subject_key", LargeBinary(16), primary_key=True),
     Column("decision_id", Text, primary_key=True),
+    Index("ix_decision_subjects_decision_id", "decision_id"),
     comment="whose decision it was; outside the record, so that erasing it breaks no proof",
 )
 

@@ -1,0 +1,195 @@
+"""Every setting of the service: read once at start, frozen, passed on as an argument."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, get_args
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from api.errors import SettingsError
+from guardrails.consent.settings import ConsentSettings, GpcScope
+from guardrails.errors import PolicyError
+
+PREFIX = "TACTFUL_"
+"""What the name of every variable starts with."""
+
+KEY_BYTES = 32
+"""Length of the pseudonym key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can be set, each as ``TACTFUL_`` and its name in capitals.
+
+    Attributes:
+        database_url: SQLAlchemy URL, ``sqlite:///<file>`` or ``postgresql+psycopg://…``.
+        data_dir: folder of everything that is kept in files.
+        host: address to listen on.
+        port: port to listen on, 1 to 65,535.
+        workers: processes that answer requests, at least 1.
+        max_body_bytes: largest request body, in bytes.
+        max_event_future_s: how far ahead of this clock an event may be, in seconds.
+        max_event_age_days: how old an event may be, in days.
+        metrics_public: whether metrics may be read without a key.
+        parameters_url: page that says in plain words what suggestions are based on.
+        contact: whom a customer can turn to instead; empty when nobody is named.
+        pseudonym_key: 32 bytes that subject keys derive from, base64 in the variable; ``None``
+            keeps them in a file.
+        consent: how long consent lasts and how far signals reach, each as ``TACTFUL_CONSENT_`` and
+            its name in capitals.
+    """
+
+    database_url: str = field(repr=False)
+    data_dir: Path = Path("var")
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    max_body_bytes: int = 2_000_000
+    max_event_future_s: int = 300
+    max_event_age_days: int = 3650
+    metrics_public: bool = False
+    parameters_url: str = "/transparency"
+    contact: str = ""
+    pseudonym_key: bytes | None = field(default=None, repr=False)
+    consent: ConsentSettings = field(default_factory=ConsentSettings)
+
+    @property
+    def artefacts_dir(self) -> Path:
+        """Folder of the trained models."""
+        return self.data_dir / "models"
+
+    @property
+    def pseudonym_key_file(self) -> Path:
+        """File of the pseudonym key, used when no key is set."""
+        return self.data_dir / "pseudonym.key"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """Read the settings from environment variables; what is not set keeps its default.
+
+        Raises:
+            SettingsError: a variable is unknown or its value cannot be used. The message names the
+                variable and never its value, which may be a secret.
+        """
+        given = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
+        unknown = sorted(given.keys() - _READERS.keys() - _CONSENT_READERS.keys())
+        if unknown:
+            raise SettingsError(f"unknown setting `{unknown[0]}`")
+        values: dict[str, Any] = {"data_dir": Path("var"), **_read(given, _READERS, PREFIX)}
+        values.setdefault("database_url", f"sqlite:///{values['data_dir'] / 'tactful.db'}")
+        return cls(**values, consent=_consent(given))
+
+
+def _consent(given: Mapping[str, str]) -> ConsentSettings:
+    try:
+        return ConsentSettings(**_read(given, _CONSENT_READERS, _CONSENT_PREFIX))
+    except PolicyError as error:
+        raise SettingsError(f"settings `{_CONSENT_PREFIX}*`: {error}") from None
+
+
+def _read(given: Mapping[str, str], readers: Mapping[str, Reader], prefix: str) -> dict[str, Any]:
+    return {
+        name.removeprefix(prefix).lower(): _value(name, text, readers[name])
+        for name, text in given.items()
+        if name in readers
+    }
+
+
+def _value(name: str, text: str, reader: Reader) -> Any:
+    try:
+        return reader(text)
+    except ValueError as error:
+        raise SettingsError(f"setting `{name}` {error}") from None
+
+
+Reader = Callable[[str], Any]
+"""Turns the text of a variable into a value, or raises ``ValueError`` saying what it should be."""
+
+
+def _whole_number(least: int, most: int) -> Reader:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise ValueError(f"is not a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def _one_of(values: Mapping[str, Any]) -> Reader:
+    def read(text: str) -> Any:
+        if text not in values:
+            raise ValueError(f"is none of {', '.join(values)}")
+        return values[text]
+
+    return read
+
+
+def _text(text: str) -> str:
+    return text.strip()
+
+
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise ValueError("names no folder")
+    return Path(text)
+
+
+def _address(text: str) -> str:
+    if not text.strip():
+        raise ValueError("names no address")
+    return text.strip()
+
+
+def _url_of_database(text: str) -> str:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError("is not a database URL") from None
+    if url.drivername not in {"sqlite", "postgresql+psycopg"}:
+        raise ValueError("starts with neither sqlite:/// nor postgresql+psycopg://")
+    if url.drivername == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise ValueError("names no file: what is kept in memory is not kept")
+    return text
+
+
+def _key(text: str) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ValueError("is not base64") from None
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"does not hold {KEY_BYTES} bytes")
+    return key
+
+
+_MANY = 2**31 - 1
+_YES_OR_NO = {"1": True, "true": True, "0": False, "false": False}
+_CONSENT_PREFIX = f"{PREFIX}CONSENT_"
+
+_READERS: Mapping[str, Reader] = {
+    f"{PREFIX}DATABASE_URL": _url_of_database,
+    f"{PREFIX}DATA_DIR": _folder,
+    f"{PREFIX}HOST": _address,
+    f"{PREFIX}PORT": _whole_number(1, 65_535),
+    f"{PREFIX}WORKERS": _whole_number(1, 1024),
+    f"{PREFIX}MAX_BODY_BYTES": _whole_number(1024, _MANY),
+    f"{PREFIX}MAX_EVENT_FUTURE_S": _whole_number(0, _MANY),
+    f"{PREFIX}MAX_EVENT_AGE_DAYS": _whole_number(1, 36_500),
+    f"{PREFIX}METRICS_PUBLIC": _one_of(_YES_OR_NO),
+    f"{PREFIX}PARAMETERS_URL": _text,
+    f"{PREFIX}CONTACT": _text,
+    f"{PREFIX}PSEUDONYM_KEY": _key,
+}
+_CONSENT_READERS: Mapping[str, Reader] = {
+    f"{_CONSENT_PREFIX}VALID_FOR_DAYS": _whole_number(1, 36_500),
+    f"{_CONSENT_PREFIX}MAX_VALID_FOR_DAYS": _whole_number(1, 36_500),
+    f"{_CONSENT_PREFIX}GPC_SCOPE": _one_of({scope: scope for scope in get_args(GpcScope)}),
+    f"{_CONSENT_PREFIX}GPC_OVERRIDE_ALLOWED": _one_of(_YES_OR_NO),
+}

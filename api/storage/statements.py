@@ -1,0 +1,37 @@
+"""The few SQL phrases that differ from one database to the other, or that several tables need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+Value = TypeVar("Value")
+
+CHUNK = 500
+"""Values in one ``IN (…)``: below the limit of every SQLite that is still in use."""
+
+
+def insert_new(conn: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT that leaves alone what is there already."""
+    if conn.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def insert_or_replace(conn: Connection, table: Table, *key: str) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT that overwrites every other column of a row with the same ``key``."""
+    insert = postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
+    given = {
+        column.name: insert.excluded[column.name]
+        for column in table.columns
+        if column.name not in key and not (column.primary_key and column.autoincrement is True)
+    }
+    return insert.on_conflict_do_update(index_elements=list(key), set_=given)
+
+
+def chunks(values: Sequence[Value], size: int = CHUNK) -> Iterator[Sequence[Value]]:
+    """Cut values into runs of at most ``size``."""
+    return (values[start : start + size] for start in range(0, len(values), size))

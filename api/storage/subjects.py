@@ -1,0 +1,82 @@
+"""Subject keys: pseudonyms of customers and visits, so that tables need not name anybody.
+
+GDPR 4(5): without the secret, kept apart from the database, a key leads back to nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from api.errors import SettingsError
+from api.settings import KEY_BYTES, Settings
+
+SUBJECT_KEY_BYTES = 16
+"""Length of a subject key: 128 bits, so that two customers never share one."""
+
+_ACCOUNT, _SESSION = b"tactful account\x00", b"tactful session\x00"
+
+
+class Subjects:
+    """Derives subject keys (HMAC-SHA-256, cut to 16 bytes); accounts and visits never collide.
+
+    Args:
+        secret: the pseudonym key. Whoever changes it forgets every subject.
+    """
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def account(self, customer_id: str) -> bytes:
+        """Return the subject key of a customer, 16 bytes."""
+        return self._key(_ACCOUNT, customer_id)
+
+    def session(self, session_id: str) -> bytes:
+        """Return the subject key of a visit, 16 bytes."""
+        return self._key(_SESSION, session_id)
+
+    def _key(self, domain: bytes, name: str) -> bytes:
+        return hmac.digest(self._secret, domain + name.encode(), hashlib.sha256)[:SUBJECT_KEY_BYTES]
+
+
+def open_subjects(settings: Settings) -> Subjects:
+    """Return the subject keys of this shop; the first call ever makes the secret.
+
+    Raises:
+        SettingsError: the key file cannot be made, read, or does not hold a key.
+    """
+    if settings.pseudonym_key is not None:
+        return Subjects(settings.pseudonym_key)
+    file = settings.pseudonym_key_file
+    try:
+        if not file.exists():
+            _create_key(file)
+        secret = file.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"the pseudonym key `{file}` cannot be used: {error.strerror}") from None
+    if len(secret) != KEY_BYTES:
+        raise SettingsError(f"the pseudonym key `{file}` does not hold {KEY_BYTES} bytes")
+    return Subjects(secret)
+
+
+def _create_key(file: Path) -> None:
+    """Put a new key in place whole and at once; where two processes try, the first one wins."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=".pseudonym-")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as draft:
+            draft.write(secrets.token_bytes(KEY_BYTES))
+            draft.flush()
+            os.fsync(draft.fileno())
+        try:
+            os.link(name, file)
+        except FileExistsError:
+            return
+    finally:
+        Path(name).unlink()
