@@ -6,6 +6,7 @@ between scores break the same way everywhere.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -70,8 +71,28 @@ class Catalogue:
         lookup[self.item_no] = np.arange(self.n_items, dtype=np.int32)
         return lookup
 
+    @cached_property
+    def _codes_by_word(self) -> dict[str, frozenset[int]]:
+        found: dict[str, set[int]] = {}
+        for code, path in enumerate(self.categories):
+            for word in _words(path):
+                found.setdefault(word, set()).add(code)
+        return {word: frozenset(codes) for word, codes in found.items()}
+
+    def categories_about(self, text: str) -> tuple[int, ...]:
+        """Codes of the categories whose path holds every word of ``text``, ascending."""
+        words = _words(text)
+        if not words:
+            return ()
+        matches = [self._codes_by_word.get(word, frozenset()) for word in words]
+        return tuple(sorted(frozenset.intersection(*matches)))
+
     def idx_of_no(self, item_no: NDArray[np.int64]) -> NDArray[np.int32]:
         """Rows of storage keys, shape like ``item_no``; -1 where this snapshot does not hold the item."""
         lookup = self._idx_by_no
         known = (item_no >= 0) & (item_no < lookup.size)
         return np.where(known, lookup[np.where(known, item_no, 0)], NO_CODE).astype(np.int32)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.casefold()))

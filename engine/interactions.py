@@ -50,6 +50,11 @@ class Interactions:
         return type(self)(**{f.name: getattr(self, f.name)[keep] for f in fields(self)})
 
     @classmethod
+    def joined(cls, *parts: Self) -> Self:
+        """Put runs of interactions one behind the other."""
+        return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)})
+
+    @classmethod
     def empty(cls) -> Self:
         """Return no interactions."""
         return cls.from_rows([])

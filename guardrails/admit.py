@@ -136,10 +136,12 @@ class Admitted:
 
     Attributes:
         evidence: pieces to score, ordered by origin, item and kind.
+        returns: admitted returns; they hold suggestions back and never speak for any.
         kept_out: rule id to number of interactions kept out, in order of the rule ids.
     """
 
     evidence: Evidence
+    returns: Interactions
     kept_out: tuple[tuple[str, int], ...]
 
 
@@ -167,7 +169,11 @@ def admit(
     profiling, profiled = ask(KEY_OF[Purpose.PROFILING]), ask(KEY_OF[Purpose.PROFILED_CONTENT])
     offers = ask(KEY_OF[Purpose.TARGETED_OFFERS])
     outreach = _outreach(request, ask)
-    sensitive = {name: ask(sensitive_key(name)) for name in sensitive_classes}
+    sensitive = {
+        name: ask(sensitive_key(name))
+        for name in sensitive_classes
+        if choices.ledger.get(sensitive_key(name)) is not None  # never answered means no
+    }
     needed = (profiling, profiled, *((offers,) if request.placement.anchored else ()))
     profile_off = request.non_profiled or choices.non_profiled
     return Admission(
@@ -196,13 +202,18 @@ def select(
     """Keep what may count as evidence and fold it to one piece per (item, origin, kind)."""
     kept_out: Counter[str] = Counter()
     judge = _EvidenceJudge(request, admission, catalogue, limits, kept_out)
+    session, history = judge.session(known.session), judge.history(known.history)
     parts = (
         judge.context(),
-        _weighted(judge.session(known.session), Origin.SESSION, request.now_ms, weighting, SESSION_WEIGHT),
-        _weighted(judge.history(known.history), Origin.HISTORY, request.now_ms, weighting, 1),
+        _weighted(session, Origin.SESSION, request.now_ms, weighting, SESSION_WEIGHT),
+        _weighted(history, Origin.HISTORY, request.now_ms, weighting, 1),
     )
     return Admitted(
-        evidence=_strongest(_fold(parts), limits.max_pieces), kept_out=tuple(sorted(kept_out.items()))
+        evidence=_strongest(_fold(parts), limits.max_pieces),
+        returns=Interactions.joined(
+            session.where(session.kind == Kind.RETURN), history.where(history.kind == Kind.RETURN)
+        ),
+        kept_out=tuple(sorted(kept_out.items())),
     )
 
 
@@ -272,9 +283,7 @@ class _EvidenceJudge:
         channels = self.admission.history.channels
         if channels is not None:
             consented &= np.isin(found.channel, list(channels))
-        return self._keep(
-            found, ("G01", consented), *self._common(found), ("G21", self._fresh(found, self._max_age_days()))
-        )
+        return self._keep(found, ("G01", consented), *self._common(found), ("G21", self._fresh(found)))
 
     def session(self, found: Interactions) -> Interactions:
         """Keep what may be used of this visit."""
@@ -319,19 +328,8 @@ class _EvidenceJudge:
             self.catalogue.sensitive_class[item_idx]
         ]
 
-    def _max_age_days(self) -> NDArray[np.int64]:
-        table = np.zeros(max(Kind) + 1, np.int64)
-        table[[Kind.VIEW, Kind.CART, Kind.WISHLIST, Kind.PURCHASE, Kind.RATING]] = (
-            self.limits.view_days,
-            self.limits.cart_days,
-            self.limits.wishlist_days,
-            self.limits.purchase_days,
-            self.limits.rating_days,
-        )
-        return table
-
-    def _fresh(self, found: Interactions, max_age_days: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return age_in_days(found.at_ms, self.request.now_ms) <= max_age_days[found.kind]
+    def _fresh(self, found: Interactions) -> NDArray[np.bool_]:
+        return age_in_days(found.at_ms, self.request.now_ms) <= self.limits.max_age_days()[found.kind]
 
     def _keep(self, found: Interactions, *tests: tuple[str, NDArray[np.bool_]]) -> Interactions:
         standing = np.ones(len(found), np.bool_)

@@ -48,12 +48,13 @@ class Context:
     Attributes:
         item_idx: catalogue row of the item on the page, if the page shows one.
         basket: catalogue rows in the basket, in the order given.
-        query: the search text, if the page is a search.
+        categories: codes of the categories the page is about: the page item's own, or those that a
+            search matched.
     """
 
     item_idx: int | None = None
     basket: tuple[int, ...] = ()
-    query: str | None = None
+    categories: tuple[int, ...] = ()
 
     @property
     def anchors(self) -> tuple[int, ...]:
@@ -73,7 +74,7 @@ class Request:
         count: most suggestions wanted, at least 1.
         now_ms: the clock: milliseconds since the epoch.
         seed: 16 bytes all randomness derives from.
-        context: page, basket, query.
+        context: page, basket, categories.
         non_profiled: the customer asked for suggestions without a profile.
         gpc: the ``Sec-GPC: 1`` header was sent (Global Privacy Control).
         shared_device: the shop says others use this device or account.
@@ -157,6 +158,8 @@ class Exposure:
         same_session: whether that was in the visit that is going on.
         acted_on: the customer clicked or bought it.
         decision: number that tells slates apart (equal for suggestions of one slate).
+        interruptive: it stopped the customer.
+        outbound: the shop spoke first (e-mail, push, ...).
     """
 
     item_idx: int
@@ -166,6 +169,8 @@ class Exposure:
     same_session: bool
     acted_on: bool
     decision: int
+    interruptive: bool
+    outbound: bool
 
 
 @dataclass(frozen=True, slots=True)

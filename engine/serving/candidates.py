@@ -84,6 +84,38 @@ class Candidates:
     def __len__(self) -> int:
         return int(self.item_idx.size)
 
+    def take(self, rows: NDArray[np.int64]) -> Self:
+        """Return the candidates of ``rows``, shape (k,), in that order, with their contributions."""
+        counts = np.diff(self.ptr)[rows]
+        ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        edges = np.repeat(self.ptr[rows] - ptr[:-1], counts) + np.arange(ptr[-1])
+        return type(self)(
+            item_idx=self.item_idx[rows],
+            score=self.score[rows],
+            base=self.base[rows],
+            source=self.source[rows],
+            ptr=ptr,
+            evidence=self.evidence[edges],
+            contribution=self.contribution[edges],
+            support=self.support[edges],
+        )
+
+    @classmethod
+    def merged(cls, *parts: Self) -> Self:
+        """Put candidates with no item in common into one ranking; all point into the same evidence."""
+        counts = np.concatenate([np.diff(part.ptr) for part in parts])
+        joined = cls(
+            item_idx=np.concatenate([part.item_idx for part in parts]),
+            score=np.concatenate([part.score for part in parts]),
+            base=np.concatenate([part.base for part in parts]),
+            source=np.concatenate([part.source for part in parts]),
+            ptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
+            evidence=np.concatenate([part.evidence for part in parts]),
+            contribution=np.concatenate([part.contribution for part in parts]),
+            support=np.concatenate([part.support for part in parts]),
+        )
+        return joined.take(np.lexsort((joined.item_idx, -joined.score)))
+
     @classmethod
     def empty(cls) -> Self:
         """Return no candidates."""

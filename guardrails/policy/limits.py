@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.vocabulary import Kind
+
 
 @dataclass(frozen=True, slots=True)
 class EvidenceLimits:
@@ -17,9 +22,23 @@ class EvidenceLimits:
     wishlist_days: int = 30
     purchase_days: int = 365
     rating_days: int = 730
+    return_days: int = 180
     sensitive_days: int = 30
     session_hours: int = 12
     max_pieces: int = 200
+
+    def max_age_days(self) -> NDArray[np.int64]:
+        """Greatest age of each ``Kind``, indexed by its number; 0 for kinds that are not evidence."""
+        table = np.zeros(max(Kind) + 1, np.int64)
+        table[[Kind.VIEW, Kind.CART, Kind.WISHLIST, Kind.PURCHASE, Kind.RATING, Kind.RETURN]] = (
+            self.view_days,
+            self.cart_days,
+            self.wishlist_days,
+            self.purchase_days,
+            self.rating_days,
+            self.return_days,
+        )
+        return table
 
 
 @dataclass(frozen=True, slots=True)

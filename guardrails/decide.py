@@ -1,0 +1,244 @@
+"""The way a decision is made, in one file: admit, score, judge, compose.
+
+``decide`` is a pure function of (request, admission, what was read, house). It touches no
+database, no clock and no randomness of its own; that is what makes replay, rehearsal and the
+promises' property tests possible. The edge reads its inputs, stores its output, and only then
+answers.
+
+The basis steps down, never up: history, then this visit, then the page, then what sells well.
+A step is taken when the step above has no evidence, or when nothing it proposed may be shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.serving.candidates import Candidates, Evidence
+from engine.serving.intents import intents
+from engine.vocabulary import Basis, Intent, Kind, Origin
+from guardrails.admit import Admission, Admitted, select
+from guardrails.compose import Slate, compose
+from guardrails.house import House
+from guardrails.judge import Judged, judge
+from guardrails.reasons import Explainer, Reason
+from guardrails.request import Exposure, Known, Request
+from guardrails.rules import CATALOGUE
+from guardrails.rules.base import Effect, View
+from guardrails.view import look
+
+
+class Action(StrEnum):
+    """How a suggestion is to be shown."""
+
+    SHOW = "show"
+    SHOW_WITH_REASON = "show_with_reason"
+
+
+class Outcome(StrEnum):
+    """What came of a decision, as its public header says it."""
+
+    PERSONALISED = "personalised"
+    GENERIC = "generic"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A candidate that is shown.
+
+    Attributes:
+        item_idx: catalogue row.
+        rank: 1 for the first.
+        score: the exact sum of its reason's parts.
+        intent: what it is for.
+        action: whether its reason must be shown with it.
+        reason: why it is shown.
+    """
+
+    item_idx: int
+    rank: int
+    score: int
+    intent: Intent
+    action: Action
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Round:
+    """One step of the ladder: what was considered on one basis, and what came of it."""
+
+    basis: Basis
+    evidence: Evidence
+    candidates: Candidates
+    view: View
+    judged: Judged
+    slate: Slate
+
+    @property
+    def intent(self) -> NDArray[np.int8]:
+        """``Intent`` of each candidate, shape (n,), int8."""
+        return self.view.intent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """The whole answer and how it came about.
+
+    Attributes:
+        basis: how personal the evidence behind the slate is.
+        suggestions: the slate, best first.
+        rounds: every step of the ladder that was taken.
+        admission: which purposes stood.
+        kept_out: rule id to number of interactions that were kept out as evidence.
+        degraded: why the answer is less than it might be: ``model_missing``, ``consent_unreadable``,
+            ``rule_failed``.
+    """
+
+    basis: Basis
+    suggestions: tuple[Suggestion, ...]
+    rounds: tuple[Round, ...]
+    admission: Admission
+    kept_out: tuple[tuple[str, int], ...]
+    degraded: tuple[str, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome as the record's header states it."""
+        if not self.suggestions:
+            return Outcome.EMPTY
+        return Outcome.PERSONALISED if self.basis >= Basis.SESSION else Outcome.GENERIC
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One step of the ladder before it is taken.
+
+    Attributes:
+        basis: how personal it is.
+        evidence: what may be scored on it.
+        categories: category codes to take what sells well from; empty for the whole shop.
+    """
+
+    basis: Basis
+    evidence: Evidence
+    categories: tuple[int, ...] = ()
+
+
+def decide(request: Request, admission: Admission, known: Known, house: House) -> Decision:
+    """Answer one request."""
+    admitted = select(request, admission, known, house.catalogue, house.limits.evidence, house.weighting)
+    exposures = _admitted_exposures(admission, known.exposures)
+    rounds: list[Round] = []
+    for step in _ladder(request, admission, admitted.evidence):
+        rounds.append(_take(step, request, admission, admitted, exposures, house))
+        if rounds[-1].slate.shown:
+            break
+    suggestions = _suggestions(rounds[-1], request, admission, house)
+    return Decision(
+        basis=rounds[-1].basis if suggestions else Basis.NONE,
+        suggestions=suggestions,
+        rounds=tuple(rounds),
+        admission=admission,
+        kept_out=admitted.kept_out,
+        degraded=_degraded(admission, rounds, house),
+    )
+
+
+def _ladder(request: Request, admission: Admission, evidence: Evidence) -> Iterator[Step]:
+    """Yield each step that has something to go by, most personal first."""
+    for basis, origin in (
+        (Basis.PROFILE, Origin.HISTORY),
+        (Basis.SESSION, Origin.SESSION),
+        (Basis.CONTEXTUAL, Origin.CONTEXT),
+    ):
+        if bool(np.any(evidence.origin == origin)):
+            yield Step(basis, evidence.where(evidence.origin <= origin))
+    if admission.may_use_context and request.context.categories:
+        yield Step(Basis.CONTEXTUAL, Evidence.empty(), request.context.categories)
+    yield Step(Basis.POPULAR, Evidence.empty())
+
+
+def _take(
+    step: Step,
+    request: Request,
+    admission: Admission,
+    admitted: Admitted,
+    exposures: tuple[Exposure, ...],
+    house: House,
+) -> Round:
+    """Score, judge and compose on one step."""
+    used = replace(admitted, evidence=step.evidence)
+    proposed = _propose(step, request, house)
+    intent = intents(proposed, step.evidence, request.context.anchors, house.catalogue)
+    fits = np.flatnonzero(np.isin(intent, list(request.placement.intents)))
+    candidates, intent = proposed.take(fits), intent[fits]
+    view = look(request, admission, used, exposures, candidates, intent, house)
+    judged = judge(view, candidates.score, CATALOGUE, house.limits)
+    slate = compose(judged, intent, request.count, house.limits, interruptive=request.placement.interruptive)
+    return Round(step.basis, step.evidence, candidates, view, judged, slate)
+
+
+def _propose(step: Step, request: Request, house: House) -> Candidates:
+    """Ask the sources that this step may use for candidates.
+
+    Buying again proposes at most half a slate, so that habits leave room for anything new.
+    """
+    anchors = np.array(request.context.anchors, np.int32)
+    if step.categories:
+        categories = np.array(step.categories, np.int32)
+        return house.recommender.popular_in(categories, house.n_considered, anchors)
+    if len(step.evidence) == 0:
+        return house.recommender.popular(house.n_considered, anchors)
+    bought = step.evidence.item_idx[
+        (step.evidence.origin == Origin.HISTORY) & (step.evidence.kind == Kind.PURCHASE)
+    ]
+    again = Candidates.empty()
+    if Intent.REPLENISH in request.placement.intents and bought.size:
+        again = house.recommender.buy_again(step.evidence, max(1, request.count // 2))
+        again = again.take(np.flatnonzero(~np.isin(again.item_idx, anchors)))
+    n_new = house.n_considered - len(again)
+    new = house.recommender.goes_with(step.evidence, np.concatenate([anchors, bought]), n_new)
+    return Candidates.merged(new, again)
+
+
+def _suggestions(last: Round, request: Request, admission: Admission, house: House) -> tuple[Suggestion, ...]:
+    """Put the slate into words."""
+    explainer = Explainer(
+        candidates=last.candidates,
+        evidence=last.evidence,
+        catalogue=house.catalogue,
+        admission=admission,
+        page_item=request.context.item_idx,
+        named_crowd=house.limits.support.named_crowd,
+    )
+    return tuple(
+        Suggestion(
+            item_idx=int(last.candidates.item_idx[row]),
+            rank=rank,
+            score=int(last.candidates.score[row]),
+            intent=Intent(last.intent[row]),
+            action=Action.SHOW_WITH_REASON if last.judged.effect[row] == Effect.EXPLAIN else Action.SHOW,
+            reason=explainer.reason(row),
+        )
+        for rank, row in enumerate(last.slate.shown, start=1)
+    )
+
+
+def _admitted_exposures(admission: Admission, exposures: tuple[Exposure, ...]) -> tuple[Exposure, ...]:
+    """Keep what may be known of earlier slates: all with the history, else those of this visit."""
+    if admission.may_read_history:
+        return exposures
+    if admission.may_read_session:
+        return tuple(exposure for exposure in exposures if exposure.same_session)
+    return ()
+
+
+def _degraded(admission: Admission, rounds: list[Round], house: House) -> tuple[str, ...]:
+    missing = ("model_missing",) if house.recommender.version is None else ()
+    failed = ("rule_failed",) if any(taken.judged.failed for taken in rounds) else ()
+    return admission.degraded + missing + failed

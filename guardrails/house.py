@@ -1,0 +1,72 @@
+"""What a decision works with besides the request: one immutable object, swapped as a whole.
+
+A request sees exactly one house from its first step to its last, so a model, catalogue or
+policy that changes meanwhile cannot mix into its answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.catalogue import Catalogue
+from engine.interactions import Weighting
+from engine.serving.candidates import Candidates, Evidence
+from guardrails.consent.settings import ConsentSettings
+from guardrails.policy.limits import Limits
+
+
+class Recommender(Protocol):
+    """What the guardrails need of an engine; scores are int64, ties break by ascending row."""
+
+    @property
+    def version(self) -> str | None:
+        """Content hash of the model; ``None`` when there is none yet."""
+        ...
+
+    @property
+    def latent(self) -> bool:
+        """Whether edges come from latent factors rather than counted pairs."""
+        ...
+
+    def goes_with(self, evidence: Evidence, exclude: NDArray[np.int32], n: int) -> Candidates:
+        """Best ``n`` available items that go with the evidence, ``exclude`` left out."""
+        ...
+
+    def buy_again(self, evidence: Evidence, n: int) -> Candidates:
+        """Best ``n`` available items bought before and due again."""
+        ...
+
+    def popular(self, n: int, exclude: NDArray[np.int32]) -> Candidates:
+        """Best ``n`` available items by decayed popularity."""
+        ...
+
+    def popular_in(self, categories: NDArray[np.int32], n: int, exclude: NDArray[np.int32]) -> Candidates:
+        """The same within the given category codes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Model, catalogue and policy of one moment.
+
+    Attributes:
+        recommender: the active model bound to the catalogue.
+        catalogue: the snapshot all rows point into.
+        limits: the numbers of the active policy.
+        policy_version: SHA-256 of the active policy's document.
+        weighting: what an interaction is worth as evidence.
+        consent: validity and signals.
+        n_considered: candidates looked at for each round; bounds the record.
+    """
+
+    recommender: Recommender
+    catalogue: Catalogue
+    limits: Limits
+    policy_version: str
+    weighting: Weighting = field(default_factory=Weighting)
+    consent: ConsentSettings = field(default_factory=ConsentSettings)
+    n_considered: int = 50

@@ -1,0 +1,74 @@
+"""Canonical bytes: the restricted JSON of RFC 8785 in which every record is written.
+
+Profile: objects with ASCII keys ``[a-z0-9_]+``; strings are NFC and hold no lone surrogates;
+numbers are integers of at most 2^53 - 1 in size; null is allowed and is not the same as absent; no
+floating point. Within it sorted keys and no blanks are all that RFC 8785 asks for, so any JSON
+library can recompute a leaf.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import numpy as np
+import orjson
+
+from guardrails.errors import RecordError
+
+MAX_INTEGER = 2**53 - 1
+
+_KEY = re.compile(r"[a-z0-9_]+\Z")
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
+
+
+def canonical(document: object) -> bytes:
+    """Return the canonical bytes of ``document``; integer NumPy arrays stand for lists.
+
+    Raises:
+        RecordError: ``document`` leaves the profile.
+    """
+    _check(document)
+    try:
+        return orjson.dumps(document, option=_OPTIONS)
+    except orjson.JSONEncodeError as error:
+        raise RecordError(f"cannot be written as canonical JSON: {error}") from None
+
+
+def _check(value: object) -> None:
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, int):
+        _check_size(value)
+    elif isinstance(value, np.ndarray):
+        _check_array(value)
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            if not isinstance(key, str) or not _KEY.match(key):
+                raise RecordError("a key leaves the profile")
+            _check(member)
+    elif isinstance(value, list | tuple):
+        for member in value:
+            _check(member)
+    else:
+        raise RecordError(f"`{type(value).__name__}` leaves the profile")
+
+
+def _check_text(text: str) -> None:
+    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
+        raise RecordError("a string is not in Unicode normal form C")
+
+
+def _check_size(number: int) -> None:
+    if abs(number) > MAX_INTEGER:
+        raise RecordError("an integer is too large to be exact everywhere")
+
+
+def _check_array(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> None:
+    if array.dtype.kind not in "bi":
+        raise RecordError(f"an array of `{array.dtype}` leaves the profile")
+    if array.dtype.kind == "i" and array.size:
+        _check_size(int(array.max()))
+        _check_size(int(array.min()))

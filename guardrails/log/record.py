@@ -1,0 +1,323 @@
+"""The record: what was asked, known, considered, said of it and answered, as canonical bytes.
+
+A record has a public header, which names no person and will be the leaf of a Merkle tree, and a
+body of five sections, which holds the personal part. The header carries a salted digest of each
+section, so that sections can be disclosed one by one, and the body can be sealed and erased,
+without the header changing by a byte.
+
+    digest = SHA-256("gr1" 00 section-name 00 salt section-bytes)
+
+The sections hold everything the rules looked at, so that ``rules`` and ``out`` can be recomputed
+from ``req``, ``consent`` and ``cand`` alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from engine.catalogue import Catalogue
+from engine.vocabulary import Basis, word
+from guardrails.admit import Admission
+from guardrails.consent.permission import Permission
+from guardrails.decide import Decision, Round, Suggestion
+from guardrails.errors import RecordError
+from guardrails.house import House
+from guardrails.log.canonical import canonical
+from guardrails.request import Known, Request
+from guardrails.rules.base import Effect, View
+
+FORMAT = 1
+SECTIONS = ("req", "consent", "cand", "rules", "out")
+SALT_BYTES = 16
+
+_MINUTE_MS = 60_000
+_ZLIB_LEVEL = 1  # level 1 keeps a record small enough at a tenth of the default level's time
+_NOT_COLUMNS = {"request", "admission", "catalogue", "item_idx", "intent", "source"}
+
+Json = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A decision ready to be stored.
+
+    Attributes:
+        header: canonical bytes; no personal data.
+        body: the salts and the five sections, one a line, compressed (zlib).
+    """
+
+    header: bytes
+    body: bytes
+
+
+def build_record(
+    decision: Decision,
+    request: Request,
+    known: Known,
+    house: House,
+    *,
+    decision_id: str,
+    salts: tuple[bytes, ...],
+    response: bytes,
+    build: str,
+) -> Record:
+    """Write down one decision.
+
+    Args:
+        decision: what was decided.
+        request: what was asked.
+        known: what was read; only its counts are recorded here, the evidence is in the decision.
+        house: model, catalogue and policy it was decided with.
+        decision_id: a random identifier (UUID version 4; one with a clock in it would leak the millisecond).
+        salts: one salt of 16 random bytes for each section, in the order of ``SECTIONS``.
+        response: the bytes that will be sent.
+        build: SHA-256 of the build manifest.
+
+    Raises:
+        RecordError: something cannot be written canonically, or a salt is missing.
+    """
+    if len(salts) != len(SECTIONS) or any(len(salt) != SALT_BYTES for salt in salts):
+        raise RecordError("a record needs one salt of 16 bytes for each section")
+    documents: tuple[Json, ...] = (
+        _req(request, house.catalogue),
+        _consent(decision, known),
+        _cand(decision, house),
+        _rules(decision),
+        _out(decision, house.catalogue, response),
+    )
+    sections = tuple(canonical(document) for document in documents)
+    body = _body(salts, sections)
+    digests = [
+        section_digest(name, salt, content)
+        for name, salt, content in zip(SECTIONS, salts, sections, strict=True)
+    ]
+    return Record(
+        header=canonical(_header(decision, request, house, decision_id, build, digests, body)), body=body
+    )
+
+
+def section_digest(name: str, salt: bytes, content: bytes) -> str:
+    """Return the salted digest of one section, 64 hex digits."""
+    return hashlib.sha256(b"gr1\x00" + name.encode() + b"\x00" + salt + content).hexdigest()
+
+
+def open_body(body: bytes) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Return the salts and the canonical bytes of the sections, by section name.
+
+    Raises:
+        RecordError: the body is not one of ours.
+    """
+    try:
+        lines = zlib.decompress(body).split(b"\n")
+        salts = [base64.b64decode(salt, validate=True) for salt in lines[0].split(b" ")]
+        return (
+            dict(zip(SECTIONS, salts, strict=True)),
+            dict(zip(SECTIONS, lines[1:], strict=True)),
+        )
+    except (zlib.error, ValueError) as error:
+        raise RecordError("the body of a record cannot be opened") from error
+
+
+def _body(salts: tuple[bytes, ...], sections: tuple[bytes, ...]) -> bytes:
+    """Join salts and sections; canonical JSON has no raw newline, so a line each is unambiguous."""
+    first = b" ".join(base64.b64encode(salt) for salt in salts)
+    return zlib.compress(b"\n".join((first, *sections)), _ZLIB_LEVEL)
+
+
+def _header(
+    decision: Decision,
+    request: Request,
+    house: House,
+    decision_id: str,
+    build: str,
+    digests: list[str],
+    body: bytes,
+) -> Json:
+    n_withheld = sum(len(taken.slate.held_back) for taken in decision.rounds)
+    return {
+        "v": FORMAT,
+        "type": "decision",
+        "id": decision_id,
+        "t_min": request.now_ms // _MINUTE_MS,
+        "placement": request.placement.name,
+        "basis": word(decision.basis),
+        "engine": build,
+        "policy": house.policy_version,
+        "model": house.recommender.version if decision.basis >= Basis.POPULAR else None,
+        "mode": "fallback" if decision.degraded else "enforce",
+        "outcome": decision.outcome.value,
+        "n_cand": sum(len(taken.candidates) for taken in decision.rounds),
+        "n_shown": len(decision.suggestions),
+        "n_withheld": n_withheld,
+        "sd": digests,
+        "ct": hashlib.sha256(body).hexdigest(),
+    }
+
+
+def _req(request: Request, catalogue: Catalogue) -> Json:
+    context = request.context
+    return {
+        "ts": request.now_ms,
+        "subject_kind": request.subject_kind.value,
+        "placement": request.placement.name,
+        "channel": word(request.channel),
+        "count": request.count,
+        "item": None if context.item_idx is None else catalogue.item_ids[context.item_idx],
+        "basket": [catalogue.item_ids[idx] for idx in context.basket],
+        "categories": [catalogue.categories[code] for code in context.categories],
+        "non_profiled": request.non_profiled,
+        "gpc": request.gpc,
+        "shared_device": request.shared_device,
+        "recognised_only": request.recognised_only,
+        "seed": base64.b64encode(request.seed).decode(),
+    }
+
+
+def _consent(decision: Decision, known: Known) -> Json:
+    admission = decision.admission
+    return {
+        "permissions": [_permission(permission) for permission in admission.permissions],
+        "history": admission.may_read_history,
+        "session": admission.may_read_session,
+        "context": admission.may_use_context,
+        "sensitive_granted": sorted(admission.sensitive_granted),
+        "muted": _muted(admission),
+        "age_assurance": admission.age_assurance.value,
+        "shared_audience": admission.shared_audience,
+        "reads": [{"store": store, "n": n} for store, n in known.reads],
+        "kept_out": [{"rule": rule_id, "n": n} for rule_id, n in decision.kept_out],
+    }
+
+
+def _permission(permission: Permission) -> Json:
+    return {
+        "purpose": permission.purpose,
+        "permitted": permission.permitted,
+        "because": None if permission.because is None else permission.because.value,
+        "basis": permission.basis.value,
+        "record_id": permission.record_id,
+        "notice_version": permission.notice_version,
+        "expires_at_ms": permission.expires_at_ms,
+        "channels": None if permission.channels is None else sorted(permission.channels),
+    }
+
+
+def _muted(admission: Admission) -> Json:
+    muted = admission.muted
+    return {
+        "items": sorted(muted.items),
+        "brands": sorted(muted.brands),
+        "categories": sorted(muted.categories),
+        "classes": sorted(muted.classes),
+    }
+
+
+def _cand(decision: Decision, house: House) -> Json:
+    return {
+        "catalogue": house.catalogue.version,
+        "model": house.recommender.version,
+        "rounds": [_considered(taken, house.catalogue) for taken in decision.rounds],
+    }
+
+
+def _considered(taken: Round, catalogue: Catalogue) -> Json:
+    evidence, candidates = taken.evidence, taken.candidates
+    return {
+        "basis": word(taken.basis),
+        "evidence": {
+            "items": [catalogue.item_ids[idx] for idx in evidence.item_idx],
+            "weight": evidence.weight,
+            "origin": evidence.origin,
+            "kind": evidence.kind,
+            "age_days": evidence.age_days,
+            "channel": evidence.channel,
+        },
+        "items": [catalogue.item_ids[idx] for idx in candidates.item_idx],
+        "score": candidates.score,
+        "base": candidates.base,
+        "source": candidates.source,
+        "intent": taken.intent,
+        "ptr": candidates.ptr,
+        "edge_evidence": candidates.evidence,
+        "edge_contribution": candidates.contribution,
+        "edge_support": candidates.support,
+        "seen": _seen(taken.view),
+    }
+
+
+def _seen(view: View) -> Json:
+    """Every column the rules could read, so that their answers can be recomputed."""
+    columns: dict[str, object] = {
+        field.name: getattr(view, field.name) for field in fields(view) if field.name not in _NOT_COLUMNS
+    }
+    names = view.catalogue.sensitive_classes
+    return columns | {
+        "tier": view.tier,
+        "sensitive_class": [names[code] if code >= 0 else None for code in view.sensitive_class],
+        "price_minor": view.price_minor,
+        "category": view.category,
+        "age_restricted": view.catalogue.age_restricted[view.item_idx],
+        "muted": view.admission.muted.covers(view.catalogue, view.item_idx),
+    }
+
+
+def _rules(decision: Decision) -> Json:
+    return {"rounds": [_said(taken) for taken in decision.rounds]}
+
+
+def _said(taken: Round) -> Json:
+    """All that fired, as one row a verdict: candidate, rule, effect, observed, limit, factor."""
+    rows: list[Json] = []
+    judged = taken.judged
+    for rule, judgement in zip(judged.rules, judged.judgements, strict=True):
+        rows.extend(
+            {
+                "row": int(row),
+                "rule": rule.id,
+                "reason": rule.reason_code,
+                "effect": word(Effect(judgement.effect[row])),
+                "observed": int(judgement.observed[row]),
+                "limit": int(judgement.limit[row]),
+                "factor_micro": int(judgement.factor_micro[row]),
+            }
+            for row in np.flatnonzero(judgement.effect)
+        )
+    return {
+        "asked": [rule.id for rule in judged.rules],
+        "fired": rows,
+        "rank_score": judged.rank_score,
+        "failed": [{"rule": rule_id, "error": error} for rule_id, error in judged.failed],
+    }
+
+
+def _out(decision: Decision, catalogue: Catalogue, response: bytes) -> Json:
+    return {
+        "basis": word(decision.basis),
+        "outcome": decision.outcome.value,
+        "degraded": list(decision.degraded),
+        "list": [_suggestion(suggestion, catalogue) for suggestion in decision.suggestions],
+        "withheld": [
+            {"item": catalogue.item_ids[taken.candidates.item_idx[row]], "rule": rule_id}
+            for taken in decision.rounds
+            for row, rule_id in taken.slate.held_back
+        ],
+        "response_sha256": hashlib.sha256(response).hexdigest(),
+    }
+
+
+def _suggestion(suggestion: Suggestion, catalogue: Catalogue) -> Json:
+    return {
+        "item": catalogue.item_ids[suggestion.item_idx],
+        "rank": suggestion.rank,
+        "score": suggestion.score,
+        "intent": word(suggestion.intent),
+        "action": suggestion.action.value,
+        "code": suggestion.reason.code.value,
+        "text": suggestion.reason.text,
+    }

@@ -1,0 +1,177 @@
+"""Reasons: said from the arithmetic. The evidence named is the evidence that moved the rank.
+
+Each piece of evidence keeps its exact contribution, so that base and contributions add up to the
+score. What must not be named (sensitive items, a shared audience, a crowd that is too small) keeps
+its number and loses its name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.catalogue import Catalogue
+from engine.serving.candidates import Candidates, Evidence
+from engine.vocabulary import Kind, Origin, Source
+from guardrails.admit import Admission
+
+MAX_CHARACTERS = 140
+
+
+class ReasonCode(StrEnum):
+    """Why a suggestion is shown."""
+
+    BUY_AGAIN = "buy_again"
+    BOUGHT_BEFORE = "bought_before"
+    LOOKED_AT_BEFORE = "looked_at_before"
+    THIS_VISIT = "this_visit"
+    GOES_WITH_PAGE = "goes_with_page"
+    GOES_WITH_BASKET = "goes_with_basket"
+    OFTEN_TOGETHER = "often_together"
+    YOUR_CHOICES = "your_choices"
+    POPULAR = "popular"
+    POPULAR_IN_CATEGORY = "popular_in_category"
+
+
+_SENTENCES = {
+    ReasonCode.BUY_AGAIN: "You bought {item} before; it may be time again",
+    ReasonCode.BOUGHT_BEFORE: "Because you bought {item}",
+    ReasonCode.LOOKED_AT_BEFORE: "Because you looked at {item} before",
+    ReasonCode.THIS_VISIT: "Because of {item} in this visit",
+    ReasonCode.GOES_WITH_PAGE: "Goes with {item}",
+    ReasonCode.GOES_WITH_BASKET: "Goes with {item} in your basket",
+    ReasonCode.OFTEN_TOGETHER: "Often bought together with {item}",
+    ReasonCode.YOUR_CHOICES: "Based on your choices in this shop",
+    ReasonCode.POPULAR: "Many customers buy this; nothing about you was used",
+    ReasonCode.POPULAR_IN_CATEGORY: "Many customers buy this in {item}; nothing about you was used",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedEvidence:
+    """One term of the sum.
+
+    Attributes:
+        item_idx: catalogue row of the evidence; ``None`` when it must not be named.
+        origin: where it comes from.
+        kind: what was done with it.
+        contribution: its exact part of the score.
+    """
+
+    item_idx: int | None
+    origin: Origin
+    kind: Kind
+    contribution: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why one suggestion is shown.
+
+    Attributes:
+        code: machine-readable.
+        text: plain words, at most 140 characters.
+        base: the part of the score that is nobody's evidence.
+        evidence: every term of the sum, largest first; with ``base`` they add up to the score.
+    """
+
+    code: ReasonCode
+    text: str
+    base: int
+    evidence: tuple[NamedEvidence, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explainer:
+    """Gives the reasons of one round's candidates.
+
+    Attributes:
+        candidates: with their contributions.
+        evidence: what the contributions point into.
+        catalogue: names, tiers and categories.
+        admission: whether others may be looking on.
+        page_item: catalogue row of the page's item, if the page shows one.
+        named_crowd: distinct customers needed before a reason may speak of many.
+    """
+
+    candidates: Candidates
+    evidence: Evidence
+    catalogue: Catalogue
+    admission: Admission
+    page_item: int | None
+    named_crowd: int
+
+    def reason(self, row: int) -> Reason:
+        """Return the reason of candidate ``row``."""
+        edges = self._largest_first(row)
+        code = self._code(row, edges)
+        return Reason(
+            code=code,
+            text=self._text(code, row, edges),
+            base=int(self.candidates.base[row]),
+            evidence=tuple(self._named(int(edge)) for edge in edges),
+        )
+
+    def _largest_first(self, row: int) -> NDArray[np.int64]:
+        edges = np.arange(self.candidates.ptr[row], self.candidates.ptr[row + 1], dtype=np.int64)
+        order = np.lexsort((self.candidates.evidence[edges], -self.candidates.contribution[edges]))
+        return edges[order]
+
+    def _code(self, row: int, edges: NDArray[np.int64]) -> ReasonCode:
+        source = self.candidates.source[row]
+        if edges.size == 0:
+            in_category = source == Source.POPULAR_IN_CATEGORY
+            return ReasonCode.POPULAR_IN_CATEGORY if in_category else ReasonCode.POPULAR
+        piece = int(self.candidates.evidence[edges[0]])
+        if not self._may_name(piece):
+            return ReasonCode.YOUR_CHOICES
+        if source == Source.BUY_AGAIN:
+            return ReasonCode.BUY_AGAIN
+        origin = self.evidence.origin[piece]
+        if origin == Origin.CONTEXT:
+            return self._context_code(int(edges[0]), piece)
+        if origin == Origin.SESSION:
+            return ReasonCode.THIS_VISIT
+        bought = self.evidence.kind[piece] == Kind.PURCHASE
+        return ReasonCode.BOUGHT_BEFORE if bought else ReasonCode.LOOKED_AT_BEFORE
+
+    def _context_code(self, edge: int, piece: int) -> ReasonCode:
+        if self.evidence.item_idx[piece] != self.page_item:
+            return ReasonCode.GOES_WITH_BASKET
+        crowd = self.candidates.support[edge] >= self.named_crowd
+        return ReasonCode.OFTEN_TOGETHER if crowd else ReasonCode.GOES_WITH_PAGE
+
+    def _may_name(self, piece: int) -> bool:
+        """Sensitive items are never named, and before a shared audience no one's past is."""
+        if self.catalogue.tier[self.evidence.item_idx[piece]] > 0:
+            return False
+        return not (self.admission.shared_audience and self.evidence.origin[piece] == Origin.HISTORY)
+
+    def _named(self, edge: int) -> NamedEvidence:
+        piece = int(self.candidates.evidence[edge])
+        return NamedEvidence(
+            item_idx=int(self.evidence.item_idx[piece]) if self._may_name(piece) else None,
+            origin=Origin(self.evidence.origin[piece]),
+            kind=Kind(self.evidence.kind[piece]),
+            contribution=int(self.candidates.contribution[edge]),
+        )
+
+    def _text(self, code: ReasonCode, row: int, edges: NDArray[np.int64]) -> str:
+        sentence = _SENTENCES[code]
+        if "{item}" not in sentence:
+            return sentence
+        room = MAX_CHARACTERS - len(sentence) + len("{item}")
+        return sentence.format(item=_shortened(self._name(code, row, edges), room))
+
+    def _name(self, code: ReasonCode, row: int, edges: NDArray[np.int64]) -> str:
+        if code is ReasonCode.POPULAR_IN_CATEGORY:
+            category = int(self.catalogue.category[self.candidates.item_idx[row]])
+            return self.catalogue.categories[category].rsplit(" > ", 1)[-1]
+        return self.catalogue.titles[int(self.evidence.item_idx[self.candidates.evidence[edges[0]]])]
+
+
+def _shortened(name: str, room: int) -> str:
+    return name if len(name) <= room else name[: room - 1].rstrip() + "…"
