@@ -1,0 +1,56 @@
+"""The policy as a document: canonical JSON, named by its hash, lossless both ways."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, fields
+from typing import Any
+
+import orjson
+
+from guardrails.errors import PolicyError
+from guardrails.log.canonical import canonical
+from guardrails.policy.limits import Limits
+
+
+def to_document(limits: Limits) -> bytes:
+    """Return the canonical bytes of a policy."""
+    return canonical({"limits": asdict(limits)})
+
+
+def version_of(document: bytes) -> str:
+    """Return the version of a policy: SHA-256 of its canonical bytes, 64 hex digits."""
+    return hashlib.sha256(document).hexdigest()
+
+
+def from_document(document: bytes) -> Limits:
+    """Read a policy back.
+
+    Raises:
+        PolicyError: not JSON, an unknown section or limit, or a value that is not a whole number.
+    """
+    try:
+        parsed = orjson.loads(document)
+    except orjson.JSONDecodeError as error:
+        raise PolicyError("a policy is not valid JSON") from error
+    if not isinstance(parsed, dict) or set(parsed) != {"limits"} or not isinstance(parsed["limits"], dict):
+        raise PolicyError("a policy needs exactly one part, `limits`")
+    sections = {field.name: type(getattr(Limits(), field.name)) for field in fields(Limits)}
+    given: dict[str, Any] = parsed["limits"]
+    _refuse_unknown(set(given) - set(sections))
+    return Limits(**{name: _section(sections[name], values) for name, values in given.items()})
+
+
+def _section(section: type[Any], values: object) -> Any:
+    if not isinstance(values, dict):
+        raise PolicyError("a section of a policy must be an object")
+    _refuse_unknown(set(values) - {field.name for field in fields(section)})
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise PolicyError(f"limit `{name}` must be a whole number of at least 0")
+    return section(**values)
+
+
+def _refuse_unknown(names: set[str]) -> None:
+    if names:
+        raise PolicyError(f"unknown in a policy: {', '.join(f'`{name}`' for name in sorted(names))}")
