@@ -5,6 +5,7 @@
     ├── StoreUnavailableError  the database is locked, gone, full or read-only
     ├── StoreRefusedError    the database can be used but refuses what was asked of it
     ├── ImportFileError      a whole file cannot be read (single bad rows never raise)
+    ├── FieldError           one field of one record cannot be used; names field and reason
     ├── UnknownPlacementError, UnknownItemError, UnknownDecisionError, UnknownModelError
     ├── ClockSkewError       an event claims a time that cannot be
     ├── MalformedBodyError   a request body is not JSON
@@ -38,6 +39,20 @@ class StoreRefusedError(EdgeError):
 
 class ImportFileError(EdgeError):
     """A whole file cannot be read."""
+
+
+class FieldError(EdgeError):
+    """One field of one record cannot be used.
+
+    Attributes:
+        field: name of the field; empty when the record as a whole cannot be used.
+        reason: what is wrong with it. Never repeats the value, which may be somebody's data.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field = field
+        self.reason = reason
+        super().__init__(f"`{field}` {reason}")
 
 
 class UnknownPlacementError(EdgeError):
