@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +23,9 @@ from numpy.typing import NDArray
 from engine.catalogue import Catalogue
 from engine.interactions import WEIGHT_ONE, Interactions, Weighting, age_in_days
 from engine.serving.candidates import Evidence
-from engine.vocabulary import Kind, Origin
+from engine.vocabulary import Channel, Kind, Origin
 from guardrails.consent.check import Question, check
+from guardrails.consent.collection import DATA_CATEGORY_OF
 from guardrails.consent.ledger import Ledger
 from guardrails.consent.permission import Denial, LawfulBasis, Permission
 from guardrails.consent.purposes import KEY_OF, OUTBOUND, Purpose, communications_key, sensitive_key
@@ -103,7 +106,10 @@ class Admission:
 
     Attributes:
         permissions: every purpose that was asked, in the order asked.
-        history: the permission that history stands or falls with; its channels bind the evidence.
+        history: the permission that history stands or falls with: the first one missing, else the
+            consent to keep it.
+        covering: every permission whose grant must name the channel and the data category that a
+            piece of history was collected through.
         may_read_history: the customer's own interactions and exposures may be read and used.
         may_read_session: this visit's interactions may be read and used.
         may_use_context: the page and the basket may be used.
@@ -118,6 +124,7 @@ class Admission:
 
     permissions: tuple[Permission, ...]
     history: Permission
+    covering: tuple[Permission, ...]
     may_read_history: bool
     may_read_session: bool
     may_use_context: bool
@@ -166,7 +173,8 @@ def admit(
         return _nobody(request, Denial.UNREADABLE)
     ask = _asker(choices.ledger, request, choices.age_assurance, settings)
     storage, limited = ask(KEY_OF[Purpose.FUNCTIONAL_STORAGE]), ask(KEY_OF[Purpose.LIMITED_CONTENT])
-    profiling, profiled = ask(KEY_OF[Purpose.PROFILING]), ask(KEY_OF[Purpose.PROFILED_CONTENT])
+    profiling = ask(KEY_OF[Purpose.PROFILING], None)  # binds where data came from, not where it is used
+    profiled = ask(KEY_OF[Purpose.PROFILED_CONTENT])
     offers = ask(KEY_OF[Purpose.TARGETED_OFFERS])
     outreach = _outreach(request, ask)
     sensitive = {
@@ -179,6 +187,7 @@ def admit(
     return Admission(
         permissions=_asked(storage, limited, profiling, profiled, offers, outreach, *sensitive.values()),
         history=next((permission for permission in needed if not permission), profiling),
+        covering=(profiling, replace(profiled, channels=None)),
         may_read_history=request.subject_kind is SubjectKind.ACCOUNT and all(needed) and not profile_off,
         may_read_session=bool(storage and limited) and not profile_off,
         may_use_context=bool(limited),
@@ -230,6 +239,7 @@ def _nobody(request: Request, because: Denial) -> Admission:
     return Admission(
         permissions=_asked(limited, profiling, offers, outreach),
         history=profiling,
+        covering=(profiling,),
         may_read_history=False,
         may_read_session=False,
         may_use_context=True,
@@ -240,14 +250,18 @@ def _nobody(request: Request, because: Denial) -> Admission:
     )
 
 
-def _asker(
-    ledger: Ledger, request: Request, age: AgeAssurance, settings: ConsentSettings
-) -> Callable[[str], Permission]:
-    def ask(key: str) -> Permission:
+class _Ask(Protocol):
+    """Asks for one purpose, on the request's channel unless told otherwise."""
+
+    def __call__(self, key: str, channel: Channel | None = ...) -> Permission: ...
+
+
+def _asker(ledger: Ledger, request: Request, age: AgeAssurance, settings: ConsentSettings) -> _Ask:
+    def ask(key: str, channel: Channel | None = request.channel) -> Permission:
         question = Question(
             purpose=key,
             at_ms=request.now_ms,
-            channel=request.channel,
+            channel=channel,
             gpc=request.gpc,
             minor=age is AgeAssurance.MINOR,
         )
@@ -279,10 +293,7 @@ class _EvidenceJudge:
         if not self.admission.may_read_history:
             withdrawn = self.admission.history.because in (Denial.WITHDRAWN, Denial.OBJECTED)
             return self._keep(found, ("G02" if withdrawn else "G01", np.zeros(len(found), np.bool_)))
-        consented = found.purpose == Purpose.PROFILING
-        channels = self.admission.history.channels
-        if channels is not None:
-            consented &= np.isin(found.channel, list(channels))
+        consented = (found.purpose == Purpose.PROFILING) & self._covered()[found.kind, found.channel]
         return self._keep(found, ("G01", consented), *self._common(found), ("G21", self._fresh(found)))
 
     def session(self, found: Interactions) -> Interactions:
@@ -309,6 +320,14 @@ class _EvidenceJudge:
             age_days=np.zeros(n, np.int64),
             channel=np.full(n, self.request.channel, np.int8),
         )
+
+    def _covered(self) -> NDArray[np.bool_]:
+        """Whether the grants name what a kind and a channel stand for; bool, indexed [kind, channel]."""
+        table = np.zeros((max(Kind) + 1, max(Channel) + 1), np.bool_)
+        for kind, channel in product(Kind, Channel):
+            category = DATA_CATEGORY_OF[kind]
+            table[kind, channel] = all(grant.covers(channel, category) for grant in self.admission.covering)
+        return table
 
     def _common(self, found: Interactions) -> tuple[tuple[str, NDArray[np.bool_]], ...]:
         sensitive_and_old = (self.catalogue.tier[found.item_idx] >= SENSITIVE_FROM_TIER) & (

@@ -197,6 +197,7 @@ def _specific_grant(case: _Case) -> Permission | None:
         notice_version=grant.notice_version,
         expires_at_ms=case.expires_at_ms(grant),
         channels=channels,
+        data_categories=grant.data_categories,
     )
 
 

@@ -48,6 +48,7 @@ class Permission:
         notice_version: version of the notice that the event was given under.
         expires_at_ms: when a permission that stands now ends by itself.
         channels: channels the grant names; ``None`` means the purpose is not bound to channels.
+        data_categories: data categories the grant names; ``None`` means it is not bound to any.
     """
 
     purpose: str
@@ -58,6 +59,15 @@ class Permission:
     notice_version: str | None = None
     expires_at_ms: int | None = None
     channels: frozenset[int] | None = None
+    data_categories: frozenset[str] | None = None
+
+    def covers(self, channel: int, data_category: str) -> bool:
+        """Return whether data of this category, collected through this channel, falls under it."""
+        return (
+            self.permitted
+            and (self.channels is None or channel in self.channels)
+            and (self.data_categories is None or data_category in self.data_categories)
+        )
 
     def __bool__(self) -> bool:
         return self.permitted

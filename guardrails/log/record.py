@@ -205,6 +205,9 @@ def _permission(permission: Permission) -> Json:
         "notice_version": permission.notice_version,
         "expires_at_ms": permission.expires_at_ms,
         "channels": None if permission.channels is None else sorted(permission.channels),
+        "data_categories": (
+            None if permission.data_categories is None else sorted(permission.data_categories)
+        ),
     }
 
 
