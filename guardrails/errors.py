@@ -4,6 +4,7 @@
     ├── UnknownPurposeError   a purpose key that the register does not hold
     ├── ConsentEventError     a consent event that cannot be understood
     ├── PolicyError           a policy document that cannot be used
+    ├── SensitiveMarkError    a sensitive class or tier that does not exist
     └── RecordError           a decision that cannot be written as canonical bytes
 
 Messages are lower case and never hold a customer id, a history or a key.
@@ -26,6 +27,10 @@ class ConsentEventError(GuardrailError):
 
 class PolicyError(GuardrailError):
     """A policy document that cannot be used."""
+
+
+class SensitiveMarkError(GuardrailError):
+    """A sensitive class or tier that does not exist."""
 
 
 class RecordError(GuardrailError):

@@ -1,1 +1,1 @@
-"""guardrails/sensitive."""
+"""Which items say something about the person who looks at them."""
