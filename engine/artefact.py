@@ -1,0 +1,345 @@
+"""The model on disk: a folder of memory-mapped arrays, named by the hash of what is in it.
+
+Workers map the same pages, so a host holds one copy however many processes serve from it. A
+folder is written under a temporary name and renamed when complete, and never changed after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from engine.errors import ArtefactError
+
+FORMAT = 1
+WEIGHT_SCALE = 1 << 30
+"""Fixed-point one of W and of ``repeat``: W's strongest edge weighs this much."""
+
+MANIFEST_FILE = "manifest.json"
+ITEM_IDS_FILE = "item_ids.json"
+_HASHED_AT_ONCE = 1 << 20
+_READABLE = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known about how a model came to be. It describes; nothing in it changes a score.
+
+    Attributes:
+        learner: name of the learner that was chosen.
+        params: its parameters.
+        latent: whether its edges come from latent factors rather than from counted pairs.
+        data_from_ms: time of the oldest interaction learned from; 0 where there are no times.
+        data_to_ms: time of the youngest.
+        n_customers: customers learned from.
+        n_interactions: interactions learned from, before any customer's share was clipped.
+        n_edges: stored entries of W.
+        min_support: distinct customers that every edge has at least.
+        min_support_sensitive: the same for edges that touch an item of tier 1 or above.
+        max_items_per_customer: most distinct items that one customer contributed.
+        metrics: one row a learner: name, validation figures, seconds; or why it was skipped.
+        notes: what else a reader of the model card should know, one sentence each.
+        libraries: versions of the libraries that computed it.
+    """
+
+    learner: str
+    params: dict[str, Any] = field(default_factory=dict)
+    latent: bool = False
+    data_from_ms: int = 0
+    data_to_ms: int = 0
+    n_customers: int = 0
+    n_interactions: int = 0
+    n_edges: int = 0
+    min_support: int = 0
+    min_support_sensitive: int = 0
+    max_items_per_customer: int = 0
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    libraries: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelArrays:
+    """A trained model as integers. Item rows are in ascending order of item id.
+
+    Attributes:
+        item_ids: ``n_items`` shop keys, strictly ascending.
+        indptr: shape (n_items + 1,), int64: row i of W is ``indptr[i]:indptr[i+1]``.
+        indices: shape (n_edges,), int32, columns of W, strictly ascending within a row.
+        weights: shape (n_edges,), int32, entries of W in units of 1 / ``WEIGHT_SCALE``.
+        support: shape (n_edges,), int32, distinct customers behind each edge.
+        popularity: shape (n_items,), int64, decayed purchase counts in units of
+            1 / ``engine.interactions.WEIGHT_ONE``; 0 for items with too few customers to name.
+        repeat: shape (n_items,), int32, share of an item's buyers who bought it on another
+            day, in units of 1 / ``WEIGHT_SCALE``; 0 where too few did.
+        repeat_support: shape (n_items,), int32, distinct customers who did.
+        repeat_interval_days: shape (n_items,), int32, median days between such purchases; 0
+            where unknown.
+    """
+
+    item_ids: tuple[str, ...]
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    weights: NDArray[np.int32]
+    support: NDArray[np.int32]
+    popularity: NDArray[np.int64]
+    repeat: NDArray[np.int32]
+    repeat_support: NDArray[np.int32]
+    repeat_interval_days: NDArray[np.int32]
+
+    @property
+    def n_items(self) -> int:
+        """Number of rows and of columns of W."""
+        return len(self.item_ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Artefact(ModelArrays):
+    """A loaded model: its arrays, mapped read-only, with its name and its manifest.
+
+    Attributes:
+        version: SHA-256 (64 hex digits) over the arrays and item ids.
+        manifest: how it came to be.
+    """
+
+    version: str
+    manifest: Manifest
+
+
+_DTYPES: dict[str, type[np.signedinteger[Any]]] = {
+    "indptr": np.int64,
+    "indices": np.int32,
+    "weights": np.int32,
+    "support": np.int32,
+    "popularity": np.int64,
+    "repeat": np.int32,
+    "repeat_support": np.int32,
+    "repeat_interval_days": np.int32,
+}
+
+
+def write_artefact(root: str | Path, arrays: ModelArrays, manifest: Manifest) -> str:
+    """Store a model under ``root`` and return its version, which is also its folder's name.
+
+    The same arrays in the same order have the same version, whenever and wherever they are
+    written. A model that is already there is left as it is, unless it is damaged.
+
+    Args:
+        root: folder of models; a path, or any address that ``fsspec`` understands.
+        arrays: the model.
+        manifest: how it came to be.
+
+    Raises:
+        ArtefactError: the arrays contradict each other, or ``root`` cannot be written.
+    """
+    _check(arrays, "the model to write")
+    filesystem, folder = fsspec.core.url_to_fs(str(root))
+    try:
+        if _is_local(filesystem):
+            return _write_local(Path(folder), arrays, manifest)
+        with tempfile.TemporaryDirectory() as local:
+            version = _write_local(Path(local), arrays, manifest)
+            if not filesystem.exists(f"{folder}/{version}/{MANIFEST_FILE}"):
+                _upload(filesystem, Path(local) / version, f"{folder}/{version}")
+            return version
+    except OSError as error:
+        raise ArtefactError(f"cannot write a model to `{root}`: {error.strerror or error}") from error
+
+
+def load_artefact(path: str | Path, *, verify: bool = True, copies: str | Path | None = None) -> Artefact:
+    """Map a stored model into memory.
+
+    Args:
+        path: the model's folder; a path, or any address that ``fsspec`` understands.
+        verify: read every file once and compare its hash. Without it, lengths and types are
+            still checked.
+        copies: where to keep the local copy of a model that is stored elsewhere; a fresh
+            temporary folder by default.
+
+    Raises:
+        ArtefactError: a file is missing, truncated, altered or of another format. The
+            message names the file.
+    """
+    filesystem, folder = fsspec.core.url_to_fs(str(path))
+    try:
+        local = Path(folder) if _is_local(filesystem) else _download(filesystem, folder, copies)
+        return _load_local(local, verify=verify)
+    except OSError as error:
+        raise ArtefactError(f"cannot read `{error.filename or path}`: {error.strerror or error}") from error
+
+
+def _is_local(filesystem: Any) -> bool:
+    return isinstance(filesystem, fsspec.implementations.local.LocalFileSystem)
+
+
+def _write_local(root: Path, arrays: ModelArrays, manifest: Manifest) -> str:
+    root.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=root))
+    try:
+        (draft / ITEM_IDS_FILE).write_bytes(orjson.dumps(arrays.item_ids))
+        for name, dtype in _DTYPES.items():
+            np.save(draft / f"{name}.npy", np.ascontiguousarray(getattr(arrays, name), dtype=dtype))
+        hashes = {name: _sha256(draft / name) for name in _content_files()}
+        version = _version(hashes)
+        document = {"format": FORMAT, "version": version, "sha256": hashes, "model": asdict(manifest)}
+        (draft / MANIFEST_FILE).write_bytes(
+            orjson.dumps(
+                document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
+            )
+        )
+        for file in draft.iterdir():
+            _sync(file)
+        _sync(draft)
+        _move_into_place(draft, root / version)
+        _sync(root)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return version
+
+
+def _move_into_place(draft: Path, final: Path) -> None:
+    if final.exists():
+        try:
+            load_artefact(final)
+        except ArtefactError:
+            shutil.rmtree(final)
+        else:
+            return
+    draft.chmod(0o755)
+    draft.rename(final)
+
+
+def _upload(filesystem: Any, local: Path, folder: str) -> None:
+    """Copy file by file, the manifest last: a folder without one is not a model yet."""
+    filesystem.makedirs(folder, exist_ok=True)
+    for name in (*_content_files(), MANIFEST_FILE):
+        filesystem.put_file(str(local / name), f"{folder}/{name}")
+
+
+def _download(filesystem: Any, folder: str, copies: str | Path | None) -> Path:
+    root = Path(copies) if copies is not None else Path(tempfile.mkdtemp(prefix="tactful-model-"))
+    final = root / folder.rstrip("/").rsplit("/", 1)[-1]
+    if final.exists():
+        return final
+    root.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=root))
+    try:
+        for name in (*_content_files(), MANIFEST_FILE):
+            filesystem.get_file(f"{folder}/{name}", str(draft / name))
+        draft.rename(final)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return final
+
+
+def _load_local(folder: Path, *, verify: bool) -> Artefact:
+    document = _read_manifest(folder / MANIFEST_FILE)
+    hashes = document["sha256"]
+    if verify:
+        for name in _content_files():
+            if hashes.get(name) != _sha256(folder / name):
+                raise ArtefactError(f"`{folder / name}` is not the file that was written: its hash differs")
+    if document["version"] != _version(hashes):
+        raise ArtefactError(f"`{folder / MANIFEST_FILE}` names a version that its hashes do not give")
+    artefact = Artefact(
+        item_ids=_read_item_ids(folder / ITEM_IDS_FILE),
+        **{name: _map(folder / f"{name}.npy", dtype) for name, dtype in _DTYPES.items()},
+        version=document["version"],
+        manifest=document["model"],
+    )
+    _check(artefact, f"`{folder}`")
+    return artefact
+
+
+def _read_manifest(file: Path) -> dict[str, Any]:
+    try:
+        document = orjson.loads(file.read_bytes())
+        if document["format"] != FORMAT:
+            raise ArtefactError(f"`{file}` is of format {document['format']}, this version reads {FORMAT}")
+        known = {entry.name for entry in fields(Manifest)}
+        model = Manifest(**{key: value for key, value in document["model"].items() if key in known})
+        return {"version": str(document["version"]), "sha256": dict(document["sha256"]), "model": model}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ArtefactError(f"`{file}` is not a model's manifest") from error
+
+
+def _read_item_ids(file: Path) -> tuple[str, ...]:
+    try:
+        return tuple(orjson.loads(file.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise ArtefactError(f"`{file}` is not a list of item ids") from error
+
+
+def _map(file: Path, dtype: type[np.signedinteger[Any]]) -> NDArray[Any]:
+    try:
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ArtefactError(f"`{file}` is truncated or not an array") from error
+    if array.dtype != dtype or array.ndim != 1:
+        raise ArtefactError(f"`{file}` holds {array.ndim}-dimensional {array.dtype}, not {np.dtype(dtype)}")
+    return np.asarray(array)
+
+
+def _check(arrays: ModelArrays, place: str) -> None:
+    """Refuse arrays that contradict each other.
+
+    Raises:
+        ArtefactError: they do.
+    """
+    n_items, n_edges = arrays.n_items, arrays.indices.size
+    for name in ("popularity", "repeat", "repeat_support", "repeat_interval_days"):
+        if getattr(arrays, name).shape != (n_items,):
+            raise ArtefactError(f"{place}: `{name}` does not have one entry an item")
+    for name in ("weights", "support"):
+        if getattr(arrays, name).shape != (n_edges,):
+            raise ArtefactError(f"{place}: `{name}` does not have one entry an edge")
+    indptr = arrays.indptr
+    if (
+        indptr.shape != (n_items + 1,)
+        or indptr[0] != 0
+        or indptr[-1] != n_edges
+        or np.any(np.diff(indptr) < 0)
+    ):
+        raise ArtefactError(f"{place}: `indptr` does not divide the edges into rows")
+    if n_edges and not (arrays.indices.min() >= 0 and arrays.indices.max() < n_items):
+        raise ArtefactError(f"{place}: `indices` leaves the matrix")
+    ids = arrays.item_ids
+    if any(a >= b for a, b in itertools.pairwise(ids)):
+        raise ArtefactError(f"{place}: `item_ids` is not in strictly ascending order")
+
+
+def _content_files() -> tuple[str, ...]:
+    return (ITEM_IDS_FILE, *(f"{name}.npy" for name in _DTYPES))
+
+
+def _version(hashes: dict[str, str]) -> str:
+    content = [["format", FORMAT], *([name, hashes.get(name)] for name in _content_files())]
+    return hashlib.sha256(orjson.dumps(content)).hexdigest()
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(_HASHED_AT_ONCE):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Ask the disk to hold what was written before anything relies on it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

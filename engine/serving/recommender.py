@@ -1,0 +1,284 @@
+"""A model bound to a catalogue: from evidence to candidates, in catalogue rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.artefact import Artefact
+from engine.catalogue import NO_CODE, Catalogue
+from engine.serving import kernel
+from engine.serving.candidates import Candidates, Evidence
+from engine.vocabulary import Kind, Origin, Source
+
+DUE_AFTER = 2
+"""An item is due again once its last purchase is older than the usual interval divided by this."""
+
+
+class Recommender:
+    """Proposes items of one catalogue by one model. Immutable, safe to share between threads.
+
+    Items that the model knows and the catalogue does not, or that are not available, are never
+    proposed; evidence about items that the model does not know contributes nothing.
+    """
+
+    def __init__(self, artefact: Artefact, catalogue: Catalogue) -> None:
+        self._artefact = artefact
+        self._n_items = catalogue.n_items
+        self._row_of_item, self._item_of_row = _bind(artefact.item_ids, catalogue)
+        self._allowed = np.zeros(artefact.n_items, np.bool_)
+        sold = self._item_of_row >= 0
+        self._allowed[sold] = catalogue.available[self._item_of_row[sold]]
+        self._available = catalogue.available
+        self._popularity = self._by_item(artefact.popularity)
+        self._repeat = self._by_item(artefact.repeat)
+        self._repeat_support = self._by_item(artefact.repeat_support)
+        self._interval_days = self._by_item(artefact.repeat_interval_days)
+        self._popular = _most_popular(self._popularity, catalogue.available)
+        self._popular_by_category, self._category_ptr = _group(
+            self._popular, catalogue.category[self._popular], len(catalogue.categories)
+        )
+
+    @property
+    def version(self) -> str | None:
+        """Version of the model: the content hash of its artefact."""
+        return self._artefact.version
+
+    @property
+    def latent(self) -> bool:
+        """Whether edges come from latent factors rather than from counted pairs."""
+        return self._artefact.manifest.latent
+
+    @property
+    def n_items(self) -> int:
+        """Number of rows of the catalogue it is bound to."""
+        return self._n_items
+
+    def goes_with(self, evidence: Evidence, exclude: NDArray[np.int32], n: int) -> Candidates:
+        """Return the ``n`` items that go best with the evidence.
+
+        Args:
+            evidence: what is known; pieces in any order.
+            exclude: shape (k,), int32, catalogue rows not to propose. Items that the evidence
+                itself is about are proposed unless they are listed here.
+            n: how many at most.
+
+        Returns:
+            Candidates of source ``GOES_WITH`` and base 0: a score is the sum of its
+            contributions, in the units of W.
+        """
+        scored = kernel.score(
+            self._artefact.indptr,
+            self._artefact.indices,
+            self._artefact.weights,
+            self._artefact.support,
+            self._allowed,
+            self._rows(evidence.item_idx),
+            np.ascontiguousarray(evidence.weight),
+            self._rows(exclude),
+            n,
+        )
+        return Candidates(
+            item_idx=self._item_of_row[scored.item],
+            score=scored.score,
+            base=np.zeros_like(scored.score),
+            source=np.full(scored.item.size, Source.GOES_WITH, np.int8),
+            ptr=scored.ptr,
+            evidence=scored.piece,
+            contribution=scored.contribution,
+            support=scored.support,
+        )
+
+    def goes_with_each(
+        self, pieces: Sequence[Evidence], excludes: Sequence[NDArray[np.int32]], n: int, n_threads: int = 1
+    ) -> list[Candidates]:
+        """Return ``goes_with`` for many customers, in their order, whatever the number of threads."""
+        with ThreadPoolExecutor(n_threads) as pool:
+            return list(pool.map(lambda piece, exclude: self.goes_with(piece, exclude, n), pieces, excludes))
+
+    def buy_again(self, evidence: Evidence, n: int) -> Candidates:
+        """Return the ``n`` likeliest repeat purchases among what the customer bought before.
+
+        An item is due when at least half of the usual interval between its purchases has
+        passed since the customer's last one. Each purchase contributes its weight times the
+        share of the item's buyers who come back, in the units of ``goes_with``; its support
+        is the number of customers who came back.
+        """
+        bought = (evidence.origin == Origin.HISTORY) & (evidence.kind == Kind.PURCHASE)
+        piece = np.flatnonzero(bought & (evidence.item_idx >= 0)).astype(np.int32)
+        item = evidence.item_idx[piece]
+        youngest = np.full(self._n_items, np.iinfo(np.int32).max, np.int32)
+        np.minimum.at(youngest, item, evidence.age_days[piece])
+        interval = self._interval_days[item]
+        due = (
+            (interval > 0) & (youngest[item].astype(np.int64) * DUE_AFTER >= interval) & self._available[item]
+        )
+        term = (evidence.weight[piece] * self._repeat[item]) >> kernel.SHIFT
+        kept = due & (term > 0)
+        return _from_terms(item[kept], piece[kept], term[kept], self._repeat_support[item[kept]], n)
+
+    def popular(self, n: int, exclude: NDArray[np.int32], category: int | None = None) -> Candidates:
+        """Return the ``n`` most popular items, of one category or of all.
+
+        Args:
+            n: how many at most.
+            exclude: shape (k,), int32, catalogue rows not to propose.
+            category: index into ``Catalogue.categories``.
+
+        Returns:
+            Candidates without contributions; the score is the popularity, in its own units.
+        """
+        if category is not None:
+            return self.popular_in(np.array([category], np.int32), n, exclude)
+        return self._listed(_first_without(self._popular, exclude, n), Source.POPULAR)
+
+    def popular_in(self, categories: NDArray[np.int32], n: int, exclude: NDArray[np.int32]) -> Candidates:
+        """Return the ``n`` most popular items of several categories taken together.
+
+        Args:
+            categories: shape (c,), int32, indices into ``Catalogue.categories``; others, such as
+                -1 for unknown, have no items.
+            n: how many at most.
+            exclude: shape (k,), int32, catalogue rows not to propose.
+        """
+        n_categories = self._category_ptr.size - 1
+        known = np.unique(categories[(categories >= 0) & (categories < n_categories)])
+        listed = [
+            _first_without(
+                self._popular_by_category[self._category_ptr[code] : self._category_ptr[code + 1]], exclude, n
+            )
+            for code in known.tolist()
+        ]
+        item = np.concatenate([np.empty(0, np.int32), *listed])
+        best = np.lexsort((item, -self._popularity[item]))[: max(n, 0)]
+        return self._listed(item[best], Source.POPULAR_IN_CATEGORY)
+
+    def _rows(self, item_idx: NDArray[np.int32]) -> NDArray[np.int32]:
+        known = (item_idx >= 0) & (item_idx < self._n_items)
+        return np.where(known, self._row_of_item[np.where(known, item_idx, 0)], np.int32(NO_CODE))
+
+    def _by_item(self, by_row: NDArray[np.signedinteger]) -> NDArray[np.int64]:
+        """Rearrange a column of the model to catalogue rows; 0 where the model does not know the item."""
+        by_item = np.zeros(self._n_items, np.int64)
+        sold = self._item_of_row >= 0
+        by_item[self._item_of_row[sold]] = by_row[sold]
+        return by_item
+
+    def _listed(self, item: NDArray[np.int32], source: Source) -> Candidates:
+        popularity = self._popularity[item]
+        return Candidates(
+            item_idx=item,
+            score=popularity,
+            base=popularity.copy(),
+            source=np.full(item.size, source, np.int8),
+            ptr=np.zeros(item.size + 1, np.int32),
+            evidence=np.empty(0, np.int32),
+            contribution=np.empty(0, np.int64),
+            support=np.empty(0, np.int32),
+        )
+
+
+class NoModel:
+    """Stands in until a shop has trained its first model: it proposes nothing, and says so."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._n_items = catalogue.n_items
+
+    @property
+    def version(self) -> str | None:
+        """No version: there is no model."""
+        return None
+
+    @property
+    def latent(self) -> bool:
+        """There are no edges."""
+        return False
+
+    @property
+    def n_items(self) -> int:
+        """Number of rows of the catalogue."""
+        return self._n_items
+
+    def goes_with(self, evidence: Evidence, exclude: NDArray[np.int32], n: int) -> Candidates:  # noqa: ARG002  # the null twin takes what the model takes
+        """Return no candidates."""
+        return Candidates.empty()
+
+    def buy_again(self, evidence: Evidence, n: int) -> Candidates:  # noqa: ARG002  # the null twin takes what the model takes
+        """Return no candidates."""
+        return Candidates.empty()
+
+    def popular(self, n: int, exclude: NDArray[np.int32], category: int | None = None) -> Candidates:  # noqa: ARG002  # the null twin takes what the model takes
+        """Return no candidates."""
+        return Candidates.empty()
+
+    def popular_in(self, categories: NDArray[np.int32], n: int, exclude: NDArray[np.int32]) -> Candidates:  # noqa: ARG002  # the null twin takes what the model takes
+        """Return no candidates."""
+        return Candidates.empty()
+
+
+def _bind(item_ids: tuple[str, ...], catalogue: Catalogue) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the model row of each catalogue row and the catalogue row of each model row; -1 for none.
+
+    Both are sorted by item id, so the order of rows, and with it every tie, is the same in both.
+    """
+    known = catalogue.idx_of_id
+    item_of_row = np.fromiter((known.get(item_id, NO_CODE) for item_id in item_ids), np.int32, len(item_ids))
+    # One row more than there are items, so that an empty catalogue can be looked into as well.
+    row_of_item = np.full(catalogue.n_items + 1, NO_CODE, np.int32)
+    sold = np.flatnonzero(item_of_row >= 0)
+    row_of_item[item_of_row[sold]] = sold
+    return row_of_item, item_of_row
+
+
+def _most_popular(popularity: NDArray[np.int64], available: NDArray[np.bool_]) -> NDArray[np.int32]:
+    listed = np.flatnonzero(available & (popularity > 0))
+    return listed[np.argsort(-popularity[listed], kind="stable")].astype(np.int32)
+
+
+def _group(
+    order: NDArray[np.int32], code: NDArray[np.int32], n_codes: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Sort ``order`` by code, keeping its order within each; return it with the bounds of each code."""
+    known = code >= 0
+    order, code = order[known], code[known]
+    bounds = np.zeros(n_codes + 1, np.int64)
+    np.cumsum(np.bincount(code, minlength=n_codes), out=bounds[1:])
+    return order[np.argsort(code, kind="stable")], bounds
+
+
+def _first_without(order: NDArray[np.int32], exclude: NDArray[np.int32], n: int) -> NDArray[np.int32]:
+    head = order[: max(n, 0) + exclude.size]
+    return head[~np.isin(head, exclude)][: max(n, 0)]
+
+
+def _from_terms(
+    item: NDArray[np.int32],
+    piece: NDArray[np.int32],
+    term: NDArray[np.int64],
+    support: NDArray[np.int64],
+    n: int,
+) -> Candidates:
+    """Add terms up by item and keep the best ``n`` items; terms of one item stay in order of piece."""
+    distinct, which = np.unique(item, return_inverse=True)
+    score = np.zeros(distinct.size, np.int64)
+    np.add.at(score, which, term)
+    best = np.argsort(-score, kind="stable")[: max(n, 0)]
+    rank = np.full(distinct.size, best.size)
+    rank[best] = np.arange(best.size)
+    order = np.lexsort((piece, rank[which]))
+    order = order[rank[which[order]] < best.size]
+    ptr = np.zeros(best.size + 1, np.int32)
+    np.cumsum(np.bincount(rank[which[order]], minlength=best.size), out=ptr[1:])
+    return Candidates(
+        item_idx=distinct[best].astype(np.int32),
+        score=score[best],
+        base=np.zeros(best.size, np.int64),
+        source=np.full(best.size, Source.BUY_AGAIN, np.int8),
+        ptr=ptr,
+        evidence=piece[order],
+        contribution=term[order],
+        support=support[order].astype(np.int32),
+    )

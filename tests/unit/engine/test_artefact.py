@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import fsspec
+import numpy as np
+import orjson
+import pytest
+from support import models
+
+from engine.artefact import Artefact, Manifest, ModelArrays, load_artefact, write_artefact
+from engine.errors import ArtefactError
+
+EDGES = np.array([[0, 3, 0], [3, 0, 5], [0, 5, 0]], np.int32)
+MANIFEST = Manifest(learner="walk", params={"K": 400}, n_edges=4, metrics=[{"learner": "walk", "ndcg": 0.5}])
+
+
+@pytest.fixture
+def arrays() -> ModelArrays:
+    return models.model(EDGES, popularity=[3, 2, 1], repeat=[1, 2, 3], interval_days=[7, 0, 9])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, arrays: ModelArrays) -> Path:
+    return tmp_path / write_artefact(tmp_path, arrays, MANIFEST)
+
+
+def assert_same(loaded: Artefact, arrays: ModelArrays) -> None:
+    for name, value in vars(arrays).items():
+        assert np.array_equal(getattr(loaded, name), value), name
+
+
+def test_what_was_written_is_read_back_with_its_manifest_under_its_version(folder, arrays):
+    loaded = load_artefact(folder)
+    assert_same(loaded, arrays)
+    assert loaded.manifest == MANIFEST
+    assert loaded.version == folder.name
+    assert loaded.n_items == 3
+
+
+def test_loaded_arrays_are_mapped_and_cannot_be_written(folder):
+    loaded = load_artefact(folder)
+    assert isinstance(loaded.weights.base, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        loaded.weights[0] = 1
+
+
+def test_the_same_arrays_have_the_same_version_whatever_the_manifest_says(tmp_path, folder, arrays):
+    assert write_artefact(tmp_path / "elsewhere", arrays, Manifest(learner="als")) == folder.name
+
+
+@pytest.mark.parametrize("name", ["weights", "support", "popularity", "repeat", "repeat_interval_days"])
+def test_another_content_has_another_version(tmp_path, folder, arrays, name):
+    other = replace(arrays, **{name: getattr(arrays, name) + 1})
+    assert write_artefact(tmp_path, other, MANIFEST) != folder.name
+
+
+def test_writing_again_leaves_the_model_as_it_is_and_nothing_half_done_beside_it(tmp_path, folder, arrays):
+    before = (folder / "manifest.json").stat().st_mtime_ns
+    assert write_artefact(tmp_path, arrays, Manifest(learner="als")) == folder.name
+    assert (folder / "manifest.json").stat().st_mtime_ns == before
+    assert [entry.name for entry in tmp_path.iterdir()] == [folder.name]
+
+
+def test_writing_again_mends_a_damaged_model(tmp_path, folder, arrays):
+    (folder / "weights.npy").unlink()
+    write_artefact(tmp_path, arrays, MANIFEST)
+    assert_same(load_artefact(folder), arrays)
+
+
+@pytest.mark.parametrize(
+    "file", ["manifest.json", "item_ids.json", "indptr.npy", "indices.npy", "weights.npy", "popularity.npy"]
+)
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_missing_or_truncated_file_is_refused_by_name(folder, file, verify):
+    content = (folder / file).read_bytes()
+    (folder / file).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ArtefactError, match=file):
+        load_artefact(folder, verify=verify)
+    (folder / file).unlink()
+    with pytest.raises(ArtefactError, match=file):
+        load_artefact(folder, verify=verify)
+
+
+def test_a_single_altered_byte_is_refused_by_name(folder):
+    content = bytearray((folder / "weights.npy").read_bytes())
+    content[-1] ^= 1
+    (folder / "weights.npy").write_bytes(content)
+    with pytest.raises(ArtefactError, match=r"weights\.npy"):
+        load_artefact(folder)
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(ArtefactError, match="nowhere"):
+        load_artefact(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 99}, "format 99"),
+        ({"version": "0" * 64}, "hashes"),
+        ({"model": 7}, "manifest"),
+        ({"sha256": 7}, "manifest"),
+    ],
+)
+def test_a_manifest_that_is_not_ours_is_refused(folder, change, message):
+    file = folder / "manifest.json"
+    file.write_bytes(orjson.dumps({**orjson.loads(file.read_bytes()), **change}))
+    with pytest.raises(ArtefactError, match=message):
+        load_artefact(folder)
+
+
+def test_a_manifest_that_knows_more_than_this_version_is_read(folder):
+    file = folder / "manifest.json"
+    document = orjson.loads(file.read_bytes())
+    document["model"]["invented_later"] = 1
+    file.write_bytes(orjson.dumps(document))
+    assert load_artefact(folder).manifest == MANIFEST
+
+
+def test_an_array_of_another_type_is_refused_even_without_hashes(folder):
+    np.save(folder / "weights.npy", np.ones(4, np.float64))
+    with pytest.raises(ArtefactError, match="float64"):
+        load_artefact(folder, verify=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"item_ids": ("b", "a", "c")}, "item_ids"),
+        ({"item_ids": ("a", "a", "c")}, "item_ids"),
+        ({"popularity": np.zeros(2, np.int64)}, "popularity"),
+        ({"support": np.zeros(2, np.int32)}, "support"),
+        ({"indptr": np.array([0, 3, 2, 4], np.int64)}, "indptr"),
+        ({"indptr": np.array([0, 1, 2], np.int64)}, "indptr"),
+        ({"indices": np.array([0, 1, 2, 3], np.int32)}, "indices"),
+        ({"indices": np.array([1, 0, -1, 1], np.int32)}, "indices"),
+    ],
+)
+def test_arrays_that_contradict_each_other_are_never_written(tmp_path, arrays, change, message):
+    with pytest.raises(ArtefactError, match=message):
+        write_artefact(tmp_path, replace(arrays, **change), MANIFEST)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_without_items_is_a_model(tmp_path):
+    arrays = models.model(np.zeros((0, 0), np.int32))
+    assert_same(
+        load_artefact(tmp_path / write_artefact(tmp_path, arrays, Manifest(learner="popular"))), arrays
+    )
+
+
+def test_models_live_in_any_store_that_fsspec_knows(tmp_path, arrays, folder):
+    root = f"memory://{uuid4()}"
+    version = write_artefact(root, arrays, MANIFEST)
+    assert version == folder.name == write_artefact(root, arrays, MANIFEST)
+    for _ in range(2):
+        assert_same(load_artefact(f"{root}/{version}", copies=tmp_path / "copies"), arrays)
+    assert [entry.name for entry in (tmp_path / "copies").iterdir()] == [version]
+    assert_same(load_artefact(f"{root}/{version}"), arrays)
+
+
+def test_a_model_missing_from_a_store_is_refused_and_leaves_nothing_behind(tmp_path):
+    with pytest.raises(ArtefactError):
+        load_artefact("memory://empty/model", copies=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_copy_of_a_stored_model_is_refused(tmp_path, arrays):
+    root = f"memory://{uuid4()}"
+    version = write_artefact(root, arrays, MANIFEST)
+    with fsspec.open(f"{root}/{version}/weights.npy", "wb") as file:
+        file.write(b"nonsense")
+    with pytest.raises(ArtefactError, match=r"weights\.npy"):
+        load_artefact(f"{root}/{version}", copies=tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, arrays):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ArtefactError, match="file"):
+        write_artefact(tmp_path / "file", arrays, MANIFEST)
+
+
+def test_a_moved_model_is_still_the_same_model(tmp_path, folder, arrays):
+    moved = tmp_path / "moved"
+    shutil.move(folder, moved)
+    assert load_artefact(moved).version == folder.name
