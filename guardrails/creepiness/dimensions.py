@@ -59,31 +59,38 @@ def observe(view: View, limits: Limits) -> Dimensions:
     inference distance and nothing that could leak to others.
     """
     nobodys = _is_popular(view) & ~view.from_history
+    tier = np.maximum(view.tier, view.evidence_tier)
+    just_returned = view.category_returned_days <= limits.holds.returned_category_days
     repeat = limits.repeat
     return Dimensions(
-        sensitivity=_TIERS[np.maximum(view.tier, view.evidence_tier)],
+        sensitivity=_TIERS[tier],
         context_distance=_context_distance(view),
         inference_distance=_inference_distance(view, nobodys),
-        covertness=np.where(view.reason_available, 0.0, _UNEXPLAINED),
+        covertness=_where(~view.reason_available, _UNEXPLAINED),
         exactness=_specificity(view, nobodys) * (view.request.placement.prominence_micro / MICRO),
         evidence_age=np.minimum(view.evidence_age_micro / MICRO, 1.0),
         repetition=np.minimum(view.n_ignored_long / max(repeat.hard_at, 1), 1.0),
-        audience=np.where(nobodys, 0.0, _audience(view)),
-        vulnerable_moment=np.where(
-            view.category_returned_days <= limits.holds.returned_category_days, _JUST_RETURNED, 0.0
-        ),
+        audience=_where(~nobodys, _audience(view)),
+        vulnerable_moment=_where(just_returned, _JUST_RETURNED),
         price_pressure=price_step(view, limits.price).pressure_micro / MICRO,
-        ignored_control=np.where(view.dismissed_nearby, _WAVED_OFF, 0.0),
+        ignored_control=_where(view.dismissed_nearby, _WAVED_OFF),
         same_visit=view.same_visit,
         stated=view.stated,
         reason_given=view.reason_available,
         controls=np.full(len(view), view.request.channel not in OUTBOUND),
-        sensitive=np.maximum(view.tier, view.evidence_tier) >= SENSITIVE_FROM_TIER,
+        sensitive=tier >= SENSITIVE_FROM_TIER,
     )
 
 
+def _where(holds: NDArray[np.bool_], level: float) -> NDArray[np.float64]:
+    """Return ``level`` where the condition holds and 0 elsewhere."""
+    return np.multiply(holds, level, dtype=np.float64)
+
+
 def _is_popular(view: View) -> NDArray[np.bool_]:
-    return np.asarray((view.source == Source.POPULAR) | (view.source == Source.POPULAR_IN_CATEGORY))
+    return np.asarray(
+        (view.source == Source.POPULAR.value) | (view.source == Source.POPULAR_IN_CATEGORY.value)
+    )
 
 
 def _context_distance(view: View) -> NDArray[np.float64]:
@@ -98,7 +105,7 @@ def _inference_distance(view: View, nobodys: NDArray[np.bool_]) -> NDArray[np.fl
 
 
 def _specificity(view: View, nobodys: NDArray[np.bool_]) -> NDArray[np.float64]:
-    of_popular = np.where(view.source == Source.POPULAR_IN_CATEGORY, _IN_CATEGORY, 0.0)
+    of_popular = np.where(view.source == Source.POPULAR_IN_CATEGORY.value, _IN_CATEGORY, 0.0)
     return np.where(view.same_item, _EXACT, np.where(nobodys, of_popular, _SIMILAR))
 
 

@@ -47,17 +47,17 @@ def price_step(view: View, limits: PriceLimits) -> PriceStep:
     compared; with one, its own price must be known.
     """
     price = view.price_minor
-    upsell = view.intent == Intent.UPSELL
-    add_on = (view.intent == Intent.CROSS_SELL) & (view.basket_minor > 0)
-    known = (price >= 0) & (~upsell | (view.anchor_price_minor > 0))
+    upsell = view.intent == Intent.UPSELL.value
+    asked = upsell | ((view.intent == Intent.CROSS_SELL.value) & (view.basket_minor > 0))
     against = np.where(upsell, view.anchor_price_minor, view.basket_minor)
-    excess = np.where(upsell, price - view.anchor_price_minor, price)
-    compared = (upsell | add_on) & known
-    share = np.where(compared, _share_micro(excess, np.where(compared, against, 1)), 0)
-    unknown = (upsell | add_on) & ~known
+    known = (price >= 0) & (against > 0)
+    excess = price - against * upsell
+    share = _share_micro(excess, np.maximum(against, 1)) * (asked & known)
+    unknown = asked & ~known
     soft = np.where(upsell, limits.upsell_soft_from_micro, ADDON_SOFT_OF_BASKET_MICRO)
     hard = np.where(upsell, limits.upsell_hard_micro, limits.addon_hard_of_basket_micro)
-    pressure = np.clip((share - soft) * MICRO // np.maximum(hard - soft, 1), 0, MICRO)
+    pressure = (share - soft) * MICRO // np.maximum(hard - soft, 1)
+    pressure = np.minimum(np.maximum(pressure, 0), MICRO)
     return PriceStep(share, hard, np.where(unknown, MICRO, pressure), unknown)
 
 

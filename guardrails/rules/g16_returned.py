@@ -32,7 +32,7 @@ class Returned(Rule):
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say where a return is too recent."""
         item_off = view.returned_days <= limits.holds.returned_item_days
-        category_off = (view.intent == Intent.UPSELL) & (
+        category_off = (view.intent == Intent.UPSELL.value) & (
             view.category_returned_days <= limits.holds.returned_category_days
         )
         by_category = category_off & ~item_off

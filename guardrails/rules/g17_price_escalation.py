@@ -35,7 +35,7 @@ class PriceEscalation(Rule):
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say where a price goes too far up."""
         step = price_step(view, limits.price)
-        upsell = view.intent == Intent.UPSELL
+        upsell = view.intent == Intent.UPSELL.value
         too_dear = step.share_micro > step.hard_micro
         no_step_left = upsell & (view.n_upsell_steps_session >= limits.price.upsell_steps_session)
         demoted = upsell & (step.pressure_micro > 0) & ~too_dear & ~no_step_left & ~step.unknown

@@ -30,7 +30,7 @@ class RepeatAfterIgnore(Rule):
 
     id = "G19"
     name = "REPEAT_AFTER_IGNORE"
-    locked = True
+    locked = False
     reason_code = ReasonCode.REPEAT
     sentence = "We showed you this before and you passed it by."
     ground = "Li et al. 2014; Moore et al. 2015; UCPD annex I no 26"

@@ -30,7 +30,7 @@ class Frequency(Rule):
 
     id = "G20"
     name = "FREQUENCY"
-    locked = True
+    locked = False
     reason_code = ReasonCode.FREQ_CAP
     sentence = "We have made enough suggestions for now."
     ground = "UCPD annex I no 26; Goldfarb & Tucker 2011; trade surveys (weak)"

@@ -25,7 +25,7 @@ class NoFaithfulReason(Rule):
 
     id = "G25"
     name = "NO_FAITHFUL_REASON"
-    locked = True
+    locked = False
     reason_code = ReasonCode.NO_REASON
     sentence = "We could not tell you truthfully why we would suggest this."
     ground = "White et al. 2008; Kim, Barasz & John 2019; GDPR 13(2)(f)"

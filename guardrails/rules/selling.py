@@ -16,7 +16,8 @@ ENDED_BY_CUSTOMER = (Denial.WITHDRAWN, Denial.OBJECTED)
 
 def sells_on(view: View) -> NDArray[np.bool_]:
     """Return where a candidate is an upsell or a cross-sell; bool, shape (n,)."""
-    return np.asarray((view.intent == Intent.UPSELL) | (view.intent == Intent.CROSS_SELL))
+    # NumPy compares with a plain number several times faster than with an enum member.
+    return np.asarray((view.intent == Intent.UPSELL.value) | (view.intent == Intent.CROSS_SELL.value))
 
 
 def is_outbound(view: View) -> bool:

@@ -1,0 +1,251 @@
+"""Views built from plain words: one row a candidate, harmless unless a test says otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from engine.catalogue import Catalogue
+from engine.vocabulary import Channel, Intent, Source
+from guardrails.admit import Admission, Muted
+from guardrails.consent.permission import Denial, LawfulBasis, Permission
+from guardrails.request import AgeAssurance, Context, Placement, Request, SubjectKind
+from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES, Judgement, View
+
+CLASSES = ("alcohol", "health", "tobacco")
+CATEGORIES = ("Candy", "Medicine", "Medicine > Tests")
+BRANDS = ("Acme", "Umbrella")
+N_MIXED = 60
+
+_COLUMNS: dict[str, tuple[Any, Any]] = {
+    "intent": (np.int8, Intent.SIMILAR),
+    "source": (np.int8, Source.GOES_WITH),
+    "from_history": (np.bool_, False),
+    "evidence_tier": (np.int8, 0),
+    "min_support": (np.int32, NO_EDGES),
+    "min_sensitive_support": (np.int32, NO_EDGES),
+    "evidence_age_micro": (np.int64, 0),
+    "evidence_channel_other": (np.bool_, False),
+    "same_item": (np.bool_, False),
+    "same_visit": (np.bool_, True),
+    "stated": (np.bool_, False),
+    "dismissed_nearby": (np.bool_, False),
+    "reason_available": (np.bool_, True),
+    "anchor_price_minor": (np.int64, 1000),
+    "n_ignored_short": (np.int32, 0),
+    "n_ignored_long": (np.int32, 0),
+    "days_since_shown": (np.int32, NEVER_DAYS),
+    "returned_days": (np.int32, NEVER_DAYS),
+    "category_returned_days": (np.int32, NEVER_DAYS),
+}
+_CATALOGUE_COLUMNS: dict[str, tuple[Any, Any]] = {
+    "category": (np.int32, 0),
+    "brand": (np.int32, 0),
+    "price_minor": (np.int64, 1000),
+    "tier": (np.int8, 0),
+    "sensitive_class": (np.int16, -1),
+    "age_restricted": (np.bool_, False),
+}
+_SCALARS: dict[str, Any] = {
+    "latent": False,
+    "basket_minor": -1,
+    "n_interruptive_session": 0,
+    "n_interruptive_week": 0,
+    "n_inline_upsells_session": 0,
+    "n_upsell_steps_session": 0,
+    "n_outbound_day": 0,
+    "n_outbound_week": 0,
+}
+
+
+def granted(purpose: str = "marketing.advertising.first_party.targeted") -> Permission:
+    """A purpose that stands."""
+    return Permission(purpose, permitted=True, because=None, basis=LawfulBasis.CONSENT)
+
+
+def denied(because: Denial, purpose: str = "marketing.advertising.first_party.targeted") -> Permission:
+    """A purpose that does not."""
+    return Permission(purpose, permitted=False, because=because)
+
+
+def a_placement(**overrides: Any) -> Placement:
+    """A quiet place on a product page."""
+    quiet = Placement(
+        name="product_page",
+        prominence_micro=300_000,
+        interruptive=False,
+        anchored=True,
+        public=False,
+        max_count=10,
+        intents=frozenset(Intent),
+    )
+    return replace(quiet, **overrides)
+
+
+def a_request(**overrides: Any) -> Request:
+    """A logged-in customer on the shop's site."""
+    usual = Request(
+        subject_kind=SubjectKind.ACCOUNT,
+        placement=a_placement(),
+        channel=Channel.WEB,
+        count=5,
+        now_ms=1_700_000_000_000,
+        seed=bytes(16),
+    )
+    return replace(usual, **overrides)
+
+
+def an_admission(**overrides: Any) -> Admission:
+    """A customer who agreed to everything but sensitive classes."""
+    usual = Admission(
+        permissions=(),
+        covering=(),
+        history=granted(),
+        may_read_history=True,
+        may_read_session=True,
+        may_use_context=True,
+        offers=granted(),
+        outreach=None,
+        age_assurance=AgeAssurance.UNKNOWN,
+    )
+    return replace(usual, **overrides)
+
+
+def a_view(n: int = 1, *, page: dict[str, int] | None = None, **overrides: Any) -> View:
+    """Build a view of ``n`` candidates; candidate i is catalogue row i.
+
+    Args:
+        n: how many candidates.
+        page: catalogue columns of an item on the page (row ``n``); no page item when left out.
+        **overrides: any column of the view or of the catalogue, a scalar for all candidates or a
+            list; any field of the request, the placement or the admission.
+    """
+    given = dict(overrides)
+    columns = {name: _column(given, name, n, how) for name, how in _COLUMNS.items()}
+    catalogue = _catalogue(given, n, page)
+    scalars = {name: given.pop(name, usual) for name, usual in _SCALARS.items()}
+    placement = a_placement(**_taken(given, Placement))
+    context = Context(item_idx=None if page is None else n)
+    request = a_request(placement=placement, context=context, **_taken(given, Request))
+    admission = an_admission(**_taken(given, Admission))
+    if given:
+        raise TypeError(f"a view has no {sorted(given)}")
+    return View(
+        request=request,
+        admission=admission,
+        catalogue=catalogue,
+        item_idx=np.arange(n, dtype=np.int32),
+        **columns,
+        **scalars,
+    )
+
+
+def a_mixed_view(seed: int) -> View:
+    """Candidates and a situation drawn by chance; every column varies, so does the situation."""
+    rng = np.random.default_rng(seed)
+
+    def flags():
+        return rng.random(N_MIXED) < 0.4
+
+    def days():
+        return np.where(rng.random(N_MIXED) < 0.5, NEVER_DAYS, rng.integers(0, 200, N_MIXED))
+
+    def support():
+        return np.where(rng.random(N_MIXED) < 0.5, NO_EDGES, rng.integers(0, 40, N_MIXED))
+
+    return a_view(
+        N_MIXED,
+        page={"category": 1, "sensitive_class": 1},
+        intent=rng.choice(list(Intent), N_MIXED),
+        source=rng.choice(list(Source), N_MIXED),
+        from_history=flags(),
+        evidence_tier=rng.integers(0, 4, N_MIXED),
+        min_support=support(),
+        min_sensitive_support=support(),
+        evidence_age_micro=rng.integers(0, MICRO + 1, N_MIXED),
+        evidence_channel_other=flags(),
+        same_item=flags(),
+        same_visit=flags(),
+        stated=flags(),
+        dismissed_nearby=flags(),
+        reason_available=flags(),
+        anchor_price_minor=rng.integers(-1, 2000, N_MIXED),
+        n_ignored_short=rng.integers(0, 5, N_MIXED),
+        n_ignored_long=rng.integers(0, 7, N_MIXED),
+        days_since_shown=days(),
+        returned_days=days(),
+        category_returned_days=days(),
+        category=rng.integers(-1, 3, N_MIXED),
+        price_minor=rng.integers(-1, 3000, N_MIXED),
+        tier=rng.integers(0, 4, N_MIXED),
+        sensitive_class=rng.integers(-1, 3, N_MIXED),
+        age_restricted=flags(),
+        latent=bool(rng.integers(2)),
+        basket_minor=int(rng.integers(-1, 5000)),
+        n_inline_upsells_session=int(rng.integers(0, 8)),
+        n_upsell_steps_session=int(rng.integers(0, 2)),
+        n_interruptive_week=int(rng.integers(-1, 3)),
+        channel=Channel(rng.choice([Channel.WEB, Channel.EMAIL, Channel.IN_STORE])),
+        interruptive=bool(rng.integers(2)),
+        shared_audience=bool(rng.integers(2)),
+        age_assurance=AgeAssurance(rng.choice(list(AgeAssurance))),
+        sensitive_granted=frozenset({"health"}) if rng.integers(2) else frozenset(),
+    )
+
+
+def one_of(view: View, row: int) -> View:
+    """The same view with one candidate left."""
+    only = np.array([row])
+    return replace(
+        view, item_idx=view.item_idx[only], **{name: getattr(view, name)[only] for name in _COLUMNS}
+    )
+
+
+def none_of(view: View) -> View:
+    """The same view with no candidate left."""
+    return replace(view, item_idx=view.item_idx[:0], **{name: getattr(view, name)[:0] for name in _COLUMNS})
+
+
+def columns_of(thing: View | Judgement) -> dict[str, np.ndarray]:
+    """Copies of every array that a view (its catalogue's too) or a judgement holds."""
+    arrays = {f.name: getattr(thing, f.name) for f in fields(thing)}
+    if isinstance(thing, View):
+        arrays |= {f"catalogue.{f.name}": getattr(thing.catalogue, f.name) for f in fields(Catalogue)}
+    return {name: array.copy() for name, array in arrays.items() if isinstance(array, np.ndarray)}
+
+
+def muted(**scopes: list[str]) -> Muted:
+    """What is muted, by scope: items, brands, categories, classes."""
+    return Muted(**{scope: frozenset(values) for scope, values in scopes.items()})
+
+
+def _catalogue(given: dict[str, Any], n: int, page: dict[str, int] | None) -> Catalogue:
+    columns = {name: _column(given, name, n, how) for name, how in _CATALOGUE_COLUMNS.items()}
+    rows = n + 1
+    for name, (dtype, usual) in _CATALOGUE_COLUMNS.items():
+        columns[name] = np.append(columns[name], (page or {}).get(name, usual)).astype(dtype)
+    item_ids = tuple(f"item-{row:05d}" for row in range(rows))
+    return Catalogue(
+        version="0" * 64,
+        item_ids=item_ids,
+        titles=item_ids,
+        item_no=np.arange(rows, dtype=np.int64),
+        categories=CATEGORIES,
+        brands=BRANDS,
+        currency="EUR",
+        available=np.ones(rows, np.bool_),
+        sensitive_classes=CLASSES,
+        **columns,
+    )
+
+
+def _column(given: dict[str, Any], name: str, n: int, how: tuple[Any, Any]) -> np.ndarray:
+    dtype, usual = how
+    return np.broadcast_to(np.asarray(given.pop(name, usual), dtype), (n,)).copy()
+
+
+def _taken(given: dict[str, Any], record: type) -> dict[str, Any]:
+    names = [f.name for f in fields(record) if f.name in given]
+    return {name: given.pop(name) for name in names}
