@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import product
@@ -39,14 +39,8 @@ _PHRASE_WORD = re.compile(
 
 
 def find_by_keywords(category: str, title: str) -> Finding:
-    """Return what category path and title say together; the category speaks first among equals."""
-    by_category, by_title = _find(SEGMENT + category + SEGMENT), _find(title)
-    decided = max(by_category, by_title, key=lambda finding: finding.tier)
-    return Finding(
-        decided.sensitive_class,
-        decided.tier,
-        by_category.age_restricted or by_title.age_restricted,
-    )
+    """Return what category path and title say together; among equal tiers the rule written first."""
+    return _together([_read(SEGMENT + category + SEGMENT), _read(title)]).finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +49,9 @@ class _Rule:
 
     order: int
     finding: Finding
+
+
+_NO_RULE = _Rule(order=0, finding=NOTHING)
 
 
 @dataclass(slots=True)
@@ -76,12 +73,20 @@ class _Node:
 
 
 @lru_cache(maxsize=N_TEXTS_REMEMBERED)
-def _find(text: str) -> Finding:
-    rules = list(_rules_in(_words_of(text)))
-    if not rules:
-        return NOTHING
-    decided = max(rules, key=lambda rule: (rule.finding.tier, -rule.order)).finding
-    return Finding(decided.sensitive_class, decided.tier, any(rule.finding.age_restricted for rule in rules))
+def _read(text: str) -> _Rule:
+    return _together(list(_rules_in(_words_of(text))))
+
+
+def _together(rules: list[_Rule]) -> _Rule:
+    """Return the rule that decides, for adults only if any of them says so."""
+    decided = max(rules, key=_protection, default=_NO_RULE)
+    if decided.finding.age_restricted or not any(rule.finding.age_restricted for rule in rules):
+        return decided
+    return replace(decided, finding=replace(decided.finding, age_restricted=True))
+
+
+def _protection(rule: _Rule) -> tuple[int, int]:
+    return rule.finding.tier, -rule.order
 
 
 def _words_of(text: str) -> list[str]:
@@ -125,12 +130,18 @@ def _tree() -> _Node:
 
 def _phrases() -> Iterator[tuple[_Rule, str]]:
     """Every phrase of the data file with the rule it belongs to."""
-    rules = tomllib.loads(files("guardrails.sensitive").joinpath(RULES).read_text("utf-8"))["rule"]
-    for order, written in enumerate(rules):
+    for order, written in enumerate(_written_rules()):
         rule = _Rule(order, _finding(written))
         for language in LANGUAGES:
             for phrase in written.get(language, ()):
                 yield rule, phrase
+
+
+def _written_rules() -> list[dict[str, Any]]:
+    rules: list[dict[str, Any]] = tomllib.loads(
+        files("guardrails.sensitive").joinpath(RULES).read_text("utf-8")
+    )["rule"]
+    return rules
 
 
 def _finding(written: dict[str, Any]) -> Finding:

@@ -1,0 +1,304 @@
+"""Classes, layers and keyword rules of sensitive goods."""
+
+from collections import defaultdict
+
+import pytest
+
+from guardrails.consent.purposes import Purpose, entry_of
+from guardrails.errors import SensitiveMarkError
+from guardrails.sensitive import google, keywords
+from guardrails.sensitive.classes import (
+    CLASS_NAMES,
+    CLASSES,
+    Finding,
+    Tier,
+    class_named,
+    class_number,
+    tier_of,
+)
+from guardrails.sensitive.classify import Classification, ItemFacts, Layer, classify
+
+BOOK = 784
+CONDOMS = 775
+PREGNANCY_TEST = 1680
+WINE = 421
+NURSING_AND_FEEDING = 561
+BREAST_PUMP = 565
+BEER_TAPS = 1817
+TELEVISIONS = 404
+
+
+def titled(title: str) -> Classification:
+    return classify(ItemFacts(title=title))
+
+
+def shelved(category: str) -> Classification:
+    return classify(ItemFacts(category=category))
+
+
+class TestClasses:
+    def test_stored_numbers_stay_what_they_are(self):
+        assert CLASS_NAMES == (
+            "health",
+            "mental_health",
+            "disability",
+            "health_intimate",
+            "sexual_health",
+            "sex_life",
+            "orientation",
+            "pregnancy_fertility",
+            "parenthood",
+            "religion",
+            "ethnicity",
+            "politics",
+            "alcohol",
+            "tobacco_nicotine",
+            "addiction_substance",
+            "gambling",
+            "bereavement",
+            "weight_body",
+            "weapons",
+            "child_audience",
+            "content_dependent",
+        )
+        assert [class_number(name) for name in CLASS_NAMES] == list(range(len(CLASS_NAMES)))
+
+    def test_every_class_is_a_purpose_that_the_register_knows(self):
+        assert {entry_of(each.purpose).purpose for each in CLASSES} == {Purpose.SENSITIVE}
+
+    def test_goods_that_the_law_keeps_for_adults_are_age_restricted(self):
+        restricted = {each.name for each in CLASSES if each.age_restricted}
+        assert restricted == {"alcohol", "tobacco_nicotine", "weapons", "gambling", "sex_life"}
+
+    def test_an_unknown_class_or_tier_is_refused(self):
+        with pytest.raises(SensitiveMarkError, match="unknown sensitive class `astrology`"):
+            class_named("astrology")
+        with pytest.raises(SensitiveMarkError, match="unknown tier `4`"):
+            tier_of(4)
+
+
+class TestGoogleCategories:
+    @pytest.mark.parametrize(
+        ("category_id", "sensitive_class", "tier"),
+        [
+            (PREGNANCY_TEST, "pregnancy_fertility", Tier.S3),
+            (CONDOMS, "sexual_health", Tier.S3),
+            (WINE, "alcohol", Tier.S2),
+            (BOOK, "content_dependent", Tier.S1),
+            (NURSING_AND_FEEDING, "parenthood", Tier.S2),
+            (BREAST_PUMP, "pregnancy_fertility", Tier.S3),
+        ],
+    )
+    def test_the_id_decides(self, category_id, sensitive_class, tier):
+        found = classify(ItemFacts(google_category_id=category_id))
+        assert (found.sensitive_class, found.tier, found.layer) == (sensitive_class, tier, Layer.GOOGLE)
+
+    def test_an_id_outside_the_table_says_nothing(self):
+        found = classify(ItemFacts(google_category_id=TELEVISIONS))
+        assert found == Classification(None, Tier.S0, Layer.NONE, age_restricted=False)
+
+    def test_a_look_alike_of_a_lower_tier_is_not_for_adults_only(self):
+        assert classify(ItemFacts(google_category_id=WINE)).age_restricted
+        assert not classify(ItemFacts(google_category_id=BEER_TAPS)).age_restricted
+
+    def test_the_table_is_complete_and_speaks_our_words(self):
+        table = google._table()
+        assert len(table) == 625
+        assert {finding.sensitive_class for finding in table.values()} <= set(CLASS_NAMES)
+        assert all(finding.tier > Tier.S0 for finding in table.values())
+
+
+class TestFeedAttributes:
+    @pytest.mark.parametrize(
+        ("facts", "sensitive_class", "tier"),
+        [
+            (ItemFacts(size_type="maternity"), "pregnancy_fertility", Tier.S3),
+            (ItemFacts(size_type="petite, Maternity"), "pregnancy_fertility", Tier.S3),
+            (ItemFacts(size_type="plus"), "weight_body", Tier.S1),
+            (ItemFacts(size_type="big"), "weight_body", Tier.S1),
+            (ItemFacts(adult=True), "sex_life", Tier.S3),
+            (ItemFacts(age_group="newborn"), "parenthood", Tier.S2),
+            (ItemFacts(age_group="Infant"), "parenthood", Tier.S2),
+            (ItemFacts(age_group="toddler"), "parenthood", Tier.S2),
+            (ItemFacts(age_group="kids"), "child_audience", Tier.S1),
+        ],
+    )
+    def test_what_the_feed_says_decides(self, facts, sensitive_class, tier):
+        found = classify(facts)
+        assert (found.sensitive_class, found.tier, found.layer) == (sensitive_class, tier, Layer.ATTRIBUTE)
+
+    @pytest.mark.parametrize(
+        "facts", [ItemFacts(size_type="regular"), ItemFacts(adult=False), ItemFacts(age_group="adult")]
+    )
+    def test_ordinary_values_say_nothing(self, facts):
+        assert classify(facts).layer is Layer.NONE
+
+    def test_adult_goods_are_for_adults_only(self):
+        assert classify(ItemFacts(adult=True)).age_restricted
+
+
+class TestShopMarks:
+    def test_a_mark_raises(self):
+        found = classify(ItemFacts(google_category_id=BOOK, shop_class="politics", shop_tier=3))
+        assert found == Classification("politics", Tier.S3, Layer.SHOP, age_restricted=False)
+
+    def test_a_mark_never_lowers(self):
+        found = classify(ItemFacts(google_category_id=CONDOMS, shop_class="child_audience", shop_tier=0))
+        assert (found.sensitive_class, found.tier, found.layer) == ("sexual_health", Tier.S3, Layer.GOOGLE)
+
+    def test_a_class_without_a_tier_gets_its_usual_one(self):
+        assert classify(ItemFacts(shop_class="religion")).tier is Tier.S3
+
+    def test_a_tier_without_a_class_raises_the_class_that_was_found(self):
+        found = classify(ItemFacts(google_category_id=WINE, shop_tier=3))
+        assert (found.sensitive_class, found.tier, found.layer) == ("alcohol", Tier.S3, Layer.SHOP)
+
+    def test_a_tier_alone_still_gets_a_class_that_can_be_consented_to(self):
+        assert classify(ItemFacts(shop_tier=2)).sensitive_class == "content_dependent"
+
+    def test_a_mark_does_not_take_away_the_age_limit_that_another_layer_found(self):
+        assert classify(ItemFacts(google_category_id=WINE, shop_class="religion", shop_tier=3)).age_restricted
+
+    @pytest.mark.parametrize(
+        "facts", [ItemFacts(shop_class="astrology"), ItemFacts(shop_tier=9), ItemFacts(shop_tier=-1)]
+    )
+    def test_a_mark_that_does_not_exist_is_refused(self, facts):
+        with pytest.raises(SensitiveMarkError):
+            classify(facts)
+
+
+class TestLayers:
+    def test_the_highest_tier_wins(self):
+        found = classify(ItemFacts(google_category_id=BOOK, title="Daily prayer book"))
+        assert (found.sensitive_class, found.tier, found.layer) == ("religion", Tier.S3, Layer.KEYWORD)
+
+    def test_among_equals_the_earlier_layer_wins(self):
+        found = classify(ItemFacts(google_category_id=WINE, title="Baby shower wine"))
+        assert (found.sensitive_class, found.layer) == ("alcohol", Layer.GOOGLE)
+
+    def test_the_stored_words_of_the_layers_stay_what_they_are(self):
+        assert [str(layer) for layer in Layer] == ["google", "attribute", "keyword", "shop", "none"]
+
+
+class TestKeywords:
+    @pytest.mark.parametrize(
+        "harmless",
+        [
+            "Smoked ham, sliced",
+            "SMOKED PICNICS",
+            "LUBRICANTS/CLEANERS",
+            "SMALL PACKAGE FERTILIZERS",
+            "DIET/LIGHT BREAD",
+            "Baby carrots",
+            "Root beer",
+            "Beer-battered cod",
+            "White wine vinegar",
+            "VINEGAR ALL-EXCEPT WINE",
+            "Ginger ale",
+            "Non-alcoholic beverages",
+            "Alkoholfri drik",
+            "Candy cigarettes",
+            "Kosher salt",
+            "Schwarzer Smoking",
+            "Natives Olivenöl",
+            "Jacke mit abnehmbarer Kapuze",
+            "Hylder til alle rum",
+            "Cigarette lighter socket",
+            "Health & Beauty > Hand cream",
+            "Drug store > Shampoo",
+            "Mineral spirits 1 l",
+            "Gripper socks",
+        ],
+    )
+    def test_words_that_only_look_sensitive_are_let_pass(self, harmless):
+        assert (
+            titled(harmless)
+            == shelved(harmless)
+            == Classification(None, Tier.S0, Layer.NONE, age_restricted=False)
+        )
+
+    def test_a_trap_hides_only_its_own_words(self):
+        assert titled("Wine vinegar and wine").sensitive_class == "alcohol"
+        assert titled("Candy cigarettes beside cigarettes").sensitive_class == "tobacco_nicotine"
+
+    def test_the_longer_phrase_wins_over_the_shorter(self):
+        assert titled("medication").tier is Tier.S3
+        assert titled("acne medication").tier is Tier.S1
+
+    def test_words_are_whole_words(self):
+        assert titled("gin").tier is Tier.S2
+        assert titled("ginseng").tier is Tier.S0
+
+    def test_a_star_opens_the_end_of_a_word(self):
+        assert titled("Schwangerschaftstest").sensitive_class == "pregnancy_fertility"
+
+    def test_a_phrase_does_not_reach_from_one_segment_into_the_next(self):
+        assert shelved("Family > Planning").tier is Tier.S0
+        assert shelved("Family planning").tier is Tier.S3
+
+    def test_a_phrase_may_name_a_whole_segment(self):
+        assert shelved("Dryck > Öl").sensitive_class == "alcohol"
+        assert shelved("Öl").sensitive_class == "alcohol"
+        assert shelved("Speisekammer > Öl für Salate").tier is Tier.S0
+
+    def test_neighbouring_segments_are_each_read(self):
+        assert shelved("Öl > Öl > Barnmat").sensitive_class == "alcohol"
+        assert shelved("Champagne > Kondomer").sensitive_class == "sexual_health"
+
+    def test_among_equal_tiers_the_more_telling_class_is_named_wherever_it_stands(self):
+        facts = ItemFacts(category="Family planning", title="Pregnancy test")
+        assert classify(facts).sensitive_class == "pregnancy_fertility"
+
+    def test_category_and_title_are_both_read(self):
+        assert classify(ItemFacts(category="Wine", title="Riesling")).sensitive_class == "alcohol"
+        assert classify(ItemFacts(category="Gifts", title="Bottle of wine")).sensitive_class == "alcohol"
+
+    def test_an_age_limit_in_words_holds_whatever_the_class(self):
+        fireworks, medicine = titled("Age restricted fireworks"), titled("Cold and flu (age restricted)")
+        assert fireworks == Classification(None, Tier.S0, Layer.NONE, age_restricted=True)
+        assert (medicine.sensitive_class, medicine.age_restricted) == ("health", True)
+
+    def test_an_age_limit_on_the_shelf_holds_for_what_the_title_names(self):
+        found = classify(ItemFacts(category="Adults only", title="Cough syrup"))
+        assert (found.sensitive_class, found.age_restricted) == ("health", True)
+
+
+class TestKeywordFile:
+    def test_no_phrase_stands_under_two_rules(self):
+        rules_of = defaultdict(set)
+        for rule, phrase in keywords._phrases():
+            for spelling in keywords._spellings(phrase):
+                rules_of[spelling].add(rule.order)
+        assert {spelling for spelling, orders in rules_of.items() if len(orders) > 1} == set()
+
+    def test_every_phrase_is_written_as_the_rules_say(self):
+        for _, phrase in keywords._phrases():
+            left_over = keywords._PHRASE_WORD.sub("", phrase)
+            assert left_over.strip() == "", phrase
+
+    def test_every_phrase_is_found_as_its_rule_says(self):
+        for rule, phrase in keywords._phrases():
+            for spelling in keywords._spellings(phrase):
+                text = " ".join(stem for stem, _ in spelling).strip(" >")
+                found = keywords.find_by_keywords(text, "")
+                assert (found.tier, found.sensitive_class) == (
+                    rule.finding.tier,
+                    rule.finding.sensitive_class,
+                ), phrase
+
+    def test_all_five_languages_are_spoken_for_every_class_that_has_words(self):
+        spoken = defaultdict(set)
+        for rule in keywords._written_rules():
+            for language in keywords.LANGUAGES:
+                if rule.get(language):
+                    spoken[rule.get("class")].add(language)
+        assert {name for name in CLASS_NAMES if not spoken[name]} == set()
+        assert {name: languages for name, languages in spoken.items() if len(languages) < 5} == {}
+
+    def test_no_unknown_key_stands_in_a_rule(self):
+        known = {"class", "tier", "adults_only", *keywords.LANGUAGES}
+        assert {key for rule in keywords._written_rules() for key in rule} <= known
+
+
+def test_a_finding_of_no_tier_names_no_class():
+    assert Finding.of(class_named("alcohol"), Tier.S0) == Finding(None, Tier.S0, age_restricted=False)
