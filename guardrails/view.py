@@ -231,13 +231,16 @@ def _anchor_prices(request: Request, catalogue: Catalogue, item_idx: NDArray[np.
 
     The dearest, because an upsell is a step up from the best that the customer already considers.
     """
-    anchors = np.array(request.context.anchors, np.int64)
+    category = catalogue.category[item_idx]
     found = np.full(item_idx.size, UNKNOWN_PRICE, np.int64)
+    same_kind = np.zeros(item_idx.size, np.bool_)
+    for anchor in request.context.anchors:
+        if catalogue.category[anchor] != NO_CODE:
+            here = category == catalogue.category[anchor]
+            found[here] = np.maximum(found[here], catalogue.price_minor[anchor])
+            same_kind |= here
     if request.context.item_idx is not None:
-        found[:] = catalogue.price_minor[request.context.item_idx]
-    for anchor in anchors:
-        same_kind = catalogue.category[item_idx] == catalogue.category[anchor]
-        found[same_kind] = np.maximum(found[same_kind], catalogue.price_minor[anchor])
+        found[~same_kind] = catalogue.price_minor[request.context.item_idx]
     return found
 
 
