@@ -1,0 +1,165 @@
+"""The training gate: which interactions a model may learn from, now.
+
+A model outlives the request it was asked for, so nothing is learned that could not be used: the
+customer permits the profile today, the interaction was collected for it and is covered by what the
+consent names, it is recent enough, it was no gift, and if the item is sensitive its class was
+agreed to expressly. Everything else is removed before a learner sees it (GDPR 5(1)(b); CJEU
+C-446/21 on age). So a withdrawal holds from the next training on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.catalogue import Catalogue
+from engine.interactions import Interactions, age_in_days
+from engine.vocabulary import LEARNED_FROM, Channel, Kind
+from guardrails.admit import SENSITIVE_FROM_TIER
+from guardrails.consent.check import Question, check
+from guardrails.consent.collection import DATA_CATEGORY_OF
+from guardrails.consent.ledger import Ledger
+from guardrails.consent.permission import Permission
+from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
+from guardrails.consent.settings import ConsentSettings
+from guardrails.policy.limits import EvidenceLimits
+
+_SHAPE = (max(Kind) + 1, max(Channel) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """One customer, as far as training needs to know.
+
+    Attributes:
+        ledger: where every purpose stands.
+        minor: known to be under 18.
+        non_profiled: switched profiling off for good.
+    """
+
+    ledger: Ledger
+    minor: bool = False
+    non_profiled: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learnable:
+    """What may be learned from, and how much was kept out by which rule.
+
+    Attributes:
+        interactions: those that passed, in their order.
+        kept_out: rule id to number of interactions kept out, in order of the rule ids.
+    """
+
+    interactions: Interactions
+    kept_out: tuple[tuple[str, int], ...]
+
+
+def may_learn_from(customer: Learner, at_ms: int, settings: ConsentSettings) -> bool:
+    """Tell whether anything at all may be learned from a customer at a time."""
+    return bool(_profiling(customer, at_ms, settings))
+
+
+def learnable(
+    found: Interactions,
+    customers: Sequence[Learner],
+    catalogue: Catalogue,
+    limits: EvidenceLimits,
+    settings: ConsentSettings,
+    now_ms: int,
+) -> Learnable:
+    """Keep what a model may learn from.
+
+    Interactions that say nothing about taste, or about an item that is not in the catalogue, are
+    dropped and not counted: no rule keeps them out.
+
+    Args:
+        found: interactions of many customers; ``customer_idx`` points into ``customers``.
+        customers: the customers, by ``customer_idx``.
+        catalogue: tiers and sensitive classes of the items.
+        limits: how old evidence may be.
+        settings: how long consent lasts.
+        now_ms: the clock.
+    """
+    about_taste = found.where((found.item_idx >= 0) & np.isin(found.kind, LEARNED_FROM))
+    permissions = [_profiling(customer, now_ms, settings) for customer in customers]
+    age_days = age_in_days(about_taste.at_ms, now_ms)
+    return _kept(
+        about_taste,
+        ("G01", _consented(about_taste, permissions)),
+        ("G06", _may_be_known(about_taste, customers, catalogue, age_days, limits, settings, now_ms)),
+        ("G11", ~about_taste.is_gift),
+        ("G21", age_days <= limits.max_age_days()[about_taste.kind]),
+    )
+
+
+def _profiling(customer: Learner, at_ms: int, settings: ConsentSettings) -> Permission | None:
+    """Return the permission to keep and use the behaviour, if it stands."""
+    if customer.non_profiled:
+        return None
+    permission = _ask(KEY_OF[Purpose.PROFILING], customer, at_ms, settings)
+    return permission or None
+
+
+def _ask(key: str, customer: Learner, at_ms: int, settings: ConsentSettings) -> Permission:
+    return check(customer.ledger, Question(key, at_ms, minor=customer.minor), settings)
+
+
+def _consented(found: Interactions, permissions: Sequence[Permission | None]) -> NDArray[np.bool_]:
+    """Whether each was collected for the profile and is covered by what its customer's grant names."""
+    covered = np.zeros((len(permissions), *_SHAPE), np.bool_)
+    for idx, permission in enumerate(permissions):
+        if permission is not None:
+            covered[idx] = _coverage(permission.channels, permission.data_categories)
+    consented: NDArray[np.bool_] = covered[found.customer_idx, found.kind, found.channel]
+    consented &= found.purpose == Purpose.PROFILING
+    return consented
+
+
+@cache
+def _coverage(channels: frozenset[int] | None, data_categories: frozenset[str] | None) -> NDArray[np.bool_]:
+    """What a grant covers, bool, indexed [kind, channel]; few grants differ in what they name."""
+    grant = Permission("", permitted=True, because=None, channels=channels, data_categories=data_categories)
+    table = np.zeros(_SHAPE, np.bool_)
+    for kind in Kind:
+        for channel in Channel:
+            table[kind, channel] = grant.covers(channel, DATA_CATEGORY_OF[kind])
+    table.setflags(write=False)
+    return table
+
+
+def _may_be_known(
+    found: Interactions,
+    customers: Sequence[Learner],
+    catalogue: Catalogue,
+    age_days: NDArray[np.int64],
+    limits: EvidenceLimits,
+    settings: ConsentSettings,
+    now_ms: int,
+) -> NDArray[np.bool_]:
+    """Whether each is harmless, or of a class its customer agreed to, and recent."""
+    names = catalogue.sensitive_classes
+    agreed = np.zeros((len(customers), len(names) + 1), np.bool_)  # -1, no class, is never agreed to
+    for idx, customer in enumerate(customers):
+        for code, name in enumerate(names):
+            if customer.ledger.get(sensitive_key(name)) is not None:  # never answered means no
+                agreed[idx, code] = bool(_ask(sensitive_key(name), customer, now_ms, settings))
+    told = agreed[found.customer_idx, catalogue.sensitive_class[found.item_idx]]
+    harmless = catalogue.tier[found.item_idx] < SENSITIVE_FROM_TIER
+    known: NDArray[np.bool_] = harmless | (told & (age_days <= limits.sensitive_days))
+    return known
+
+
+def _kept(found: Interactions, *tests: tuple[str, NDArray[np.bool_]]) -> Learnable:
+    """Apply the tests in order; the first that an interaction fails is the one counted."""
+    kept_out: Counter[str] = Counter()
+    standing = np.ones(len(found), np.bool_)
+    for rule_id, passes in tests:
+        kept_out[rule_id] = int(np.count_nonzero(standing & ~passes))
+        standing &= passes
+    return Learnable(found.where(standing), tuple(sorted((+kept_out).items())))

@@ -1,0 +1,99 @@
+"""The training gate by example: one reason a test."""
+
+import pytest
+from support.shops import NOW_MS, PROFILING, a_catalogue, a_ledger, an_event, did
+
+from engine.interactions import DAY_MS, Interactions
+from engine.vocabulary import Channel, Kind
+from guardrails.consent.events import Status
+from guardrails.consent.purposes import Purpose, sensitive_key
+from guardrails.consent.settings import ConsentSettings
+from guardrails.policy.limits import EvidenceLimits
+from guardrails.training_gate import Learner, learnable, may_learn_from
+
+AGREED = Learner(a_ledger(PROFILING))
+
+
+def learned(*rows, customer=AGREED):
+    return learnable(
+        Interactions.from_rows(list(rows)),
+        [customer],
+        a_catalogue(),
+        EvidenceLimits(),
+        ConsentSettings(),
+        NOW_MS,
+    )
+
+
+def items_of(result):
+    return [a_catalogue().item_ids[idx] for idx in result.interactions.item_idx]
+
+
+def test_what_was_collected_for_the_profile_is_learned_in_its_order():
+    result = learned(did("milk-1"), did("bread-0", Kind.VIEW), did("milk-0"))
+    assert items_of(result) == ["milk-1", "bread-0", "milk-0"]
+    assert result.kept_out == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "rule_id"),
+    [
+        (did("milk-0", purpose=Purpose.ESSENTIAL_SERVICE), "G01"),
+        (did("milk-0", purpose=Purpose.LIMITED_CONTENT), "G01"),
+        (did("test-0"), "G06"),
+        (did("milk-0", is_gift=True), "G11"),
+        (did("milk-0", age_days=366), "G21"),
+        (did("milk-0", Kind.VIEW, age_days=31), "G21"),
+    ],
+)
+def test_what_may_not_be_learned_is_counted_under_its_rule(row, rule_id):
+    result = learned(row, did("bread-0"))
+    assert items_of(result) == ["bread-0"]
+    assert result.kept_out == ((rule_id, 1),)
+
+
+@pytest.mark.parametrize(
+    "customer",
+    [
+        Learner(a_ledger()),
+        Learner(a_ledger(but=[an_event(PROFILING, Status.CONSENT_WITHDRAWN)])),
+        Learner(a_ledger(but=[an_event(PROFILING, at_ms=NOW_MS - 366 * DAY_MS)])),
+        Learner(a_ledger(PROFILING, but=[an_event("*", Status.RESTRICTED)])),
+        Learner(a_ledger(PROFILING), non_profiled=True),
+    ],
+    ids=["never asked", "withdrawn", "expired", "restricted", "profiling switched off"],
+)
+def test_nothing_is_learned_from_a_customer_who_does_not_permit_it_now(customer):
+    assert not may_learn_from(customer, NOW_MS, ConsentSettings())
+    result = learned(did("milk-0"), customer=customer)
+    assert (len(result.interactions), result.kept_out) == (0, (("G01", 1),))
+
+
+def test_a_grant_that_names_a_channel_teaches_nothing_from_another():
+    customer = Learner(a_ledger(but=[an_event(PROFILING, channels=frozenset({int(Channel.WEB)}))]))
+    result = learned(did("milk-0"), did("bread-0", channel=Channel.IN_STORE), customer=customer)
+    assert items_of(result) == ["milk-0"]
+
+
+def test_a_grant_that_names_purchases_teaches_nothing_from_views():
+    named = an_event(PROFILING, data_categories=frozenset({"user.behavior.purchase_history"}))
+    result = learned(did("milk-0"), did("bread-0", Kind.VIEW), customer=Learner(a_ledger(but=[named])))
+    assert items_of(result) == ["milk-0"]
+
+
+def test_a_sensitive_purchase_is_learned_for_thirty_days_once_its_class_was_agreed_to():
+    customer = Learner(a_ledger(PROFILING, sensitive_key("reproductive_health")))
+    result = learned(did("test-0", age_days=30), did("test-1", age_days=31), did("beer-0"), customer=customer)
+    assert items_of(result) == ["test-0"]
+    assert result.kept_out == (("G06", 2),)
+
+
+def test_a_minor_cannot_agree_to_a_sensitive_class():
+    ledger = a_ledger(PROFILING, sensitive_key("reproductive_health"))
+    assert items_of(learned(did("test-0"), did("milk-0"), customer=Learner(ledger, minor=True))) == ["milk-0"]
+
+
+def test_returns_and_items_that_are_gone_teach_nothing_and_break_no_rule():
+    result = learned(did("milk-0", Kind.RETURN), did("milk-0", Kind.REMOVE_FROM_CART), did(-1), did("milk-1"))
+    assert items_of(result) == ["milk-1"]
+    assert result.kept_out == ()
