@@ -168,9 +168,9 @@ def admit(
         settings: validity, signals and their scope.
     """
     if request.subject_kind is SubjectKind.NONE:
-        return _nobody(request, Denial.NO_SUBJECT)
+        return _nobody(request, choices, Denial.NO_SUBJECT)
     if choices.ledger is None:
-        return _nobody(request, Denial.UNREADABLE)
+        return _nobody(request, choices, Denial.UNREADABLE)
     ask = _asker(choices.ledger, request, choices.age_assurance, settings)
     storage, limited = ask(KEY_OF[Purpose.FUNCTIONAL_STORAGE]), ask(KEY_OF[Purpose.LIMITED_CONTENT])
     profiling = ask(KEY_OF[Purpose.PROFILING], None)  # binds where data came from, not where it is used
@@ -226,8 +226,11 @@ def select(
     )
 
 
-def _nobody(request: Request, because: Denial) -> Admission:
-    """What may be used when nobody can be asked: the page, and what sells well."""
+def _nobody(request: Request, choices: Choices, because: Denial) -> Admission:
+    """What may be used when nobody can be asked: the page, and what sells well.
+
+    Instructions that only hold back, such as a mute, are followed where they are known.
+    """
 
     def denied(key: str) -> Permission:
         return Permission(key, permitted=False, because=because)
@@ -245,7 +248,8 @@ def _nobody(request: Request, because: Denial) -> Admission:
         may_use_context=True,
         offers=offers,
         outreach=outreach,
-        shared_audience=request.shared_device,
+        muted=Muted.in_force(choices.mutes, request.now_ms),
+        shared_audience=request.shared_device or choices.shared_device,
         degraded=("consent_unreadable",) if because is Denial.UNREADABLE else (),
     )
 
