@@ -208,10 +208,14 @@ def select(
     limits: EvidenceLimits,
     weighting: Weighting,
 ) -> Admitted:
-    """Keep what may count as evidence and fold it to one piece per (item, origin, kind)."""
+    """Keep what may count as evidence and fold it to one piece per (item, origin, kind).
+
+    Interactions with items that the catalogue does not hold are passed over.
+    """
     kept_out: Counter[str] = Counter()
     judge = _EvidenceJudge(request, admission, catalogue, limits, kept_out)
-    session, history = judge.session(known.session), judge.history(known.history)
+    session = judge.session(_of_known_items(known.session))
+    history = judge.history(_of_known_items(known.history))
     parts = (
         judge.context(),
         _weighted(session, Origin.SESSION, request.now_ms, weighting, SESSION_WEIGHT),
@@ -361,7 +365,11 @@ class _EvidenceJudge:
             if n_kept_out:
                 self.kept_out[rule_id] += n_kept_out
             standing &= passes
-        return found.where(standing & (found.item_idx >= 0))
+        return found.where(standing)
+
+
+def _of_known_items(found: Interactions) -> Interactions:
+    return found.where(found.item_idx >= 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
