@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.vocabulary import Intent
 from guardrails.judge import Judged
 from guardrails.policy.limits import Limits
+from guardrails.rules.base import View
 
 SELLING = (Intent.UPSELL, Intent.CROSS_SELL)
 
@@ -31,27 +31,22 @@ class Slate:
     held_back: tuple[tuple[int, str], ...]
 
 
-def compose(
-    judged: Judged, intent: NDArray[np.int8], count: int, limits: Limits, *, interruptive: bool
-) -> Slate:
-    """Fill a slate of at most ``count`` from the best candidate down.
+def compose(judged: Judged, view: View, limits: Limits) -> Slate:
+    """Fill a slate of at most as many as were asked for, from the best candidate down.
 
     Args:
         judged: what the rules said.
-        intent: shape (n,), int8, ``Intent`` of each candidate.
-        count: most suggestions wanted.
+        view: the candidates, and how often the shop has spoken in this visit.
         limits: the numbers of the active policy.
-        interruptive: the inline cap on selling holds only where nothing is interrupted; there the
-            frequency rule has already decided.
     """
     shown: list[int] = []
     held_back: list[tuple[int, str]] = []
-    order = np.lexsort((np.arange(intent.size), -judged.rank_score))
-    caps = _ListCaps(limits, count, interruptive=interruptive)
-    for row in order.tolist():
-        if len(shown) == count:
+    caps = _ListCaps(view, limits)
+    intents = view.intent.tolist()
+    for row in np.argsort(-judged.rank_score, kind="stable").tolist():
+        if len(shown) == view.request.count:
             break
-        rule_id = _withheld_by(judged, row) or caps.refusal(Intent(intent[row]))
+        rule_id = _withheld_by(judged, row) or caps.refusal(intents[row])
         if rule_id is None:
             shown.append(row)
         else:
@@ -65,18 +60,24 @@ def _withheld_by(judged: Judged, row: int) -> str | None:
 
 
 class _ListCaps:
-    """Counts down what a slate may hold of one intent; says which rule refuses the next."""
+    """Counts down what a slate may hold of one intent; says which rule refuses the next.
 
-    def __init__(self, limits: Limits, count: int, *, interruptive: bool) -> None:
-        self._selling_left = count if interruptive else limits.frequency.inline_page
-        self._upsells_left = limits.price.upsell_steps_session
+    What was shown earlier in the visit counts, so that a slate cannot overdraw what is left. Where
+    the placement interrupts, the frequency rule has already decided on the slate as a whole.
+    """
 
-    def refusal(self, intent: Intent) -> str | None:
+    def __init__(self, view: View, limits: Limits) -> None:
+        frequency, n_sold = limits.frequency, max(view.n_inline_upsells_session, 0)
+        inline_left = min(frequency.inline_page, frequency.inline_session - n_sold)
+        self._selling_left = view.request.count if view.request.placement.interruptive else inline_left
+        self._upsells_left = limits.price.upsell_steps_session - max(view.n_upsell_steps_session, 0)
+
+    def refusal(self, intent: int) -> str | None:
         """Return the id of the rule that refuses one more of ``intent``, or count it and return ``None``."""
-        if intent is Intent.UPSELL and self._upsells_left == 0:
+        if intent == Intent.UPSELL and self._upsells_left <= 0:
             return "G17"
-        if intent in SELLING and self._selling_left == 0:
+        if intent in SELLING and self._selling_left <= 0:
             return "G20"
         self._selling_left -= intent in SELLING
-        self._upsells_left -= intent is Intent.UPSELL
+        self._upsells_left -= intent == Intent.UPSELL
         return None

@@ -179,7 +179,7 @@ def _take(
     candidates, intent = proposed.take(fits), intent[fits]
     view = look(request, admission, used, exposures, candidates, intent, house)
     judged = judge(view, candidates.score, CATALOGUE, house.limits)
-    slate = compose(judged, intent, request.count, house.limits, interruptive=request.placement.interruptive)
+    slate = compose(judged, view, house.limits)
     return Round(step.basis, step.evidence, candidates, view, judged, slate)
 
 
