@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from guardrails.rules.base import MICRO, Effect, Judgement, Rule, View
 
 WITHHOLDING = Effect.GENERALISE
 """From this effect on a candidate is withheld."""
+
+_Answer: TypeAlias = tuple[Judgement, str | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,49 +63,62 @@ def judge(view: View, score: NDArray[np.int64], rules: Sequence[Rule], limits: L
         rules: at least one; without any question asked nothing may be shown.
         limits: the numbers of the active policy.
     """
-    failed: list[tuple[str, str]] = []
-    judgements = tuple(_ask(rule, view, limits, failed) for rule in rules)
-    effects = np.stack([judgement.effect for judgement in judgements])
+    answers = [_ask(rule, view, limits) for rule in rules]
+    effects, factors = _stacked(answers)
+    for index in np.flatnonzero(_is_senseless(effects, factors)).tolist():
+        answers[index] = _failed(ValueError.__name__, len(view))
+    effects, factors = _stacked(answers)
     withholds = effects >= WITHHOLDING
     deciding = np.where(withholds.any(axis=0), withholds.argmax(axis=0), -1)
     return Judged(
         rules=tuple(rules),
-        judgements=judgements,
+        judgements=tuple(judgement for judgement, _ in answers),
         effect=effects.max(axis=0),
         deciding=deciding.astype(np.int16),
-        rank_score=_demoted(score, judgements),
-        failed=tuple(failed),
+        rank_score=_demoted(score, factors),
+        failed=tuple((rule.id, error) for rule, (_, error) in zip(rules, answers, strict=True) if error),
     )
 
 
-def _ask(rule: Rule, view: View, limits: Limits, failed: list[tuple[str, str]]) -> Judgement:
+def _ask(rule: Rule, view: View, limits: Limits) -> _Answer:
     try:
         judgement = rule.judge(view, limits)
-        _check_shape(judgement, len(view))
+        _check_columns(judgement, len(view))
     except Exception as error:  # noqa: BLE001 - whatever a rule raises, it must withhold
-        failed.append((rule.id, type(error).__name__))
-        return _gap(len(view))
-    return judgement
+        return _failed(type(error).__name__, len(view))
+    return judgement, None
 
 
-def _check_shape(judgement: Judgement, n: int) -> None:
+def _check_columns(judgement: Judgement, n: int) -> None:
     columns = (judgement.effect, judgement.observed, judgement.limit, judgement.factor_micro)
-    if any(column.shape != (n,) for column in columns):
-        raise ValueError("a rule answered for another number of candidates than it was asked about")
+    if any(column.shape != (n,) or column.dtype.kind != "i" for column in columns):
+        raise ValueError("a rule answers with one whole number a candidate")
 
 
-def _gap(n: int) -> Judgement:
-    return Judgement.of(np.full(n, Effect.GAP, np.int8), np.zeros(n, np.int64), 0)
+def _stacked(answers: Sequence[_Answer]) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """Return effects and factors of all rules, shape (n_rules, n) each."""
+    effects = np.array([judgement.effect for judgement, _ in answers])
+    return effects, np.array([judgement.factor_micro for judgement, _ in answers])
 
 
-def _demoted(score: NDArray[np.int64], judgements: Sequence[Judgement]) -> NDArray[np.int64]:
+def _is_senseless(effects: NDArray[np.int8], factors: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether a rule used an effect that does not exist, or would promote; shape (n_rules,)."""
+    unknown = (effects < Effect.ALLOW.value) | (effects > Effect.GAP.value)
+    return np.asarray((unknown | (factors < 0) | (factors > MICRO)).any(axis=1))
+
+
+def _failed(error: str, n: int) -> _Answer:
+    """Return a gap for every candidate, with the name of what was raised."""
+    return Judgement.of(np.full(n, Effect.GAP, np.int8), np.zeros(n, np.int64), 0), error
+
+
+def _demoted(score: NDArray[np.int64], factors: NDArray[np.int64]) -> NDArray[np.int64]:
     """Multiply the demotions into the score, rule by rule, in integers.
 
     The score is split so that the product stays within 64 bits; the result is exact to the unit
     for factors in millionths.
     """
     ranked = score.copy()
-    for judgement in judgements:
-        factor = judgement.factor_micro
+    for factor in factors[(factors != MICRO).any(axis=1)]:
         ranked = ranked // MICRO * factor + ranked % MICRO * factor // MICRO
     return ranked
