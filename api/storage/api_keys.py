@@ -1,0 +1,95 @@
+"""API keys: shown once, kept as a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from api.storage.tables import api_keys
+
+_ID_BYTES = 9
+_SECRET_BYTES = 32
+
+
+class Role(StrEnum):
+    """What a key may be used for."""
+
+    SITE = "site"
+    MARKETER = "marketer"
+    APPROVER = "approver"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A key as stored: without its secret.
+
+    Attributes:
+        key_id: names the key; no secret.
+        role: what it may be used for.
+        label: what its owner calls it.
+        created_at_ms: when it was made, milliseconds since the epoch.
+        revoked_at_ms: when it was revoked; ``None`` while it is in force.
+    """
+
+    key_id: str
+    role: Role
+    label: str
+    created_at_ms: int
+    revoked_at_ms: int | None
+
+
+_PUBLIC = tuple(api_keys.c[name] for name in KeyRow.__dataclass_fields__)
+_ROLE_OF = select(api_keys.c.role).where(
+    api_keys.c.secret_sha256 == bindparam("digest"), api_keys.c.revoked_at_ms.is_(None)
+)
+
+
+def create_key(conn: Connection, role: Role, label: str, now_ms: int) -> tuple[str, str]:
+    """Make a key; return its id and its secret, which is stored nowhere and cannot be shown again."""
+    key_id = secrets.token_hex(_ID_BYTES)
+    secret = f"tactful_{role}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+    row = {
+        "key_id": key_id,
+        "role": role.value,
+        "label": label,
+        "secret_sha256": _digest(secret),
+        "created_at_ms": now_ms,
+    }
+    conn.execute(insert(api_keys), row)
+    return key_id, secret
+
+
+def find_role(conn: Connection, secret: str) -> Role | None:
+    """Return the role of a key that is in force, or ``None``.
+
+    The lookup is by digest: how long it takes says nothing about how much of a guess was right. A
+    secret has 256 random bits, so a plain SHA-256 is as good as a slow one.
+    """
+    role = conn.execute(_ROLE_OF, {"digest": _digest(secret)}).scalar()
+    return None if role is None else Role(role)
+
+
+def revoke(conn: Connection, key_id: str, now_ms: int) -> bool:
+    """Put a key out of force for good; tell whether there was such a key in force."""
+    revoked = conn.execute(
+        update(api_keys)
+        .where(api_keys.c.key_id == key_id, api_keys.c.revoked_at_ms.is_(None))
+        .values(revoked_at_ms=now_ms)
+    )
+    return revoked.rowcount == 1
+
+
+def list_keys(conn: Connection) -> list[KeyRow]:
+    """Return every key, revoked ones too, oldest first."""
+    oldest_first = select(*_PUBLIC).order_by(api_keys.c.created_at_ms, api_keys.c.key_id)
+    return [KeyRow(**{**row, "role": Role(row["role"])}) for row in conn.execute(oldest_first).mappings()]
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode(errors="surrogateescape")).digest()

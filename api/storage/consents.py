@@ -1,0 +1,289 @@
+"""Consent events, which are the truth, and where each purpose stands, which is their projection.
+
+Both are written in one transaction, by whoever holds the subject: without that, two choices at once
+could each be projected onto the state before the other.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Column, Connection, RowMapping, bindparam, delete, exists, insert, select, text
+
+from api.storage.customers import CHOICES_OF_CUSTOMER, read_mutes
+from api.storage.statements import chunks, insert_or_replace
+from api.storage.tables import consent_events, consent_states, customers, notices
+from guardrails.consent.events import GRANTS
+from guardrails.consent.ledger import ConsentEvent, Ledger, PurposeState, Status, project, replay
+from guardrails.errors import ConsentEventError
+from guardrails.request import AgeAssurance, Choices, SubjectKind
+
+SubjectEvent = tuple[bytes, SubjectKind, ConsentEvent]
+"""Subject key, what kind of subject it is, and the event."""
+
+_EVENT_COLUMNS = tuple(consent_events.c[name] for name in ConsentEvent.__dataclass_fields__)
+_STATE_COLUMNS = tuple(consent_states.c[name] for name in PurposeState.__dataclass_fields__)
+_STATES_OF_SUBJECT = select(*_STATE_COLUMNS).where(consent_states.c.subject_key == bindparam("subject_key"))
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notice as it was shown to customers in one language.
+
+    Attributes:
+        notice_id: which notice.
+        version: which version of it.
+        language: language tag (BCP 47).
+        jurisdiction: country or region it was written for.
+        text: what it says.
+        text_sha256: SHA-256 of the text in UTF-8, 64 hex digits.
+        purposes: keys of the purposes it asks for.
+        material_change: it changed so much that consent must be asked for again.
+        effective_from_ms: from when it is shown, milliseconds since the epoch.
+    """
+
+    notice_id: str
+    version: str
+    language: str
+    jurisdiction: str
+    text: str
+    text_sha256: str
+    purposes: tuple[str, ...]
+    material_change: bool
+    effective_from_ms: int
+
+
+def append_events(
+    conn: Connection,
+    subject_key: bytes,
+    subject_kind: SubjectKind,
+    events: Sequence[ConsentEvent],
+    now_ms: int,
+) -> list[str]:
+    """Store events of one subject and bring the projection up to date; return their record ids.
+
+    An event that is stored already is not stored again.
+
+    Raises:
+        ConsentEventError: a record id is taken by another event.
+    """
+    lock_subject(conn, subject_key)
+    _append(conn, [(subject_key, subject_kind, event) for event in events], now_ms)
+    return [event.record_id for event in events]
+
+
+def import_events(conn: Connection, events: Sequence[SubjectEvent], now_ms: int) -> int:
+    """Store events of many subjects as ``append_events`` does; return how many were new.
+
+    Raises:
+        ConsentEventError: a record id is taken by another event.
+    """
+    if conn.dialect.name == "postgresql":
+        conn.execute(text("LOCK TABLE consent_states IN SHARE ROW EXCLUSIVE MODE"))
+    return _append(conn, events, now_ms)
+
+
+def lock_subject(conn: Connection, subject_key: bytes) -> None:
+    """Let nobody else change this subject's consents until the transaction ends.
+
+    Call it first when what is appended depends on what is read. On SQLite a writer is alone anyway.
+    """
+    if conn.dialect.name != "postgresql":
+        return
+    conn.execute(text("LOCK TABLE consent_states IN ROW EXCLUSIVE MODE"))  # waits for an import
+    number = int.from_bytes(subject_key[:8], "big", signed=True)
+    conn.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+
+
+def read_event(conn: Connection, record_id: str) -> tuple[bytes, ConsentEvent] | None:
+    """Return the event that took a record id, with its subject key; ``None`` when it is free."""
+    return _stored_events(conn, [record_id]).get(record_id)
+
+
+def read_events(conn: Connection, subject_key: bytes) -> list[ConsentEvent]:
+    """Return every event of a subject in the order they were stored."""
+    rows = conn.execute(
+        select(*_EVENT_COLUMNS)
+        .where(consent_events.c.subject_key == subject_key)
+        .order_by(consent_events.c.event_no)
+    )
+    return [_event(row) for row in rows.mappings()]
+
+
+def read_ledger(conn: Connection, subject_key: bytes) -> Ledger:
+    """Return where every purpose of a subject stands; an empty ledger for a subject never heard of."""
+    rows = conn.execute(_STATES_OF_SUBJECT, {"subject_key": subject_key}).mappings()
+    return Ledger({row["purpose"]: _state(row) for row in rows})
+
+
+def read_choices(conn: Connection, subject_key: bytes) -> tuple[Choices, int | None]:
+    """Return a subject's own instructions and its customer number, if it has one; three queries."""
+    customer = conn.execute(CHOICES_OF_CUSTOMER, {"subject_key": subject_key}).first()
+    ledger, mutes = read_ledger(conn, subject_key), read_mutes(conn, subject_key)
+    if customer is None:
+        return Choices(ledger, mutes), None
+    choices = Choices(
+        ledger,
+        mutes,
+        age_assurance=AgeAssurance(customer.age_assurance),
+        non_profiled=customer.non_profiled,
+        shared_device=customer.shared_device,
+    )
+    return choices, customer.customer_no
+
+
+def subjects_with(conn: Connection, purpose: str, at_ms: int) -> dict[int, Ledger]:
+    """Return the ledgers of the customers whose consent to ``purpose`` was given by then.
+
+    Whether it still stands, and whether anything stands against it, is for the check to say.
+    """
+    mine = consent_states.alias()
+    granted = exists().where(
+        mine.c.subject_key == customers.c.subject_key,
+        mine.c.purpose == purpose,
+        mine.c.status.in_(sorted(GRANTS)),
+        mine.c.at_ms <= at_ms,
+    )
+    rows = conn.execute(
+        select(customers.c.customer_no, *_STATE_COLUMNS)
+        .join(consent_states, consent_states.c.subject_key == customers.c.subject_key)
+        .where(granted)
+    )
+    states: dict[int, dict[str, PurposeState]] = {}
+    for row in rows.mappings():
+        states.setdefault(row["customer_no"], {})[row["purpose"]] = _state(row)
+    return {customer_no: Ledger(of_customer) for customer_no, of_customer in sorted(states.items())}
+
+
+def rebuild_states(conn: Connection, subject_key: bytes) -> Ledger:
+    """Throw a subject's projection away and make it anew from the events."""
+    lock_subject(conn, subject_key)
+    ledger = replay(read_events(conn, subject_key))
+    conn.execute(delete(consent_states).where(consent_states.c.subject_key == subject_key))
+    _store_states(conn, {(subject_key, purpose): state for purpose, state in ledger.states.items()})
+    return ledger
+
+
+def put_notice(conn: Connection, notice: Notice) -> None:
+    """Store a notice; the same version in the same language is replaced."""
+    row = {**asdict(notice), "purposes": orjson.dumps(notice.purposes).decode()}
+    conn.execute(insert_or_replace(conn, notices, "notice_id", "version", "language"), row)
+
+
+def get_notice(conn: Connection, notice_id: str, version: str, language: str) -> Notice | None:
+    """Return a notice, or ``None`` when there is none."""
+    row = (
+        conn.execute(
+            select(notices).where(
+                notices.c.notice_id == notice_id, notices.c.version == version, notices.c.language == language
+            )
+        )
+        .mappings()
+        .first()
+    )
+    if row is None:
+        return None
+    return Notice(**{**row, "purposes": tuple(orjson.loads(row["purposes"]))})
+
+
+def _append(conn: Connection, events: Sequence[SubjectEvent], now_ms: int) -> int:
+    new = _without_stored(conn, events)
+    if not new:
+        return 0
+    conn.execute(insert(consent_events), [_event_row(each, now_ms) for each in new])
+    states = _read_states(conn, {subject_key for subject_key, _, _ in new})
+    touched: dict[tuple[bytes, str], PurposeState] = {}
+    for subject_key, _, event in new:
+        key = subject_key, event.purpose
+        states[key] = touched[key] = project(states.get(key), event)
+    _store_states(conn, touched)
+    return len(new)
+
+
+def _without_stored(conn: Connection, events: Sequence[SubjectEvent]) -> list[SubjectEvent]:
+    """Return the events that are not stored, each once.
+
+    Raises:
+        ConsentEventError: a record id is taken by another event: dropping this one could lose a
+            withdrawal.
+    """
+    known = _stored_events(conn, [event.record_id for _, _, event in events])
+    new: list[SubjectEvent] = []
+    for subject_key, subject_kind, event in events:
+        stored = known.get(event.record_id)
+        if stored is None:
+            known[event.record_id] = subject_key, event
+            new.append((subject_key, subject_kind, event))
+        elif stored != (subject_key, event):
+            raise ConsentEventError(f"the record id `{event.record_id}` is taken by another event")
+    return new
+
+
+def _stored_events(conn: Connection, record_ids: Sequence[str]) -> dict[str, tuple[bytes, ConsentEvent]]:
+    query = select(consent_events.c.subject_key, *_EVENT_COLUMNS)
+    queries = (query.where(consent_events.c.record_id.in_(some)) for some in chunks(record_ids))
+    found = itertools.chain.from_iterable(conn.execute(each).mappings() for each in queries)
+    return {row["record_id"]: (row["subject_key"], _event(row)) for row in found}
+
+
+def _read_states(conn: Connection, subject_keys: Iterable[bytes]) -> dict[tuple[bytes, str], PurposeState]:
+    query = select(consent_states.c.subject_key, *_STATE_COLUMNS)
+    queries = (query.where(consent_states.c.subject_key.in_(some)) for some in chunks(sorted(subject_keys)))
+    found = itertools.chain.from_iterable(conn.execute(each).mappings() for each in queries)
+    return {(row["subject_key"], row["purpose"]): _state(row) for row in found}
+
+
+def _store_states(conn: Connection, states: dict[tuple[bytes, str], PurposeState]) -> None:
+    rows = [
+        {
+            **asdict(state),
+            "subject_key": subject_key,
+            "channels": _to_json(state.channels),
+            "data_categories": _to_json(state.data_categories),
+        }
+        for (subject_key, _), state in states.items()
+    ]
+    if rows:
+        conn.execute(insert_or_replace(conn, consent_states, "subject_key", "purpose"), rows)
+
+
+def _event_row(each: SubjectEvent, now_ms: int) -> dict[str, Any]:
+    subject_key, subject_kind, event = each
+    return {
+        **asdict(event),
+        "subject_key": subject_key,
+        "subject_kind": subject_kind,
+        "received_at_ms": now_ms,
+        "channels": _to_json(event.channels),
+        "data_categories": _to_json(event.data_categories),
+    }
+
+
+def _event(row: RowMapping) -> ConsentEvent:
+    return ConsentEvent(**_fields(row, _EVENT_COLUMNS))
+
+
+def _state(row: RowMapping) -> PurposeState:
+    return PurposeState(**_fields(row, _STATE_COLUMNS))
+
+
+def _fields(row: RowMapping, columns: Iterable[Column[Any]]) -> dict[str, Any]:
+    values = {column.name: row[column] for column in columns}
+    return {
+        **values,
+        "status": Status(row["status"]),
+        "channels": _from_json(row["channels"]),
+        "data_categories": _from_json(row["data_categories"]),
+    }
+
+
+def _to_json(named: frozenset[int] | frozenset[str] | None) -> str | None:
+    return None if named is None else orjson.dumps(sorted(named)).decode()
+
+
+def _from_json(text_: str | None) -> frozenset[Any] | None:
+    return None if text_ is None else frozenset(orjson.loads(text_))

@@ -1,0 +1,134 @@
+"""Customers: the one table that knows the shop's own customer ids, and what customers asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from api.storage.statements import chunks, insert_new, insert_or_replace
+from api.storage.subjects import Subjects
+from api.storage.tables import customers, mutes
+from guardrails.request import AgeAssurance, Mute, MuteScope
+
+CHOICES_OF_CUSTOMER = select(
+    customers.c.customer_no,
+    customers.c.age_assurance,
+    customers.c.non_profiled,
+    customers.c.shared_device,
+).where(customers.c.subject_key == bindparam("subject_key"))
+"""What a customer's own row says to every decision."""
+
+_MUTES_OF_SUBJECT = (
+    select(mutes.c.scope, mutes.c.value, mutes.c.until_ms)
+    .where(mutes.c.subject_key == bindparam("subject_key"))
+    .order_by(mutes.c.scope, mutes.c.value)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRow:
+    """A customer as stored.
+
+    Attributes:
+        customer_no: storage key.
+        customer_id: the shop's key.
+        subject_key: pseudonym.
+        age_assurance: what is known of the customer's age.
+        non_profiled: the customer switched profiling off for good.
+        shared_device: the account is marked as shared.
+        created_at_ms: when first heard of, milliseconds since the epoch.
+    """
+
+    customer_no: int
+    customer_id: str
+    subject_key: bytes
+    age_assurance: AgeAssurance
+    non_profiled: bool
+    shared_device: bool
+    created_at_ms: int
+
+
+def customer_numbers(
+    conn: Connection, customer_ids: Iterable[str], subjects: Subjects, now_ms: int
+) -> dict[str, int]:
+    """Return the storage key of each customer, creating those never heard of."""
+    wanted = sorted(set(customer_ids))
+    numbers = _numbers(conn, wanted)
+    missing = [customer_id for customer_id in wanted if customer_id not in numbers]
+    if not missing:
+        return numbers
+    rows = [
+        {"customer_id": each, "subject_key": subjects.account(each), "created_at_ms": now_ms}
+        for each in missing
+    ]
+    conn.execute(insert_new(conn, customers), rows)
+    return {**numbers, **_numbers(conn, missing)}
+
+
+def find_customer(conn: Connection, subject_key: bytes) -> CustomerRow | None:
+    """Return a customer, or ``None`` when there is none."""
+    row = conn.execute(select(customers).where(customers.c.subject_key == subject_key)).mappings().first()
+    if row is None:
+        return None
+    return CustomerRow(**{**row, "age_assurance": AgeAssurance(row["age_assurance"])})
+
+
+def all_customer_ids(conn: Connection) -> list[str]:
+    """Return the shop's key of every customer, in the order of their storage keys."""
+    return list(conn.scalars(select(customers.c.customer_id).order_by(customers.c.customer_no)))
+
+
+def set_preferences(
+    conn: Connection,
+    customer_no: int,
+    *,
+    age_assurance: AgeAssurance | None = None,
+    non_profiled: bool | None = None,
+    shared_device: bool | None = None,
+) -> None:
+    """Change what a customer's row says; what is ``None`` stays as it is."""
+    given = {
+        "age_assurance": None if age_assurance is None else age_assurance.value,
+        "non_profiled": non_profiled,
+        "shared_device": shared_device,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    if changes:
+        conn.execute(update(customers).where(customers.c.customer_no == customer_no).values(changes))
+
+
+def add_mute(conn: Connection, subject_key: bytes, mute: Mute, now_ms: int) -> None:
+    """Store a mute; one of the same thing is replaced, so that its end moves."""
+    row = {
+        "subject_key": subject_key,
+        "scope": mute.scope.value,
+        "value": mute.value,
+        "until_ms": mute.until_ms,
+        "created_at_ms": now_ms,
+    }
+    conn.execute(insert_or_replace(conn, mutes, "subject_key", "scope", "value"), row)
+
+
+def set_mutes(conn: Connection, subject_key: bytes, wanted: Sequence[Mute], now_ms: int) -> None:
+    """Put these mutes in the place of all that the subject had."""
+    conn.execute(delete(mutes).where(mutes.c.subject_key == subject_key))
+    for mute in wanted:
+        add_mute(conn, subject_key, mute, now_ms)
+
+
+def read_mutes(conn: Connection, subject_key: bytes) -> tuple[Mute, ...]:
+    """Return a subject's mutes, ended ones too, by scope and value."""
+    rows = conn.execute(_MUTES_OF_SUBJECT, {"subject_key": subject_key})
+    return tuple(Mute(MuteScope(scope), value, until_ms) for scope, value, until_ms in rows)
+
+
+def _numbers(conn: Connection, customer_ids: Sequence[str]) -> dict[str, int]:
+    return {
+        customer_id: customer_no
+        for some in chunks(customer_ids)
+        for customer_id, customer_no in conn.execute(
+            select(customers.c.customer_id, customers.c.customer_no).where(customers.c.customer_id.in_(some))
+        )
+    }

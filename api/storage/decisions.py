@@ -1,0 +1,148 @@
+"""The decision log: appended to, read, searched; never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, insert, select
+
+from api.storage.exposures import ExposureRow, insert_exposures
+from api.storage.tables import decision_bodies, decision_subjects, decisions
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """A decision as it is handed to the log.
+
+    Attributes:
+        decision_id: random id.
+        minute: when, in whole minutes since the epoch.
+        placement: name of the placement.
+        basis: word of the basis.
+        outcome: word of the outcome.
+        policy: version of the policy.
+        model: version of the model; ``None`` without one.
+        header: canonical bytes without personal data.
+        body: the personal part.
+        subject_key: whom it was for; ``None`` for nobody.
+        exposure: what was shown; ``None`` for nothing, or nothing that may be remembered.
+    """
+
+    decision_id: str
+    minute: int
+    placement: str
+    basis: str
+    outcome: str
+    policy: str
+    model: str | None
+    header: bytes
+    body: bytes
+    subject_key: bytes | None
+    exposure: ExposureRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionSummary:
+    """A decision as it is found; attributes as in ``StoredDecision``.
+
+    Attributes:
+        seq: position in the log; where the next page goes on.
+    """
+
+    seq: int
+    decision_id: str
+    minute: int
+    placement: str
+    basis: str
+    outcome: str
+    policy: str
+    model: str | None
+
+
+_SUMMARY = tuple(decisions.c[name] for name in DecisionSummary.__dataclass_fields__)
+_HEADER = ("decision_id", "minute", "placement", "basis", "outcome", "policy", "model", "header")
+
+
+def append_decisions(conn: Connection, batch: Sequence[StoredDecision]) -> None:
+    """Store decisions in the order given, each with its body, whom it was for and what was shown."""
+    if not batch:
+        return
+    conn.execute(insert(decisions), [{name: getattr(each, name) for name in _HEADER} for each in batch])
+    conn.execute(
+        insert(decision_bodies), [{"decision_id": each.decision_id, "body": each.body} for each in batch]
+    )
+    subjects = [
+        {"subject_key": each.subject_key, "decision_id": each.decision_id}
+        for each in batch
+        if each.subject_key is not None
+    ]
+    if subjects:
+        conn.execute(insert(decision_subjects), subjects)
+    insert_exposures(conn, [(each.decision_id, each.exposure) for each in batch if each.exposure is not None])
+
+
+def read_decision(conn: Connection, decision_id: str) -> tuple[bytes, bytes | None] | None:
+    """Return header and body, ``None`` in place of a body that was erased; ``None`` for no decision."""
+    row = conn.execute(
+        select(decisions.c.header, decision_bodies.c.body)
+        .join(decision_bodies, decision_bodies.c.decision_id == decisions.c.decision_id, isouter=True)
+        .where(decisions.c.decision_id == decision_id)
+    ).first()
+    return None if row is None else (row.header, row.body)
+
+
+def decision_subject(conn: Connection, decision_id: str) -> bytes | None:
+    """Return whom a decision was for; ``None`` for nobody, for somebody erased, and for no decision."""
+    found: bytes | None = conn.execute(
+        select(decision_subjects.c.subject_key).where(decision_subjects.c.decision_id == decision_id)
+    ).scalar()
+    return found
+
+
+def search_decisions(
+    conn: Connection,
+    *,
+    limit: int,
+    after_seq: int | None = None,
+    placement: str | None = None,
+    basis: str | None = None,
+    outcome: str | None = None,
+    model: str | None = None,
+    policy: str | None = None,
+    minute_from: int | None = None,
+    minute_to: int | None = None,
+    subject_key: bytes | None = None,
+) -> list[DecisionSummary]:
+    """Return decisions that meet every condition given, newest first.
+
+    Args:
+        conn: a connection.
+        limit: most decisions to return.
+        after_seq: go on behind this one: the ``seq`` of the last decision of the page before.
+        placement: name of the placement.
+        basis: word of the basis.
+        outcome: word of the outcome.
+        model: version of the model.
+        policy: version of the policy.
+        minute_from: first minute since the epoch.
+        minute_to: first minute no longer wanted.
+        subject_key: whom they were for.
+    """
+    equal = {"placement": placement, "basis": basis, "outcome": outcome, "model": model, "policy": policy}
+    query: Select[Any] = select(*_SUMMARY).order_by(decisions.c.seq.desc()).limit(limit)
+    for name, value in equal.items():
+        if value is not None:
+            query = query.where(decisions.c[name] == value)
+    if after_seq is not None:
+        query = query.where(decisions.c.seq < after_seq)
+    if minute_from is not None:
+        query = query.where(decisions.c.minute >= minute_from)
+    if minute_to is not None:
+        query = query.where(decisions.c.minute < minute_to)
+    if subject_key is not None:
+        query = query.join(
+            decision_subjects, decision_subjects.c.decision_id == decisions.c.decision_id
+        ).where(decision_subjects.c.subject_key == subject_key)
+    return [DecisionSummary(**row) for row in conn.execute(query).mappings()]

@@ -1,0 +1,41 @@
+"""Feedback: what a customer did with a suggestion, or said of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import Connection, select
+
+from api.storage.statements import insert_new
+from api.storage.tables import feedback
+
+
+class FeedbackKind(StrEnum):
+    """What is said of a suggestion."""
+
+    TOO_PERSONAL = "too_personal"
+    IRRELEVANT = "irrelevant"
+    NOT_INTERESTED = "not_interested"
+    HELPFUL = "helpful"
+    CLICKED = "clicked"
+    PURCHASED = "purchased"
+
+
+ACTED_ON = (FeedbackKind.CLICKED.value, FeedbackKind.PURCHASED.value)
+"""Kinds by which a suggestion was not ignored."""
+
+
+def add_feedback(conn: Connection, decision_id: str, item_no: int, kind: FeedbackKind, at_ms: int) -> bool:
+    """Store feedback and tell whether it was new; said twice it is stored once."""
+    row = {"decision_id": decision_id, "item_no": item_no, "kind": kind.value, "at_ms": at_ms}
+    return conn.execute(insert_new(conn, feedback), row).rowcount == 1
+
+
+def read_feedback(conn: Connection, decision_id: str) -> list[tuple[int, FeedbackKind, int]]:
+    """Return storage key of the item, kind and time of all feedback on a decision, oldest first."""
+    rows = conn.execute(
+        select(feedback.c.item_no, feedback.c.kind, feedback.c.at_ms)
+        .where(feedback.c.decision_id == decision_id)
+        .order_by(feedback.c.at_ms, feedback.c.item_no, feedback.c.kind)
+    )
+    return [(item_no, FeedbackKind(kind), at_ms) for item_no, kind, at_ms in rows]

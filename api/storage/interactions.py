@@ -1,0 +1,174 @@
+"""Interactions: stored in bulk and once, read straight into arrays."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Integer, Select, bindparam, select, type_coerce
+from sqlalchemy.dialects import sqlite
+
+from api.storage.tables import interactions
+from engine.catalogue import Catalogue
+from engine.interactions import Interactions
+from guardrails.consent.purposes import Purpose
+
+INTERACTION_COLUMNS = (
+    "event_key",
+    "customer_no",
+    "session_key",
+    "item_no",
+    "kind",
+    "at_ms",
+    "channel",
+    "purpose",
+    "is_gift",
+    "quantity",
+    "value_minor",
+)
+"""What a row to be stored holds, in this order; the names and units are those of the table."""
+
+_INSERT_ON_SQLITE = str(
+    sqlite.insert(interactions)
+    .values({name: bindparam(name) for name in INTERACTION_COLUMNS})
+    .on_conflict_do_nothing(index_elements=["event_key"])
+    .compile(dialect=sqlite.dialect(), column_keys=INTERACTION_COLUMNS)
+)
+_INSERT_ON_POSTGRESQL = """
+    INSERT INTO interactions (event_key, customer_no, session_key, item_no, kind, at_ms, channel,
+        purpose, is_gift, quantity, value_minor)
+    SELECT * FROM unnest(%s::bytea[], %s::bigint[], %s::bytea[], %s::bigint[], %s::smallint[],
+        %s::bigint[], %s::smallint[], %s::smallint[], %s::boolean[], %s::integer[], %s::bigint[])
+    ON CONFLICT (event_key) DO NOTHING
+"""
+_FETCHED = 50_000
+
+_READ_COLUMNS: tuple[Any, ...] = (
+    interactions.c.item_no,
+    interactions.c.kind,
+    interactions.c.at_ms,
+    interactions.c.channel,
+    interactions.c.purpose,
+    type_coerce(interactions.c.is_gift, Integer),
+    interactions.c.interaction_no,
+)
+_IN_ORDER = (interactions.c.at_ms, interactions.c.interaction_no)
+_HISTORY = (
+    select(*_READ_COLUMNS)
+    .where(interactions.c.customer_no == bindparam("key"), interactions.c.at_ms >= bindparam("since_ms"))
+    .order_by(*_IN_ORDER)
+)
+_SESSION = (
+    select(*_READ_COLUMNS)
+    .where(interactions.c.session_key == bindparam("key"), interactions.c.at_ms >= bindparam("since_ms"))
+    .order_by(*_IN_ORDER)
+)
+_TRAINING = (
+    select(interactions.c.customer_no, *_READ_COLUMNS[:-1])
+    .where(interactions.c.customer_no.is_not(None), interactions.c.purpose == int(Purpose.PROFILING))
+    .order_by(interactions.c.customer_no, *_IN_ORDER)
+)
+
+
+def event_key(event_id: str) -> bytes:
+    """Return the 16-byte key of an event id: the same event is stored once.
+
+    >>> event_key("a") == event_key("a") != event_key("b")
+    True
+    """
+    return blake2b(event_id.encode(), digest_size=16).digest()
+
+
+def insert_interactions(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Store interactions, each a tuple in the order of ``INTERACTION_COLUMNS``; return how many were new.
+
+    What has been stored under the same event key stays as it is. Fastest in runs of 10,000 and more.
+    """
+    if not rows:
+        return 0
+    if conn.dialect.name == "postgresql":
+        return conn.exec_driver_sql(_INSERT_ON_POSTGRESQL, tuple(map(list, zip(*rows, strict=True)))).rowcount
+    return conn.exec_driver_sql(_INSERT_ON_SQLITE, list(rows)).rowcount
+
+
+def read_history(conn: Connection, customer_no: int, since_ms: int, catalogue: Catalogue) -> Interactions:
+    """Return a customer's interactions from ``since_ms`` on, oldest first; of known items only."""
+    return _from_table(_read(conn, _HISTORY, customer_no, since_ms), catalogue)
+
+
+def read_session(conn: Connection, session_key: bytes, since_ms: int, catalogue: Catalogue) -> Interactions:
+    """Return the interactions of a visit from ``since_ms`` on, oldest first; of known items only."""
+    return _from_table(_read(conn, _SESSION, session_key, since_ms), catalogue)
+
+
+def read_both(
+    conn: Connection,
+    customer_no: int,
+    history_since_ms: int,
+    session_key: bytes,
+    session_since_ms: int,
+    catalogue: Catalogue,
+) -> tuple[Interactions, Interactions]:
+    """Return history and visit; what happened in the visit is left out of the history.
+
+    A customer who is logged in leaves one interaction that belongs to both; it counts once.
+    """
+    history = _read(conn, _HISTORY, customer_no, history_since_ms)
+    session = _read(conn, _SESSION, session_key, session_since_ms)
+    if session.size:
+        history = history[~np.isin(history[:, -1], session[:, -1])]
+    return _from_table(history, catalogue), _from_table(session, catalogue)
+
+
+def read_for_training(
+    conn: Connection, catalogue: Catalogue, customer_nos: Iterable[int]
+) -> tuple[Interactions, int]:
+    """Return what may be learned from, and of how many customers, by customer and then oldest first.
+
+    Only interactions that were collected for profiling, of these customers, of known items.
+    ``customer_idx`` is the position of the customer in ascending ``customer_nos``.
+    """
+    wanted = np.array(sorted(set(customer_nos)), np.int64)
+    found = conn.execution_options(stream_results=True).execute(_TRAINING)
+    parts = [_training_part(_table(run), wanted, catalogue) for run in found.partitions(_FETCHED)]
+    return (Interactions.joined(*parts) if parts else Interactions.empty()), int(wanted.size)
+
+
+def _training_part(table: NDArray[np.int64], wanted: NDArray[np.int64], catalogue: Catalogue) -> Interactions:
+    table = table[np.isin(table[:, 0], wanted, assume_unique=False)]
+    return _interactions(np.searchsorted(wanted, table[:, 0]), table[:, 1:], catalogue)
+
+
+def _read(conn: Connection, query: Select[Any], key: int | bytes, since_ms: int) -> NDArray[np.int64]:
+    return _table(conn.execute(query, {"key": key, "since_ms": since_ms}).all())
+
+
+def _table(rows: Sequence[Any]) -> NDArray[np.int64]:
+    """Turn rows of integers into an array, shape (n_rows, n_columns); quicker than ``numpy.array``."""
+    flat = np.fromiter(itertools.chain.from_iterable(rows), np.int64)
+    return flat.reshape(len(rows), len(_READ_COLUMNS))
+
+
+def _from_table(table: NDArray[np.int64], catalogue: Catalogue) -> Interactions:
+    return _interactions(np.zeros(len(table), np.int64), table, catalogue)
+
+
+def _interactions(
+    customer_idx: NDArray[np.int64], table: NDArray[np.int64], catalogue: Catalogue
+) -> Interactions:
+    """Build interactions from columns in the order of ``_READ_COLUMNS``; unknown items are left out."""
+    item_idx = catalogue.idx_of_no(table[:, 0])
+    found = Interactions(
+        customer_idx=customer_idx.astype(np.int32),
+        item_idx=item_idx,
+        kind=table[:, 1].astype(np.int8),
+        at_ms=table[:, 2].copy(),
+        channel=table[:, 3].astype(np.int8),
+        purpose=table[:, 4].astype(np.int8),
+        is_gift=table[:, 5].astype(np.bool_),
+    )
+    return found if (item_idx >= 0).all() else found.where(item_idx >= 0)

@@ -1,0 +1,271 @@
+"""Items: what the shop sells, classified when stored, read as one catalogue."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from sqlalchemy import Connection, select
+
+from api.storage.statements import chunks, insert_or_replace
+from api.storage.tables import items
+from api.storage.versions import catalogue_changed
+from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
+from guardrails.sensitive.classes import CLASS_NAMES, class_number
+from guardrails.sensitive.classify import Classification, ItemFacts, classify
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """An item as the shop describes it; the names and units are those of the table.
+
+    Attributes:
+        item_id: the shop's key.
+        title: display title.
+        category: path with its parts joined by `` > ``; empty when unknown.
+        brand: brand name; empty when unknown.
+        price_minor: price in minor units of ``currency``.
+        currency: ISO 4217 code.
+        available: in stock and not withdrawn from sale.
+        link: address of its page.
+        image_link: address of its picture.
+        google_category_id: number in Google's product taxonomy.
+        size_type: feed attribute.
+        age_group: feed attribute.
+        adult: feed attribute.
+        shop_class: sensitive class that the shop marked.
+        shop_tier: tier that the shop marked, 0 to 3.
+    """
+
+    item_id: str
+    title: str
+    category: str = ""
+    brand: str = ""
+    price_minor: int | None = None
+    currency: str | None = None
+    available: bool = True
+    link: str | None = None
+    image_link: str | None = None
+    google_category_id: int | None = None
+    size_type: str | None = None
+    age_group: str | None = None
+    adult: bool | None = None
+    shop_class: str | None = None
+    shop_tier: int | None = None
+
+    @property
+    def facts(self) -> ItemFacts:
+        """What says how sensitive it is."""
+        return ItemFacts(
+            google_category_id=self.google_category_id,
+            category=self.category,
+            title=self.title,
+            size_type=self.size_type,
+            adult=self.adult,
+            age_group=self.age_group,
+            shop_class=self.shop_class,
+            shop_tier=self.shop_tier,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRecord:
+    """An item as stored.
+
+    Attributes:
+        item_no: storage key.
+        row: what the shop said.
+        sensitive_class: class name, decided when stored; ``None`` for none.
+        tier: 0 to 3, decided when stored.
+        deciding_layer: which layer decided.
+        age_restricted: for adults only.
+        updated_at_ms: when it last changed, milliseconds since the epoch.
+    """
+
+    item_no: int
+    row: ItemRow
+    sensitive_class: str | None
+    tier: int
+    deciding_layer: str
+    age_restricted: bool
+    updated_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What came of storing items: how many were new, how many differ now, how many do not."""
+
+    inserted: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+
+_SAID = tuple(items.c[field.name] for field in fields(ItemRow))
+_DECIDED = (items.c.sensitive_class, items.c.tier, items.c.deciding_layer, items.c.age_restricted)
+_COMPARED = (*_SAID, *_DECIDED)
+_CATALOGUE = select(
+    items.c.item_id,
+    items.c.item_no,
+    items.c.title,
+    items.c.category,
+    items.c.brand,
+    items.c.price_minor,
+    items.c.currency,
+    items.c.available,
+    items.c.tier,
+    items.c.sensitive_class,
+    items.c.age_restricted,
+)
+
+
+def upsert_items(conn: Connection, rows: Sequence[ItemRow], now_ms: int) -> Counts:
+    """Store items and classify them; of rows with the same item id the last one counts.
+
+    The catalogue gets a new version only when something changed.
+
+    Raises:
+        SensitiveMarkError: a shop's mark names a class or tier that does not exist.
+    """
+    wanted = {row.item_id: _stored_values(row) for row in rows}
+    stored = _stored(conn, list(wanted))
+    different = [
+        values for item_id, values in wanted.items() if stored.get(item_id) != tuple(values.values())
+    ]
+    if different:
+        rows_to_store = [{**values, "updated_at_ms": now_ms} for values in different]
+        conn.execute(insert_or_replace(conn, items, "item_id"), rows_to_store)
+        catalogue_changed(conn, now_ms)
+    n_changed = sum(values["item_id"] in stored for values in different)
+    return Counts(
+        inserted=len(different) - n_changed,
+        changed=n_changed,
+        unchanged=len(wanted) - len(different),
+    )
+
+
+def read_item(conn: Connection, item_id: str) -> ItemRecord | None:
+    """Return an item, or ``None`` when there is none."""
+    row = conn.execute(select(items).where(items.c.item_id == item_id)).mappings().first()
+    if row is None:
+        return None
+    return ItemRecord(
+        item_no=row["item_no"],
+        row=ItemRow(**{column.name: row[column] for column in _SAID}),
+        sensitive_class=row["sensitive_class"],
+        tier=row["tier"],
+        deciding_layer=row["deciding_layer"],
+        age_restricted=row["age_restricted"],
+        updated_at_ms=row["updated_at_ms"],
+    )
+
+
+def item_numbers(conn: Connection) -> dict[str, int]:
+    """Return the storage key of every item id."""
+    return {row.item_id: row.item_no for row in conn.execute(select(items.c.item_id, items.c.item_no))}
+
+
+def load_catalogue(conn: Connection) -> Catalogue:
+    """Return everything the shop sells as columns, by item id; an empty catalogue when that is nothing.
+
+    Prices count in one currency, the one that most items have; a price in another is unknown.
+    """
+    rows = sorted(
+        conn.execute(_CATALOGUE).all(), key=itemgetter(0)
+    )  # databases differ in how they order text
+    columns: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [()] * len(_CATALOGUE.selected_columns)
+    item_id, item_no, title, category, brand, price, currency, available, tier, sensitive, restricted = (
+        columns
+    )
+    category_code, categories = _encode(category)
+    brand_code, brands = _encode(brand)
+    main_currency = _most_common(currency)
+    content: dict[str, Any] = {
+        "item_ids": item_id,
+        "titles": title,
+        "item_no": np.array(item_no, np.int64),
+        "category": category_code,
+        "categories": categories,
+        "brand": brand_code,
+        "brands": brands,
+        "price_minor": _prices(price, currency, main_currency),
+        "currency": main_currency,
+        "available": np.array(available, np.bool_),
+        "tier": np.array(tier, np.int8),
+        "sensitive_class": _class_numbers(sensitive),
+        "sensitive_classes": CLASS_NAMES,
+        "age_restricted": np.array(restricted, np.bool_),
+    }
+    return Catalogue(version=_digest(content), **content)
+
+
+def _stored_values(row: ItemRow) -> dict[str, Any]:
+    """Return what is stored of an item, in the order of ``_COMPARED``."""
+    decided = _classify(row.facts)
+    return {
+        **asdict(row),
+        "sensitive_class": decided.sensitive_class,
+        "tier": int(decided.tier),
+        "deciding_layer": decided.layer.value,
+        "age_restricted": decided.age_restricted,
+    }
+
+
+@lru_cache(maxsize=65_536)
+def _classify(facts: ItemFacts) -> Classification:
+    return classify(facts)
+
+
+def _stored(conn: Connection, item_ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    return {
+        row.item_id: tuple(row)
+        for some in chunks(item_ids)
+        for row in conn.execute(select(*_COMPARED).where(items.c.item_id.in_(some)))
+    }
+
+
+def _encode(texts: Sequence[str]) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """Return a code for each text, int32, and the sorted texts they stand for; -1 for the empty text."""
+    names = tuple(sorted(set(texts) - {""}))
+    code_of = {"": NO_CODE, **{name: code for code, name in enumerate(names)}}
+    return np.fromiter((code_of[each] for each in texts), np.int32, len(texts)), names
+
+
+def _most_common(currencies: Sequence[str | None]) -> str:
+    counted = Counter(each for each in currencies if each is not None)
+    return min(counted, key=lambda each: (-counted[each], each), default="")
+
+
+def _prices(
+    prices: Sequence[int | None], currencies: Sequence[str | None], currency: str
+) -> NDArray[np.int64]:
+    known = (
+        UNKNOWN_PRICE if price is None or each != currency else price
+        for price, each in zip(prices, currencies, strict=True)
+    )
+    return np.fromiter(known, np.int64, len(prices))
+
+
+def _class_numbers(names: Sequence[str | None]) -> NDArray[np.int16]:
+    numbers = (NO_CODE if name is None else class_number(name) for name in names)
+    return np.fromiter(numbers, np.int16, len(names))
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """SHA-256 over every column by name; texts as JSON, numbers as little-endian bytes."""
+    digest = hashlib.sha256()
+    for name, column in content.items():
+        is_array = isinstance(column, np.ndarray)
+        written = (
+            column.astype(column.dtype.newbyteorder("<")).tobytes() if is_array else orjson.dumps(column)
+        )
+        digest.update(f"{name} {len(written)}\n".encode())
+        digest.update(written)
+    return digest.hexdigest()

@@ -1,0 +1,88 @@
+"""Which model, policy and catalogue are in force, and what there is to choose from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import BigInteger, Connection, Text, cast, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from api.storage.statements import insert_new, insert_or_replace
+from api.storage.tables import active_versions, models, policies
+
+MODEL, POLICY, CATALOGUE = "model", "policy", "catalogue"
+"""What has a version in force."""
+
+_ACTIVE = select(active_versions.c.name, active_versions.c.version)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """A trained model.
+
+    Attributes:
+        version: content hash of the artefact.
+        location: folder or URL of the artefact.
+        manifest: its manifest, as JSON.
+        created_at_ms: when it was stored, milliseconds since the epoch.
+    """
+
+    version: str
+    location: str
+    manifest: str
+    created_at_ms: int
+
+
+def active(conn: Connection) -> dict[str, str]:
+    """Return the version in force of model, policy and catalogue, as far as there is one.
+
+    The catalogue's is a number that rises with every change, not its content hash.
+    """
+    return {row.name: row.version for row in conn.execute(_ACTIVE)}
+
+
+def activate(conn: Connection, name: str, version: str, now_ms: int) -> None:
+    """Put a version of model or policy in force."""
+    row = {"name": name, "version": version, "changed_at_ms": now_ms}
+    conn.execute(insert_or_replace(conn, active_versions, "name"), row)
+
+
+def catalogue_changed(conn: Connection, now_ms: int) -> None:
+    """Count the catalogue's version up, so that every process loads it anew."""
+    on_postgresql = conn.dialect.name == "postgresql"
+    insert = postgresql.insert(active_versions) if on_postgresql else sqlite.insert(active_versions)
+    next_version = cast(cast(active_versions.c.version, BigInteger) + 1, Text)
+    conn.execute(
+        insert.values(name=CATALOGUE, version="1", changed_at_ms=now_ms).on_conflict_do_update(
+            index_elements=["name"], set_={"version": next_version, "changed_at_ms": now_ms}
+        )
+    )
+
+
+def put_model(conn: Connection, model: ModelRow) -> None:
+    """Store a model; one that is stored already stays, only its location is renewed."""
+    conn.execute(insert_new(conn, models), asdict(model))
+    conn.execute(update(models).where(models.c.version == model.version).values(location=model.location))
+
+
+def get_model(conn: Connection, version: str) -> ModelRow | None:
+    """Return a model, or ``None`` when there is none."""
+    row = conn.execute(select(models).where(models.c.version == version)).mappings().first()
+    return None if row is None else ModelRow(**row)
+
+
+def list_models(conn: Connection) -> list[ModelRow]:
+    """Return every model, newest first."""
+    newest_first = select(models).order_by(models.c.created_at_ms.desc(), models.c.version)
+    return [ModelRow(**row) for row in conn.execute(newest_first).mappings()]
+
+
+def put_policy(conn: Connection, version: str, document: str, now_ms: int) -> None:
+    """Store a policy document under its hash; what is stored under it already is the same."""
+    row = {"version": version, "document": document, "created_at_ms": now_ms}
+    conn.execute(insert_new(conn, policies), row)
+
+
+def get_policy(conn: Connection, version: str) -> str | None:
+    """Return a policy document, or ``None`` when there is none."""
+    return conn.execute(select(policies.c.document).where(policies.c.version == version)).scalar()
