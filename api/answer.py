@@ -1,0 +1,96 @@
+"""The answer to a request for suggestions, as the bytes that are recorded and then sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import orjson
+
+from api.schemas.recommendation import MODES
+from api.settings import Settings
+from engine.catalogue import Catalogue
+from engine.vocabulary import Basis, word
+from guardrails.decide import Decision, Suggestion
+from guardrails.house import House
+from guardrails.reasons import NamedEvidence
+from guardrails.request import Request
+
+SWITCH = (
+    "send `mode` with the next request, or set `non_profiled` in the customer's preferences to keep it so"
+)
+
+
+def answer_bytes(
+    decision: Decision, request: Request, house: House, decision_id: str, settings: Settings
+) -> bytes:
+    """Return the whole answer as JSON; its digest goes into the record before it is sent.
+
+    Args:
+        decision: what was decided.
+        request: what was asked.
+        house: what it was decided with.
+        decision_id: under which it is recorded.
+        settings: where the parameters are explained, and whom to turn to.
+    """
+    catalogue = house.catalogue
+    return orjson.dumps(
+        {
+            "decision_id": decision_id,
+            "basis": word(decision.basis),
+            "degraded": bool(decision.degraded),
+            "degraded_because": decision.degraded,
+            "items": [_suggestion(suggestion, catalogue) for suggestion in decision.suggestions],
+            "withheld": _withheld(decision),
+            "admission": [
+                {"purpose": each.purpose, "permitted": each.permitted, "because": each.because}
+                for each in decision.admission.permissions
+            ],
+            "model_version": house.recommender.version,
+            "policy_version": house.policy_version,
+            "options": {
+                "mode": MODES[request.non_profiled],
+                "modes": MODES,
+                "switch": SWITCH,
+            },
+            "parameters_url": settings.parameters_url,
+            "handoff": _handoff(decision, settings),
+        }
+    )
+
+
+def _suggestion(suggestion: Suggestion, catalogue: Catalogue) -> dict[str, object]:
+    reason = suggestion.reason
+    return {
+        "item_id": catalogue.item_ids[suggestion.item_idx],
+        "rank": suggestion.rank,
+        "score": suggestion.score,
+        "intent": word(suggestion.intent),
+        "action": suggestion.action,
+        "reason": {
+            "code": reason.code,
+            "text": reason.text,
+            "base": reason.base,
+            "evidence": [_evidence(piece, catalogue) for piece in reason.evidence],
+        },
+    }
+
+
+def _evidence(piece: NamedEvidence, catalogue: Catalogue) -> dict[str, object]:
+    return {
+        "item_id": None if piece.item_idx is None else catalogue.item_ids[piece.item_idx],
+        "origin": word(piece.origin),
+        "kind": word(piece.kind),
+        "contribution": piece.contribution,
+    }
+
+
+def _withheld(decision: Decision) -> dict[str, object]:
+    by_rule = Counter(rule_id for taken in decision.rounds for _, rule_id in taken.slate.held_back)
+    return {"count": by_rule.total(), "by_rule": dict(sorted(by_rule.items()))}
+
+
+def _handoff(decision: Decision, settings: Settings) -> dict[str, str | None] | None:
+    """Where there is nothing to say, a human may have something (nobody is left with a blank)."""
+    if decision.basis is not Basis.NONE:
+        return None
+    return {"to": "human", "contact": settings.contact or None}

@@ -1,0 +1,100 @@
+"""The application: routes, guard at the door, problems, log, figures. Nothing happens at import."""
+
+from __future__ import annotations
+
+import atexit
+from importlib.metadata import version
+
+import orjson
+from flask import Flask, Response, request
+from flask.json.provider import JSONProvider
+from flask_smorest import Api  # type: ignore[import-untyped]  # publishes no types
+
+from api import auth, logging
+from api.metrics import observe_requests
+from api.problems import MEDIA_TYPE, answer_problems
+from api.routes import RESOURCES
+from api.routes.resource import refuse_unknown_query
+from api.schemas.base import ProblemSchema
+from api.settings import Settings
+from api.wiring import EXTENSION, Wiring, wire
+
+DESCRIPTION = """Suggestions for online shops, held against consent and guardrails, each with its
+reason, each recorded before it is sent.
+
+Every operation but the public ones needs a key: `Authorization: Bearer <key>`. A key has one role;
+`x-roles` names the roles of each operation, and `admin` may do everything. Errors are problem
+documents (RFC 9457). Unknown fields and query parameters are refused. Times are milliseconds since
+the epoch in UTC, money is in minor units. No cookie is ever set."""
+
+
+def create_app(settings: Settings) -> Flask:
+    """Build the application and everything it works with.
+
+    ``app.extensions["tactful"]`` holds the collaborators; closing them closes the application.
+
+    Raises:
+        SettingsError: a setting cannot be used.
+    """
+    logging.write_to_stderr()
+    wiring = wire(settings)
+    atexit.register(wiring.close)
+    return assemble(wiring)
+
+
+def assemble(wiring: Wiring) -> Flask:
+    """Build the application around collaborators that exist already."""
+    app = Flask(__name__, static_folder=None, template_folder=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=wiring.settings.max_body_bytes,
+        API_TITLE="Tactful",
+        API_VERSION=version("tactful"),
+        OPENAPI_VERSION="3.1.0",
+        API_SPEC_OPTIONS={"info": {"description": DESCRIPTION, "license": {"name": "Apache-2.0"}}},
+    )
+    app.json = _OrJson(app)
+    app.extensions[EXTENSION] = wiring
+    observe_requests(app, wiring.metrics)
+    auth.guard(app)
+    app.before_request(refuse_unknown_query)
+    app.after_request(_finish)
+    api = ProblemApi(app)
+    api.spec.components.security_scheme("api_key", {"type": "http", "scheme": "bearer"})
+    for resource in RESOURCES:
+        api.register_blueprint(resource)
+    return app
+
+
+class ProblemApi(Api):  # type: ignore[misc]  # its base publishes no types
+    """flask-smorest with problem documents, in the answers and in the documentation."""
+
+    ERROR_SCHEMA = ProblemSchema
+    DEFAULT_RESPONSE_CONTENT_TYPE: str = "application/json"
+
+    def _register_error_handlers(self) -> None:
+        answer_problems(self._app)
+
+    def _register_responses(self) -> None:
+        """Document every problem under its own media type."""
+        usual, self.DEFAULT_RESPONSE_CONTENT_TYPE = self.DEFAULT_RESPONSE_CONTENT_TYPE, MEDIA_TYPE
+        super()._register_responses()
+        self.DEFAULT_RESPONSE_CONTENT_TYPE = usual
+
+
+class _OrJson(JSONProvider):
+    """JSON by orjson for everything that Flask itself writes."""
+
+    def dumps(self, obj: object, **_kwargs: object) -> str:
+        return orjson.dumps(obj).decode()
+
+    def loads(self, s: str | bytes, **_kwargs: object) -> object:
+        return orjson.loads(s)
+
+
+def _finish(answer: Response) -> Response:
+    """Say on every answer what browsers and caches must know."""
+    answer.headers.setdefault("X-Content-Type-Options", "nosniff")
+    answer.headers.setdefault("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+    if request.path.startswith("/v1/"):
+        answer.headers.setdefault("Cache-Control", "no-store")
+    return answer

@@ -1,0 +1,66 @@
+"""Models: which there are, which one is served."""
+
+from __future__ import annotations
+
+import orjson
+from flask import Response
+
+from api.auth import only
+from api.errors import UnknownModelError
+from api.routes.resource import Resource, json_answer
+from api.schemas.decisions import ActivationSchema, ModelsSchema
+from api.storage.api_keys import Role
+from api.storage.connection import reading, writing
+from api.storage.versions import activate, active, get_model, list_models
+from api.wiring import wiring
+from engine.artefact import load_artefact
+
+PATIENCE_S = 5.0
+"""How long an activation waits until the model is served."""
+
+models = Resource("models", __name__, description="trained models")
+
+
+@models.operation("GET", "/v1/models", only(Role.MARKETER, Role.AUDITOR), answer=ModelsSchema())
+def all_models() -> Response:
+    """Return every model with its card: how it was trained and how well it did."""
+    with reading(wiring().engine) as conn:
+        stored = list_models(conn)
+        current = active(conn).get("model")
+    return json_answer(
+        {
+            "models": [
+                {
+                    "version": model.version,
+                    "active": model.version == current,
+                    "created_at_ms": model.created_at_ms,
+                    "manifest": orjson.loads(model.manifest),
+                }
+                for model in stored
+            ]
+        }
+    )
+
+
+@models.operation(
+    "POST",
+    "/v1/models/<version>/activate",
+    only(),
+    answer=ActivationSchema(),
+    problems=(404, 409, 503),
+)
+def activate_model(version: str) -> Response:
+    """Make a model the active one, after every byte of it was checked.
+
+    Requests under way are answered from the model before; none fails.
+    """
+    found = wiring()
+    with reading(found.engine) as conn:
+        model = get_model(conn, version)
+    if model is None:
+        raise UnknownModelError("this model is not in the store")
+    load_artefact(model.location)
+    with writing(found.engine) as conn:
+        activate(conn, "model", version, found.clock())
+        versions = active(conn)
+    return json_answer({"version": version, "in_force": found.runtime.wait_for(versions, PATIENCE_S)})

@@ -1,0 +1,56 @@
+"""A customer's own settings, in force from the next request on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+
+from api.auth import only
+from api.errors import InvalidRequestError
+from api.problems import pointer_to
+from api.routes.resource import Resource, json_answer
+from api.schemas.customers import PreferencesSchema
+from api.storage.api_keys import Role
+from api.storage.connection import writing
+from api.storage.customers import customer_numbers, set_mutes, set_preferences
+from api.wiring import wiring
+from guardrails.request import AgeAssurance, Mute, MuteScope
+from guardrails.sensitive.classes import CLASS_NAMES
+
+preferences = Resource("preferences", __name__, description="mutes, age, suggestions without a profile")
+
+
+@preferences.operation(
+    "PUT",
+    "/v1/customers/<path:customer_id>/preferences",
+    only(Role.SITE),
+    body=PreferencesSchema(),
+    answer=PreferencesSchema(),
+    problems=(422, 503),
+    example={"mutes": [{"scope": "brand", "value": "National"}], "non_profiled": False},
+)
+def put_preferences(body: dict[str, Any], customer_id: str) -> Response:
+    """Replace all settings of a customer; they hold from the next request on."""
+    found = wiring()
+    now_ms = found.clock()
+    mutes = tuple(Mute(MuteScope(each["scope"]), each["value"], each["until_ms"]) for each in body["mutes"])
+    _refuse_unknown_classes(mutes)
+    with writing(found.engine) as conn:
+        numbers = customer_numbers(conn, [customer_id], found.subjects, now_ms)
+        set_preferences(
+            conn,
+            numbers[customer_id],
+            age_assurance=AgeAssurance(body["age_assurance"]),
+            non_profiled=body["non_profiled"],
+            shared_device=body["shared_device"],
+        )
+        set_mutes(conn, found.subjects.account(customer_id), mutes, now_ms)
+    return json_answer(body)
+
+
+def _refuse_unknown_classes(mutes: tuple[Mute, ...]) -> None:
+    """A muted class that does not exist would protect from nothing."""
+    for index, mute in enumerate(mutes):
+        if mute.scope is MuteScope.SENSITIVE_CLASS and mute.value not in CLASS_NAMES:
+            raise InvalidRequestError.at(pointer_to("mutes", index, "value"), "unknown sensitive class")

@@ -1,0 +1,64 @@
+"""What machines ask about the service itself: is it up, can it answer, how is it doing."""
+
+from __future__ import annotations
+
+from flask import Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from api.auth import PUBLIC, only
+from api.errors import StoreUnavailableError
+from api.routes.resource import Resource, json_answer
+from api.schemas.probes import GpcSchema, LivenessSchema, ReadinessSchema
+from api.storage.api_keys import Role
+from api.storage.connection import is_current, reading
+from api.storage.versions import active
+from api.wiring import wiring
+
+GPC_SUPPORTED_SINCE = "2026-11-22"
+
+probes = Resource("probes", __name__, description="health, readiness and figures")
+
+
+@probes.operation("GET", "/healthz", PUBLIC, answer=LivenessSchema())
+def liveness() -> Response:
+    """Tell that the process answers."""
+    return json_answer({"alive": True})
+
+
+@probes.operation("GET", "/readyz", PUBLIC, answer=ReadinessSchema(), also={503: ReadinessSchema()})
+def readiness() -> Response:
+    """Tell whether suggestions can be given, and from what.
+
+    Without a model they still can (what sells well, or nothing), so a missing or broken model is
+    told and does not make the service unready.
+    """
+    found = wiring()
+    try:
+        schema_current = is_current(found.engine)
+        with reading(found.engine) as conn:
+            state = found.runtime.readiness(active(conn))
+    except StoreUnavailableError:
+        return json_answer({"ready": False, "database": False}, 503)
+    ready = schema_current and state.loaded
+    document = {
+        "ready": ready,
+        "database": True,
+        "schema_current": schema_current,
+        "loaded": state.loaded,
+        "model": state.model,
+        "behind": state.behind,
+        "fault": state.fault,
+    }
+    return json_answer(document, 200 if ready else 503)
+
+
+@probes.operation("GET", "/.well-known/gpc.json", PUBLIC, answer=GpcSchema())
+def gpc_support() -> Response:
+    """Tell browsers that Global Privacy Control is honoured (W3C GPC, well-known resource)."""
+    return json_answer({"gpc": True, "lastUpdate": GPC_SUPPORTED_SINCE})
+
+
+@probes.operation("GET", "/metrics", only(Role.AUDITOR, opened_by="metrics_public"), answer=None)
+def metrics() -> Response:
+    """Return figures in Prometheus' text format; a setting can open them to anyone."""
+    return Response(wiring().metrics.exposition(), content_type=CONTENT_TYPE_LATEST)

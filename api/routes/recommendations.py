@@ -1,0 +1,284 @@
+"""``POST /v1/recommendations``: parse, read, decide, record, answer; in this order, in this file.
+
+Everything is read in one transaction, begun after the request arrived, so whatever was withdrawn
+before that is withdrawn here. Nothing is sent that is not on the disk already.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flask import Response, request
+from sqlalchemy import Connection
+
+from api.answer import answer_bytes
+from api.auth import only
+from api.errors import Finding, InvalidRequestError, StoreRefusedError, StoreUnavailableError
+from api.logging import warn
+from api.problems import pointer_to
+from api.routes.resource import Resource
+from api.runtime import Snapshot
+from api.schemas.recommendation import (
+    DEFAULT_COUNT,
+    MODES,
+    RecommendationAnswerSchema,
+    RecommendationRequestSchema,
+)
+from api.storage.api_keys import Role
+from api.storage.connection import reading
+from api.storage.consents import read_choices
+from api.storage.decisions import StoredDecision
+from api.storage.exposures import ExposureRow
+from api.storage.items import read_item
+from api.storage.reading import read_known
+from api.storage.versions import active
+from api.wiring import Wiring, wiring
+from engine.catalogue import NO_CODE, Catalogue
+from engine.vocabulary import Channel, from_word, word
+from guardrails.admit import Admission, admit
+from guardrails.consent.purposes import OUTBOUND
+from guardrails.consent.signals.gpc import gpc_from_header
+from guardrails.decide import Decision, decide
+from guardrails.log.record import SALT_BYTES, SECTIONS, build_record
+from guardrails.request import Choices, Context, Known, Placement, Request, SubjectKind
+
+MAX_CATEGORIES = 5
+"""Most categories that a search text stands for."""
+
+recommendations = Resource("recommendations", __name__, description="suggestions with their reasons")
+
+
+@recommendations.operation(
+    "POST",
+    "/v1/recommendations",
+    only(Role.SITE),
+    body=RecommendationRequestSchema(),
+    answer=RecommendationAnswerSchema(),
+    problems=(422, 503),
+    example={
+        "customer_id": "1234",
+        "placement": "product_page",
+        "context": {"item_id": "821867"},
+        "count": 4,
+    },
+)
+def recommend(asked: dict[str, Any]) -> Response:
+    """Suggest items for one customer in one placement.
+
+    `Sec-GPC: 1` is honoured. The answer was recorded before it was sent; `decision_id` finds it in
+    the log. Without a model, or where consent cannot be read, the answer steps down to what sells
+    well, or to nothing, and `degraded` says so.
+    """
+    found = wiring()
+    subject = _Subject.of(asked, found)
+    snapshot = found.runtime.current()
+    question = _question(asked, subject, snapshot, found)
+    with found.metrics.stage("read"):
+        admission, known, customer_no = _read(question, subject, snapshot, found)
+    with found.metrics.stage("decide"):
+        decision = decide(question, admission, known, snapshot.house)
+    decision_id = found.new_id()
+    answer = answer_bytes(decision, question, snapshot.house, decision_id, found.settings)
+    with found.metrics.stage("record"):
+        record = build_record(
+            decision,
+            question,
+            known,
+            snapshot.house,
+            decision_id=decision_id,
+            salts=tuple(secrets.token_bytes(SALT_BYTES) for _ in SECTIONS),
+            response=answer,
+            build=found.build,
+        )
+        exposure = _exposure(decision, question, subject, customer_no, snapshot.house.catalogue)
+        _store(
+            StoredDecision(
+                decision_id=decision_id,
+                minute=question.now_ms // 60_000,
+                placement=question.placement.name,
+                basis=word(decision.basis),
+                outcome=decision.outcome.value,
+                policy=snapshot.house.policy_version,
+                model=snapshot.house.recommender.version,
+                header=record.header,
+                body=record.body,
+                subject_key=subject.key,
+                exposure=exposure,
+            ),
+            found,
+        )
+    found.metrics.count_decision(decision)
+    return Response(answer, content_type="application/json", headers={"Vary": "Sec-GPC"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """Whom the suggestions are for, as pseudonyms; ``None`` for nobody."""
+
+    kind: SubjectKind
+    key: bytes | None
+    session_key: bytes | None
+
+    @classmethod
+    def of(cls, asked: dict[str, Any], found: Wiring) -> _Subject:
+        session_id = asked.get("session_id")
+        session_key = None if session_id is None else found.subjects.session(session_id)
+        if "customer_id" in asked:
+            return cls(SubjectKind.ACCOUNT, found.subjects.account(asked["customer_id"]), session_key)
+        if session_key is not None:
+            return cls(SubjectKind.SESSION, session_key, session_key)
+        return cls(SubjectKind.NONE, None, None)
+
+
+def _question(asked: dict[str, Any], subject: _Subject, snapshot: Snapshot, found: Wiring) -> Request:
+    """Turn the body into a request.
+
+    Raises:
+        InvalidRequestError: the placement or an item is unknown, or the placement holds fewer.
+    """
+    placement = snapshot.placements.get(asked["placement"])
+    if placement is None:
+        raise InvalidRequestError.at("/placement", f"unknown placement `{asked['placement']}`")
+    return Request(
+        subject_kind=subject.kind,
+        placement=placement,
+        channel=from_word(Channel, asked["channel"]),
+        count=_count(asked["count"], placement),
+        now_ms=found.clock(),
+        seed=found.new_seed(),
+        context=_context(asked["context"], snapshot.house.catalogue, found),
+        non_profiled=asked["mode"] == MODES[1],
+        gpc=gpc_from_header(request.headers.get("Sec-GPC")),
+        shared_device=asked["shared_device"],
+        recognised_only=asked["recognised_only"],
+    )
+
+
+def _count(wanted: int | None, placement: Placement) -> int:
+    if wanted is None:
+        return min(DEFAULT_COUNT, placement.max_count)
+    if wanted > placement.max_count:
+        raise InvalidRequestError.at("/count", f"`{placement.name}` holds at most {placement.max_count}")
+    return wanted
+
+
+def _context(asked: dict[str, Any], catalogue: Catalogue, found: Wiring) -> Context:
+    """Find the page's items in the catalogue, and the categories it is about."""
+    places = {
+        pointer_to("context", "basket", at): item_id for at, item_id in enumerate(asked.get("basket", ()))
+    }
+    if "item_id" in asked:
+        places = {pointer_to("context", "item_id"): asked["item_id"], **places}
+    _refuse_unknown({where: each for where, each in places.items() if each not in catalogue.idx_of_id}, found)
+    item_idx = catalogue.idx_of_id.get(asked.get("item_id", ""))
+    basket = [catalogue.idx_of_id[each] for each in asked.get("basket", ()) if each in catalogue.idx_of_id]
+    categories = _categories(item_idx, asked.get("query"), catalogue)
+    return Context(item_idx=item_idx, basket=tuple(basket), categories=categories)
+
+
+def _refuse_unknown(missing: dict[str, str], found: Wiring) -> None:
+    """Refuse items that the shop does not have; one that only the snapshot lacks yet is left out.
+
+    Raises:
+        InvalidRequestError: an item is unknown.
+    """
+    if not missing:
+        return
+    with reading(found.engine) as conn:
+        unknown = [where for where, item_id in missing.items() if read_item(conn, item_id) is None]
+    if unknown:
+        raise InvalidRequestError(Finding("unknown item", pointer=where) for where in unknown)
+
+
+def _categories(item_idx: int | None, query: str | None, catalogue: Catalogue) -> tuple[int, ...]:
+    """Return the category of the page's item, or those whose paths hold every word of the search."""
+    if item_idx is not None:
+        code = int(catalogue.category[item_idx])
+        return () if code == NO_CODE else (code,)
+    words = (query or "").casefold().split()
+    if not words:
+        return ()
+    matching = (
+        code
+        for code, path in enumerate(catalogue.categories)
+        if all(each in path.casefold() for each in words)
+    )
+    return tuple(code for code, _ in zip(matching, range(MAX_CATEGORIES), strict=False))
+
+
+def _read(
+    question: Request, subject: _Subject, snapshot: Snapshot, found: Wiring
+) -> tuple[Admission, Known, int | None]:
+    """Read the customer's choices, and then what these permit to read; nothing personal if that fails."""
+    try:
+        with reading(found.engine) as conn:
+            versions = active(conn)
+            choices, customer_no = _choices(conn, subject)
+            admission = _admit(question, choices, snapshot)
+            known = read_known(
+                conn,
+                admission,
+                question,
+                customer_no,
+                subject.session_key,
+                snapshot.house.catalogue,
+                snapshot.house.limits,
+            )
+    except (StoreUnavailableError, StoreRefusedError, ValueError, KeyError) as error:  # gone, or garbled
+        warn("consent:read:failed", error)
+        return _admit(question, Choices(ledger=None), snapshot), Known.nothing(), None
+    found.runtime.notice(versions)
+    if versions.get("catalogue") != snapshot.versions.get("catalogue"):
+        admission = replace(admission, degraded=(*admission.degraded, "catalogue_behind"))
+    return admission, known, customer_no
+
+
+def _choices(conn: Connection, subject: _Subject) -> tuple[Choices, int | None]:
+    return read_choices(conn, subject.key) if subject.key else (Choices(ledger=None), None)
+
+
+def _admit(question: Request, choices: Choices, snapshot: Snapshot) -> Admission:
+    house = snapshot.house
+    return admit(question, choices, house.catalogue.sensitive_classes, house.consent)
+
+
+def _exposure(
+    decision: Decision,
+    question: Request,
+    subject: _Subject,
+    customer_no: int | None,
+    catalogue: Catalogue,
+) -> ExposureRow | None:
+    """Remember what was shown, under no more than the customer permits to be remembered."""
+    admission = decision.admission
+    shown_to = customer_no if admission.may_read_history else None
+    visit = subject.session_key if admission.may_read_session else None
+    if not decision.suggestions or (shown_to is None and visit is None):
+        return None
+    return ExposureRow(
+        customer_no=shown_to,
+        session_key=visit,
+        at_ms=question.now_ms,
+        placement=question.placement.name,
+        interruptive=question.placement.interruptive,
+        outbound=question.channel in OUTBOUND,
+        suggestions=tuple(
+            (int(catalogue.item_no[each.item_idx]), each.intent) for each in decision.suggestions
+        ),
+    )
+
+
+def _store(stored: StoredDecision, found: Wiring) -> None:
+    """Wait until the decision is durable.
+
+    Raises:
+        StoreUnavailableError: it could not be made so, and must not be answered.
+        StoreRefusedError: the same, and trying again will not help.
+    """
+    try:
+        found.recorder.submit(stored)
+    except (StoreUnavailableError, StoreRefusedError):
+        found.metrics.unrecorded.inc()
+        raise

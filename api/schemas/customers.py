@@ -1,0 +1,59 @@
+"""A customer's own settings, and what they say of suggestions."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from api.schemas.base import Flag, Id, RequestSchema, TimeMs, one_of_values
+from api.storage.feedback import FeedbackKind
+from guardrails.request import AgeAssurance, MuteScope
+
+MAX_MUTES = 1_000
+MAX_FEEDBACK = 100
+
+
+class MuteSchema(RequestSchema):
+    """One thing the customer does not want to see."""
+
+    scope = one_of_values(MuteScope, required=True)
+    value = Id(
+        required=True,
+        metadata={"description": "item id, brand, category path (covers all below it) or sensitive class"},
+    )
+    until_ms = TimeMs(load_default=None, allow_none=True, metadata={"description": "null: until lifted"})
+
+
+class PreferencesSchema(RequestSchema):
+    """All settings of a customer: what is left out goes back to its default."""
+
+    mutes = fields.List(fields.Nested(MuteSchema), load_default=list, validate=validate.Length(max=MAX_MUTES))
+    age_assurance = one_of_values(AgeAssurance, load_default=AgeAssurance.UNKNOWN.value)
+    non_profiled = Flag(
+        load_default=False, metadata={"description": "the customer switched profiling off for good"}
+    )
+    shared_device = Flag(load_default=False, metadata={"description": "others use this account"})
+
+
+class OneFeedbackSchema(RequestSchema):
+    """What a customer says of, or did with, one suggestion."""
+
+    item_id = Id(required=True)
+    kind = one_of_values(
+        FeedbackKind, required=True, metadata={"description": "`not_interested` also mutes the item"}
+    )
+
+
+class FeedbackSchema(RequestSchema):
+    """What a customer says of the suggestions of one decision."""
+
+    items = fields.List(
+        fields.Nested(OneFeedbackSchema), required=True, validate=validate.Length(1, MAX_FEEDBACK)
+    )
+
+
+class FeedbackAnswerSchema(Schema):
+    """What was taken down."""
+
+    stored = fields.Integer(required=True, metadata={"description": "new; what was said before counts once"})
+    muted = fields.List(fields.String(), required=True, metadata={"description": "items muted by this"})
+    muted_until_ms = fields.Integer(required=True, allow_none=True)

@@ -1,0 +1,152 @@
+"""What is asked for suggestions, and what is answered."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from api.schemas.base import Flag, Id, RequestSchema, Text, WholeNumber, one_of_values, one_of_words
+from engine.vocabulary import Basis, Channel, Intent, Kind, Origin
+from guardrails.consent.permission import Denial
+from guardrails.decide import Action
+from guardrails.reasons import ReasonCode
+
+MAX_COUNT = 50
+DEFAULT_COUNT = 10
+MAX_BASKET = 100
+MODES = ("profiled", "non_profiled")
+"""``profiled`` uses what the customer consented to; ``non_profiled`` uses nothing about them."""
+
+
+class ContextSchema(RequestSchema):
+    """What the page itself says; nobody's data."""
+
+    item_id = Id(metadata={"description": "the item the page is about"})
+    basket = fields.List(
+        Id(), validate=validate.Length(max=MAX_BASKET), metadata={"description": "item ids in the basket"}
+    )
+    query = Text(most=500, metadata={"description": "the search text; matched against categories, not kept"})
+
+
+class RecommendationRequestSchema(RequestSchema):
+    """Whom suggestions are for, where they are shown, and what the page says."""
+
+    customer_id = Id(metadata={"description": "the shop's key of the customer; absent for a visitor"})
+    session_id = Id(metadata={"description": "the shop's key of the visit"})
+    placement = Id(required=True, metadata={"description": "name of the placement, e.g. `product_page`"})
+    channel = one_of_words(Channel, load_default="web")
+    context = fields.Nested(ContextSchema, load_default=dict)
+    count = WholeNumber(
+        1,
+        MAX_COUNT,
+        load_default=None,
+        metadata={
+            "description": f"most suggestions wanted; by default {DEFAULT_COUNT}, or what the placement "
+            "holds if that is less. More than it holds is refused."
+        },
+    )
+    mode = fields.String(
+        load_default=MODES[0],
+        validate=validate.OneOf(MODES),
+        metadata={"description": "`non_profiled`: the customer asked for suggestions without a profile"},
+    )
+    recognised_only = Flag(
+        load_default=False, metadata={"description": "the customer is recognised but not logged in"}
+    )
+    shared_device = Flag(load_default=False, metadata={"description": "others use this device or account"})
+
+
+class EvidenceSchema(Schema):
+    """One term of the score."""
+
+    item_id = fields.String(
+        required=True, allow_none=True, metadata={"description": "null when it must not be named"}
+    )
+    origin = one_of_words(Origin, required=True)
+    kind = one_of_words(Kind, required=True)
+    contribution = fields.Integer(required=True)
+
+
+class ReasonSchema(Schema):
+    """Why a suggestion is shown: the arithmetic of its score."""
+
+    code = one_of_values(ReasonCode, required=True)
+    text = fields.String(required=True, metadata={"description": "plain words, at most 140 characters"})
+    base = fields.Integer(required=True, metadata={"description": "part of the score that is nobody's data"})
+    evidence = fields.List(
+        fields.Nested(EvidenceSchema),
+        required=True,
+        metadata={"description": "every other part; with `base` they add up to `score`"},
+    )
+
+
+class SuggestionSchema(Schema):
+    """One suggestion."""
+
+    item_id = fields.String(required=True)
+    rank = fields.Integer(required=True, metadata={"description": "1 for the first"})
+    score = fields.Integer(required=True, metadata={"description": "higher is better; not a probability"})
+    intent = one_of_words(Intent, required=True)
+    action = one_of_values(
+        Action, required=True, metadata={"description": "whether the reason must be shown with it"}
+    )
+    reason = fields.Nested(ReasonSchema, required=True)
+
+
+class WithheldSchema(Schema):
+    """What would have been suggested but for a rule."""
+
+    count = fields.Integer(required=True)
+    by_rule = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+
+
+class AdmissionNoteSchema(Schema):
+    """Whether one purpose stood."""
+
+    purpose = fields.String(required=True)
+    permitted = fields.Boolean(required=True)
+    because = one_of_values(Denial, required=True, allow_none=True)
+
+
+class OptionsSchema(Schema):
+    """How the customer can have it otherwise (DSA 27 and 38)."""
+
+    mode = fields.String(required=True, validate=validate.OneOf(MODES))
+    modes = fields.List(fields.String(), required=True)
+    switch = fields.String(required=True, metadata={"description": "how to switch, in plain words"})
+
+
+class HandoffSchema(Schema):
+    """To whom the customer can turn instead."""
+
+    to = fields.String(required=True, validate=validate.Equal("human"))
+    contact = fields.String(required=True, allow_none=True)
+
+
+class RecommendationAnswerSchema(Schema):
+    """Suggestions, each with its reason, and how the decision came about."""
+
+    decision_id = fields.String(required=True)
+    basis = one_of_words(Basis, required=True)
+    degraded = fields.Boolean(required=True, metadata={"description": "less than it might have been"})
+    degraded_because = fields.List(
+        fields.String(),
+        required=True,
+        metadata={
+            "description": "`model_missing`, `consent_unreadable`, `rule_failed` or `catalogue_behind`"
+        },
+    )
+    items = fields.List(fields.Nested(SuggestionSchema), required=True)
+    withheld = fields.Nested(WithheldSchema, required=True)
+    admission = fields.List(fields.Nested(AdmissionNoteSchema), required=True)
+    model_version = fields.String(required=True, allow_none=True)
+    policy_version = fields.String(required=True)
+    options = fields.Nested(OptionsSchema, required=True)
+    parameters_url = fields.String(
+        required=True, metadata={"description": "page that says in plain words what suggestions rest on"}
+    )
+    handoff = fields.Nested(
+        HandoffSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "null unless there is nothing to say"},
+    )

@@ -1,0 +1,100 @@
+"""Every collaborator of the edge, built once, reachable in one place, closed once."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from flask import current_app
+from sqlalchemy import Engine
+
+from api.metrics import Metrics
+from api.runtime import Runtime
+from api.settings import Settings
+from api.storage.connection import open_engine
+from api.storage.recorder import Recorder
+from api.storage.subjects import Subjects, open_subjects
+from guardrails.log.canonical import canonical
+
+EXTENSION = "tactful"
+
+
+def now_ms() -> int:
+    """Return the time in milliseconds since the epoch, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wiring:
+    """What the routes work with.
+
+    Attributes:
+        settings: every setting.
+        engine: the database.
+        subjects: pseudonyms of customers and visits.
+        recorder: makes decisions durable.
+        runtime: model, catalogue and policy in force.
+        metrics: what is counted.
+        build: SHA-256 of the build manifest, named by every record.
+        clock: milliseconds since the epoch.
+        new_id: a fresh random id (UUIDv4: it tells neither time nor order).
+        new_seed: 16 fresh random bytes.
+    """
+
+    settings: Settings
+    engine: Engine
+    subjects: Subjects
+    recorder: Recorder
+    runtime: Runtime
+    metrics: Metrics
+    build: str
+    clock: Callable[[], int] = now_ms
+    new_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    new_seed: Callable[[], bytes] = lambda: secrets.token_bytes(16)
+
+    def close(self) -> None:
+        """Let what is being recorded finish, then let go of everything; closing twice is fine."""
+        self.recorder.close()
+        self.runtime.close()
+        self.engine.dispose()
+
+
+def build_digest() -> str:
+    """Return the SHA-256 of the build manifest: our version, Python's, and those of what computes."""
+    versions = {name: version(name) for name in ("tactful", "numpy", "scipy", "numba", "orjson")}
+    return hashlib.sha256(canonical({**versions, "python": platform.python_version()})).hexdigest()
+
+
+def wire(settings: Settings) -> Wiring:
+    """Build every collaborator and start what runs beside the requests.
+
+    Raises:
+        SettingsError: the pseudonym key cannot be used.
+    """
+    metrics = Metrics()
+    engine = open_engine(settings)
+    recorder = Recorder(engine)
+    runtime = Runtime(engine, settings, metrics)
+    recorder.start()
+    runtime.start()
+    return Wiring(
+        settings=settings,
+        engine=engine,
+        subjects=open_subjects(settings),
+        recorder=recorder,
+        runtime=runtime,
+        metrics=metrics,
+        build=build_digest(),
+    )
+
+
+def wiring() -> Wiring:
+    """Return the collaborators of the application that answers this request."""
+    found: Wiring = current_app.extensions[EXTENSION]
+    return found
