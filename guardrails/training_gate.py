@@ -33,7 +33,7 @@ _SHAPE = (max(Kind) + 1, max(Channel) + 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Learner:
+class TrainingCustomer:
     """One customer, as far as training needs to know.
 
     Attributes:
@@ -60,14 +60,14 @@ class Learnable:
     kept_out: tuple[tuple[str, int], ...]
 
 
-def may_learn_from(customer: Learner, at_ms: int, settings: ConsentSettings) -> bool:
+def may_learn_from(customer: TrainingCustomer, at_ms: int, settings: ConsentSettings) -> bool:
     """Tell whether anything at all may be learned from a customer at a time."""
     return bool(_profiling(customer, at_ms, settings))
 
 
 def learnable(
     found: Interactions,
-    customers: Sequence[Learner],
+    customers: Sequence[TrainingCustomer],
     catalogue: Catalogue,
     limits: EvidenceLimits,
     settings: ConsentSettings,
@@ -98,7 +98,7 @@ def learnable(
     )
 
 
-def _profiling(customer: Learner, at_ms: int, settings: ConsentSettings) -> Permission | None:
+def _profiling(customer: TrainingCustomer, at_ms: int, settings: ConsentSettings) -> Permission | None:
     """Return the permission to keep and use the behaviour, if it stands."""
     if customer.non_profiled:
         return None
@@ -106,7 +106,7 @@ def _profiling(customer: Learner, at_ms: int, settings: ConsentSettings) -> Perm
     return permission or None
 
 
-def _ask(key: str, customer: Learner, at_ms: int, settings: ConsentSettings) -> Permission:
+def _ask(key: str, customer: TrainingCustomer, at_ms: int, settings: ConsentSettings) -> Permission:
     return check(customer.ledger, Question(key, at_ms, minor=customer.minor), settings)
 
 
@@ -135,7 +135,7 @@ def _coverage(channels: frozenset[int] | None, data_categories: frozenset[str] |
 
 def _may_be_known(
     found: Interactions,
-    customers: Sequence[Learner],
+    customers: Sequence[TrainingCustomer],
     catalogue: Catalogue,
     age_days: NDArray[np.int64],
     limits: EvidenceLimits,

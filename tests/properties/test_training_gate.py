@@ -13,7 +13,7 @@ from guardrails.consent.events import Status
 from guardrails.consent.purposes import Purpose, sensitive_key
 from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.limits import EvidenceLimits
-from guardrails.training_gate import Learner, learnable
+from guardrails.training_gate import TrainingCustomer, learnable
 
 N_CUSTOMERS = 3
 LIMITS = EvidenceLimits()
@@ -42,7 +42,7 @@ def customers(draw):
         )
     if draw(st.booleans()) and draw(st.booleans()):
         events.append(an_event("*", Status.RESTRICTED))
-    return Learner(a_ledger(but=events), minor=draw(st.booleans()), non_profiled=draw(st.booleans()))
+    return TrainingCustomer(a_ledger(but=events), minor=draw(st.booleans()), non_profiled=draw(st.booleans()))
 
 
 @st.composite

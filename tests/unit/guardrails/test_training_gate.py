@@ -9,9 +9,9 @@ from guardrails.consent.events import Status
 from guardrails.consent.purposes import Purpose, sensitive_key
 from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.limits import EvidenceLimits
-from guardrails.training_gate import Learner, learnable, may_learn_from
+from guardrails.training_gate import TrainingCustomer, learnable, may_learn_from
 
-AGREED = Learner(a_ledger(PROFILING))
+AGREED = TrainingCustomer(a_ledger(PROFILING))
 
 
 def learned(*rows, customer=AGREED):
@@ -55,11 +55,11 @@ def test_what_may_not_be_learned_is_counted_under_its_rule(row, rule_id):
 @pytest.mark.parametrize(
     "customer",
     [
-        Learner(a_ledger()),
-        Learner(a_ledger(but=[an_event(PROFILING, Status.CONSENT_WITHDRAWN)])),
-        Learner(a_ledger(but=[an_event(PROFILING, at_ms=NOW_MS - 366 * DAY_MS)])),
-        Learner(a_ledger(PROFILING, but=[an_event("*", Status.RESTRICTED)])),
-        Learner(a_ledger(PROFILING), non_profiled=True),
+        TrainingCustomer(a_ledger()),
+        TrainingCustomer(a_ledger(but=[an_event(PROFILING, Status.CONSENT_WITHDRAWN)])),
+        TrainingCustomer(a_ledger(but=[an_event(PROFILING, at_ms=NOW_MS - 366 * DAY_MS)])),
+        TrainingCustomer(a_ledger(PROFILING, but=[an_event("*", Status.RESTRICTED)])),
+        TrainingCustomer(a_ledger(PROFILING), non_profiled=True),
     ],
     ids=["never asked", "withdrawn", "expired", "restricted", "profiling switched off"],
 )
@@ -70,19 +70,19 @@ def test_nothing_is_learned_from_a_customer_who_does_not_permit_it_now(customer)
 
 
 def test_a_grant_that_names_a_channel_teaches_nothing_from_another():
-    customer = Learner(a_ledger(but=[an_event(PROFILING, channels=frozenset({int(Channel.WEB)}))]))
+    customer = TrainingCustomer(a_ledger(but=[an_event(PROFILING, channels=frozenset({int(Channel.WEB)}))]))
     result = learned(did("milk-0"), did("bread-0", channel=Channel.IN_STORE), customer=customer)
     assert items_of(result) == ["milk-0"]
 
 
 def test_a_grant_that_names_purchases_teaches_nothing_from_views():
     named = an_event(PROFILING, data_categories=frozenset({"user.behavior.purchase_history"}))
-    result = learned(did("milk-0"), did("bread-0", Kind.VIEW), customer=Learner(a_ledger(but=[named])))
+    result = learned(did("milk-0"), did("bread-0", Kind.VIEW), customer=TrainingCustomer(a_ledger(but=[named])))
     assert items_of(result) == ["milk-0"]
 
 
 def test_a_sensitive_purchase_is_learned_for_thirty_days_once_its_class_was_agreed_to():
-    customer = Learner(a_ledger(PROFILING, sensitive_key("reproductive_health")))
+    customer = TrainingCustomer(a_ledger(PROFILING, sensitive_key("reproductive_health")))
     result = learned(did("test-0", age_days=30), did("test-1", age_days=31), did("beer-0"), customer=customer)
     assert items_of(result) == ["test-0"]
     assert result.kept_out == (("G06", 2),)
@@ -90,7 +90,7 @@ def test_a_sensitive_purchase_is_learned_for_thirty_days_once_its_class_was_agre
 
 def test_a_minor_cannot_agree_to_a_sensitive_class():
     ledger = a_ledger(PROFILING, sensitive_key("reproductive_health"))
-    assert items_of(learned(did("test-0"), did("milk-0"), customer=Learner(ledger, minor=True))) == ["milk-0"]
+    assert items_of(learned(did("test-0"), did("milk-0"), customer=TrainingCustomer(ledger, minor=True))) == ["milk-0"]
 
 
 def test_returns_and_items_that_are_gone_teach_nothing_and_break_no_rule():
