@@ -5,6 +5,7 @@
     ├── StoreUnavailableError  the database is locked, gone, full or read-only
     ├── StoreRefusedError    the database can be used but refuses what was asked of it
     ├── ImportFileError      a whole file cannot be read (single bad rows never raise)
+    ├── DemoDataError        the demo's data is not installed or cannot be read
     ├── FieldError           one field of one record cannot be used; names field and reason
     ├── UnknownPlacementError, UnknownItemError, UnknownDecisionError, UnknownModelError
     ├── ClockSkewError       an event claims a time that cannot be
@@ -39,6 +40,10 @@ class StoreRefusedError(EdgeError):
 
 class ImportFileError(EdgeError):
     """A whole file cannot be read."""
+
+
+class DemoDataError(EdgeError):
+    """The demo's data is not installed or cannot be read."""
 
 
 class FieldError(EdgeError):
