@@ -1,0 +1,114 @@
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+from support.shops import an_event
+from support.stores import NOW_MS, a_decision, settings_for
+
+from api.errors import StoreRefusedError, StoreUnavailableError
+from api.storage.connection import alembic_config, is_current, open_engine, reading, upgrade, writing
+from api.storage.consents import append_events
+from api.storage.decisions import append_decisions
+from api.storage.placements import read_placements, seed_placements
+from api.storage.tables import metadata
+from guardrails.placements import DEFAULT_PLACEMENTS
+from guardrails.request import SubjectKind
+
+CUSTOMER = b"c" * 16
+
+
+def test_the_migrations_make_exactly_the_tables_that_the_code_uses(store):
+    with writing(store.engine) as conn:
+        context = MigrationContext.configure(
+            conn, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_a_store_can_be_taken_down_and_put_up_again(store):
+    with writing(store.engine) as conn:
+        command.downgrade(alembic_config(conn), "base")
+    assert not is_current(store.engine)
+    assert set(inspect(store.engine).get_table_names()) == {"alembic_version"}
+    upgrade(store.engine)
+    assert is_current(store.engine)
+    with reading(store.engine) as conn:
+        assert read_placements(conn)
+
+
+def test_upgrading_twice_changes_nothing(store):
+    upgrade(store.engine)
+    assert is_current(store.engine)
+
+
+def test_upgrading_keeps_the_placements_that_the_shop_has_changed(store):
+    with writing(store.engine) as conn:
+        conn.execute(text("UPDATE placements SET max_count = 1 WHERE name = 'home'"))
+        conn.execute(text("DELETE FROM placements WHERE name = 'cart'"))
+    upgrade(store.engine)
+    with reading(store.engine) as conn:
+        placements = read_placements(conn)
+    assert placements["home"].max_count == 1
+    assert placements["cart"].max_count > 1
+
+
+def test_every_default_placement_survives_being_stored(store):
+    with writing(store.engine) as conn:
+        seed_placements(conn, [])
+        assert read_placements(conn) == {each.name: each for each in DEFAULT_PLACEMENTS}
+
+
+def test_a_database_without_tables_says_what_to_do(tmp_path):
+    file = tmp_path / "new.db"
+    file.touch()
+    engine = open_engine(settings_for(f"sqlite:///{file}", tmp_path))
+    assert not is_current(engine)
+    with pytest.raises(StoreUnavailableError, match="tactful db upgrade"), reading(engine) as conn:
+        read_placements(conn)
+    engine.dispose()
+
+
+def test_a_new_file_can_be_read_by_its_owner_only(tmp_path):
+    engine = open_engine(settings_for(f"sqlite:///{tmp_path / 'deep' / 'new.db'}", tmp_path))
+    upgrade(engine)
+    assert (tmp_path / "deep" / "new.db").stat().st_mode & 0o077 == 0
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE decisions SET header = header",
+        "DELETE FROM decisions",
+        "UPDATE consent_events SET at_ms = at_ms + 1",
+    ],
+)
+def test_what_is_in_the_log_and_the_ledger_cannot_be_changed(store, change):
+    with writing(store.engine) as conn:
+        append_decisions(conn, [a_decision()])
+        append_events(conn, CUSTOMER, SubjectKind.ACCOUNT, [an_event("third_party_sharing")], NOW_MS)
+    with pytest.raises(StoreRefusedError), writing(store.engine) as conn:
+        conn.execute(text(change))
+
+
+@pytest.mark.parametrize("table", ["decisions", "consent_events"])
+def test_what_is_in_the_log_and_the_ledger_cannot_be_replaced_on_sqlite(sqlite_store, table):
+    with writing(sqlite_store.engine) as conn:
+        append_decisions(conn, [a_decision()])
+        append_events(conn, CUSTOMER, SubjectKind.ACCOUNT, [an_event("third_party_sharing")], NOW_MS)
+    replace = text(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}")  # noqa: S608  two known names
+    with pytest.raises(StoreRefusedError), writing(sqlite_store.engine) as conn:
+        conn.execute(replace)
+
+
+@pytest.mark.postgres
+def test_the_log_cannot_be_emptied_on_postgresql(postgresql_store):
+    with pytest.raises(StoreRefusedError), writing(postgresql_store.engine) as conn:
+        conn.execute(text("TRUNCATE decisions"))
+
+
+def test_a_forgotten_customer_takes_their_consent_events_along(store):
+    with writing(store.engine) as conn:
+        append_events(conn, CUSTOMER, SubjectKind.ACCOUNT, [an_event("third_party_sharing")], NOW_MS)
+        assert conn.execute(text("DELETE FROM consent_events")).rowcount == 1
