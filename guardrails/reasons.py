@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +51,7 @@ _SENTENCES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class NamedEvidence:
+class NamedEvidence(NamedTuple):
     """One term of the sum.
 
     Attributes:
@@ -65,6 +65,10 @@ class NamedEvidence:
     origin: Origin
     kind: Kind
     contribution: int
+
+
+_ORIGINS = {origin.value: origin for origin in Origin}
+_KINDS = {kind.value: kind for kind in Kind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ class Explainer:
             code=code,
             text=self._text(code, row, edges),
             base=int(self.candidates.base[row]),
-            evidence=tuple(self._named(int(edge)) for edge in edges),
+            evidence=self._terms(edges),
         )
 
     def _largest_first(self, row: int) -> NDArray[np.int64]:
@@ -120,22 +124,36 @@ class Explainer:
         order = np.lexsort((self.candidates.evidence[edges], -self.candidates.contribution[edges]))
         return edges[order]
 
+    def _terms(self, edges: NDArray[np.int64]) -> tuple[NamedEvidence, ...]:
+        pieces = self.candidates.evidence[edges]
+        columns = (
+            self._nameable(pieces).tolist(),
+            self.evidence.item_idx[pieces].tolist(),
+            self.evidence.origin[pieces].tolist(),
+            self.evidence.kind[pieces].tolist(),
+            self.candidates.contribution[edges].tolist(),
+        )
+        return tuple(
+            NamedEvidence(item_idx if nameable else None, _ORIGINS[origin], _KINDS[kind], contribution)
+            for nameable, item_idx, origin, kind, contribution in zip(*columns, strict=True)
+        )
+
     def _code(self, row: int, edges: NDArray[np.int64]) -> ReasonCode:
-        source = self.candidates.source[row]
+        source = int(self.candidates.source[row])  # NumPy numbers compare with enum members slowly
         if edges.size == 0:
             in_category = source == Source.POPULAR_IN_CATEGORY
             return ReasonCode.POPULAR_IN_CATEGORY if in_category else ReasonCode.POPULAR
         piece = int(self.candidates.evidence[edges[0]])
-        if not self._may_name(piece):
+        if not self._nameable(self.candidates.evidence[edges[:1]])[0]:
             return ReasonCode.YOUR_CHOICES
         if source == Source.BUY_AGAIN:
             return ReasonCode.BUY_AGAIN
-        origin = self.evidence.origin[piece]
+        origin = int(self.evidence.origin[piece])
         if origin == Origin.CONTEXT:
             return self._context_code(int(edges[0]), piece)
         if origin == Origin.SESSION:
             return ReasonCode.THIS_VISIT
-        bought = self.evidence.kind[piece] == Kind.PURCHASE
+        bought = int(self.evidence.kind[piece]) == Kind.PURCHASE
         return ReasonCode.BOUGHT_BEFORE if bought else ReasonCode.LOOKED_AT_BEFORE
 
     def _context_code(self, edge: int, piece: int) -> ReasonCode:
@@ -144,20 +162,12 @@ class Explainer:
         crowd = self.candidates.support[edge] >= self.named_crowd
         return ReasonCode.OFTEN_TOGETHER if crowd else ReasonCode.GOES_WITH_PAGE
 
-    def _may_name(self, piece: int) -> bool:
-        """Sensitive items are never named, and before a shared audience no one's past is."""
-        if self.catalogue.tier[self.evidence.item_idx[piece]] > 0:
-            return False
-        return not (self.admission.shared_audience and self.evidence.origin[piece] == Origin.HISTORY)
-
-    def _named(self, edge: int) -> NamedEvidence:
-        piece = int(self.candidates.evidence[edge])
-        return NamedEvidence(
-            item_idx=int(self.evidence.item_idx[piece]) if self._may_name(piece) else None,
-            origin=Origin(self.evidence.origin[piece]),
-            kind=Kind(self.evidence.kind[piece]),
-            contribution=int(self.candidates.contribution[edge]),
-        )
+    def _nameable(self, pieces: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Sensitive items are never named, and before a shared audience no one's past is; bool."""
+        harmless = self.catalogue.tier[self.evidence.item_idx[pieces]] == 0
+        if self.admission.shared_audience:
+            harmless &= self.evidence.origin[pieces] != Origin.HISTORY.value
+        return np.asarray(harmless)
 
     def _text(self, code: ReasonCode, row: int, edges: NDArray[np.int64]) -> str:
         sentence = _SENTENCES[code]
