@@ -178,7 +178,7 @@ class Judgement:
         return cls(
             effect=effect.astype(np.int8, copy=False),
             observed=observed.astype(np.int64),
-            limit=np.broadcast_to(np.asarray(limit, np.int64), (n,)),
+            limit=np.full(n, limit, np.int64) if isinstance(limit, int) else limit,
             factor_micro=np.full(n, MICRO, np.int64) if factor_micro is None else factor_micro,
         )
 
