@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES, View
 
 _WEEK_DAYS = 7
 _SELLING = (Intent.UPSELL, Intent.CROSS_SELL)
+_AFTER_ALL = np.int32(np.iinfo(np.int32).max)  # row of no evidence: later than any
 
 
 def look(
@@ -34,9 +36,12 @@ def look(
 ) -> View:
     """Compute every column that a rule may ask for."""
     catalogue, evidence = house.catalogue, admitted.evidence
-    per_edge = _PerEdge(candidates, evidence, catalogue)
-    strongest = per_edge.strongest()
-    shown = _Shown(exposures, request.now_ms)
+    edges = _Edges.of(candidates, evidence)
+    tier_of_edge = catalogue.tier[edges.item_idx]
+    sensitive = (tier_of_edge > 0) | (catalogue.tier[candidates.item_idx][edges.owner] > 0)
+    of_history = evidence.origin == Origin.HISTORY.value
+    strongest = edges.strongest()
+    shown = _Shown.of(exposures, request.now_ms)
     returned_days, category_returned_days = _returned(
         admitted.returns, catalogue, candidates.item_idx, request.now_ms
     )
@@ -48,20 +53,18 @@ def look(
         item_idx=candidates.item_idx,
         intent=intent,
         source=candidates.source,
-        from_history=per_edge.any_of(evidence.origin[candidates.evidence] == Origin.HISTORY),
-        evidence_tier=per_edge.highest(catalogue.tier[evidence.item_idx][candidates.evidence]),
-        min_support=per_edge.fewest(candidates.support),
-        min_sensitive_support=per_edge.fewest(np.where(per_edge.sensitive(), candidates.support, NO_EDGES)),
-        evidence_age_micro=per_edge.oldest_micro(house.limits.evidence),
-        evidence_channel_other=per_edge.of_strongest(
-            strongest, (evidence.channel != request.channel) & (evidence.origin == Origin.HISTORY)
-        ),
-        same_item=per_edge.any_of(evidence.item_idx[candidates.evidence] == per_edge.item_of_edge),
-        same_visit=per_edge.of_strongest(strongest, evidence.origin != Origin.HISTORY),
-        stated=per_edge.of_strongest(strongest, evidence.kind == Kind.WISHLIST),
+        from_history=edges.highest(of_history[candidates.evidence]),
+        evidence_tier=edges.highest(tier_of_edge),
+        min_support=edges.fewest(candidates.support),
+        min_sensitive_support=edges.fewest(np.where(sensitive, candidates.support, NO_EDGES)),
+        evidence_age_micro=edges.highest(_age_micro(evidence, house.limits.evidence)[candidates.evidence]),
+        evidence_channel_other=_at(strongest, (evidence.channel != request.channel.value) & of_history),
+        same_item=edges.highest(edges.item_idx == candidates.item_idx[edges.owner]),
+        same_visit=_at(strongest, ~of_history),
+        stated=_at(strongest, evidence.kind == Kind.WISHLIST.value),
         latent=house.recommender.latent,
         dismissed_nearby=_dismissed_nearby(admission, catalogue, candidates.item_idx),
-        reason_available=(np.diff(candidates.ptr) > 0) | (candidates.base > 0),
+        reason_available=(edges.n_of > 0) | (candidates.base > 0),
         anchor_price_minor=_anchor_prices(request, catalogue, candidates.item_idx),
         basket_minor=_basket_value(request, catalogue),
         n_ignored_short=shown.n_ignored(candidates.item_idx, repeat.window_days),
@@ -83,94 +86,108 @@ def reads_back_days(repeat: RepeatLimits) -> int:
     return max(repeat.window_days + repeat.cooldown_days, repeat.hard_window_days, _WEEK_DAYS)
 
 
+Value = TypeVar("Value", bound=np.generic)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class _PerEdge:
-    """Folds what is known of single contributions to one value a candidate."""
+class _Edges:
+    """Folds what is known of single contributions to one value a candidate.
+
+    Attributes:
+        candidates: n candidates with m contributions.
+        n_of: shape (n,): how many contributions each candidate has.
+        owner: shape (m,): row of the candidate that each contribution is for.
+        item_idx: shape (m,): catalogue row of the evidence that each contribution came from.
+        with_any: rows of the candidates that have a contribution.
+        starts: where the contributions of those begin.
+    """
 
     candidates: Candidates
-    evidence: Evidence
-    catalogue: Catalogue
+    n_of: NDArray[np.int64]
+    owner: NDArray[np.int64]
+    item_idx: NDArray[np.int32]
+    with_any: NDArray[np.int64]
+    starts: NDArray[np.int32]
 
-    @property
-    def candidate_of_edge(self) -> NDArray[np.int64]:
-        return np.repeat(np.arange(len(self.candidates)), np.diff(self.candidates.ptr))
+    @classmethod
+    def of(cls, candidates: Candidates, evidence: Evidence) -> _Edges:
+        n_of = candidates.ptr[1:] - candidates.ptr[:-1]
+        with_any = np.flatnonzero(n_of)
+        return cls(
+            candidates=candidates,
+            n_of=n_of,
+            owner=np.repeat(np.arange(len(candidates)), n_of),
+            item_idx=evidence.item_idx[candidates.evidence],
+            with_any=with_any,
+            starts=candidates.ptr[with_any],
+        )
 
-    @property
-    def item_of_edge(self) -> NDArray[np.int32]:
-        return self.candidates.item_idx[self.candidate_of_edge]
-
-    def sensitive(self) -> NDArray[np.bool_]:
-        """Whether either end of each edge has a tier of 1 or more."""
-        tier = self.catalogue.tier
-        return (tier[self.item_of_edge] > 0) | (tier[self.evidence.item_idx[self.candidates.evidence]] > 0)
-
-    def any_of(self, holds: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        found = np.zeros(len(self.candidates), np.bool_)
-        found[self.candidate_of_edge[holds]] = True
-        return found
-
-    def highest(self, value: NDArray[np.int8]) -> NDArray[np.int8]:
-        found = np.zeros(len(self.candidates), np.int8)
-        np.maximum.at(found, self.candidate_of_edge, value)
-        return found
+    def highest(self, value: NDArray[Value]) -> NDArray[Value]:
+        """Greatest value, shape (m,), per candidate; 0, or no, without contributions; shape (n,)."""
+        return self._folded(np.maximum, value, 0)
 
     def fewest(self, support: NDArray[np.int32]) -> NDArray[np.int32]:
-        found = np.full(len(self.candidates), NO_EDGES, np.int32)
-        np.minimum.at(found, self.candidate_of_edge, support)
-        return found
+        """Least support, shape (m,), per candidate; ``NO_EDGES`` without contributions; shape (n,)."""
+        return self._folded(np.minimum, support, NO_EDGES)
 
-    def oldest_micro(self, limits: EvidenceLimits) -> NDArray[np.int64]:
-        greatest = np.maximum(limits.max_age_days(), 1)
-        share = self.evidence.age_days.astype(np.int64) * MICRO // greatest[self.evidence.kind]
-        found = np.zeros(len(self.candidates), np.int64)
-        np.maximum.at(found, self.candidate_of_edge, np.minimum(share, MICRO)[self.candidates.evidence])
-        return found
-
-    def strongest(self) -> NDArray[np.int64]:
+    def strongest(self) -> NDArray[np.int32]:
         """Row of the evidence with the largest contribution to each candidate; -1 without any.
 
         Equal contributions go to the earlier row, so that reasons and columns agree.
         """
-        found = np.full(len(self.candidates), -1, np.int64)
-        order = np.lexsort((self.candidates.evidence, -self.candidates.contribution, self.candidate_of_edge))
-        owners, first = np.unique(self.candidate_of_edge[order], return_index=True)
-        found[owners] = self.candidates.evidence[order[first]]
+        contribution = self.candidates.contribution
+        is_largest = contribution == self.highest(contribution)[self.owner]
+        return self._folded(np.minimum, np.where(is_largest, self.candidates.evidence, _AFTER_ALL), -1)
+
+    def _folded(self, fold: np.ufunc, value: NDArray[Value], otherwise: int) -> NDArray[Value]:
+        found = np.full(len(self.candidates), otherwise, value.dtype)
+        if self.starts.size:
+            found[self.with_any] = fold.reduceat(value, self.starts)
         return found
 
-    def of_strongest(self, strongest: NDArray[np.int64], holds: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        found = np.zeros(len(self.candidates), np.bool_)
-        has = strongest >= 0
-        found[has] = holds[strongest[has]]
-        return found
+
+def _at(row: NDArray[np.int32], holds: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return ``holds`` at each row, shape (n,); no where the row is -1."""
+    return np.append(holds, False)[row]  # -1 reads the last place
+
+
+def _age_micro(evidence: Evidence, limits: EvidenceLimits) -> NDArray[np.int64]:
+    """Age of each piece as a share of the greatest its kind may have, 0 to ``MICRO``."""
+    greatest = np.maximum(limits.max_age_days(), 1)
+    share: NDArray[np.int64] = evidence.age_days.astype(np.int64) * MICRO // greatest[evidence.kind]
+    return np.minimum(share, MICRO)
 
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """Counts over what was shown before."""
+    """Counts over what was shown before.
+
+    Attributes:
+        exposures: what was shown.
+        age_days: whole days since each.
+    """
 
     exposures: tuple[Exposure, ...]
-    now_ms: int
+    age_days: tuple[int, ...]
 
-    def _age_days(self, exposure: Exposure) -> int:
-        return (self.now_ms - exposure.at_ms) // DAY_MS
+    @classmethod
+    def of(cls, exposures: tuple[Exposure, ...], now_ms: int) -> _Shown:
+        return cls(exposures, tuple((now_ms - exposure.at_ms) // DAY_MS for exposure in exposures))
 
     def n_ignored(self, item_idx: NDArray[np.int32], window_days: int) -> NDArray[np.int32]:
         """How often each item was shown and not acted on within the window; shape (n,)."""
-        ignored = [
+        times = Counter(
             exposure.item_idx
-            for exposure in self.exposures
-            if not exposure.acted_on and self._age_days(exposure) < window_days
-        ]
-        times = Counter(ignored)
-        return np.array([times[int(idx)] for idx in item_idx], np.int32)
+            for exposure, age in zip(self.exposures, self.age_days, strict=True)
+            if not exposure.acted_on and age < window_days
+        )
+        return _looked_up(item_idx, times, 0)
 
     def days_since(self, item_idx: NDArray[np.int32]) -> NDArray[np.int32]:
         """Whole days since each item was last shown; shape (n,)."""
-        latest: dict[int, int] = {}
-        for exposure in self.exposures:
-            age = self._age_days(exposure)
-            latest[exposure.item_idx] = min(age, latest.get(exposure.item_idx, age))
-        return np.array([latest.get(int(idx), NEVER_DAYS) for idx in item_idx], np.int32)
+        return _looked_up(
+            item_idx, _least((exposure.item_idx for exposure in self.exposures), self.age_days), NEVER_DAYS
+        )
 
     def n_in_visit(self, intents: Collection[Intent]) -> int:
         """Suggestions with one of the intents in this visit, interruptive ones not counted."""
@@ -191,29 +208,42 @@ class _Shown:
         return len(
             {
                 exposure.decision
-                for exposure in self.exposures
+                for exposure, age in zip(self.exposures, self.age_days, strict=True)
                 if (exposure.interruptive or not interruptive)
                 and (exposure.outbound or not outbound)
                 and (exposure.same_session or not same_session)
-                and (days is None or self._age_days(exposure) < days)
+                and (days is None or age < days)
             }
         )
+
+
+def _least(keys: Iterable[int], values: Iterable[int]) -> dict[int, int]:
+    """Return the least value of each key."""
+    least: dict[int, int] = {}
+    for key, value in zip(keys, values, strict=True):
+        least[key] = min(value, least.get(key, value))
+    return least
+
+
+def _looked_up(keys: NDArray[np.int32], found: Mapping[int, int], otherwise: int) -> NDArray[np.int32]:
+    """Return what was found for each key, shape (n,)."""
+    if not found:
+        return np.full(keys.size, otherwise, np.int32)
+    return np.array([found.get(key, otherwise) for key in keys.tolist()], np.int32)
 
 
 def _returned(
     returns: Interactions, catalogue: Catalogue, item_idx: NDArray[np.int32], now_ms: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Days since the item, and since anything of its category, was returned; shape (n,) each."""
-    by_item: dict[int, int] = {}
-    by_category: dict[int, int] = {}
-    for idx, age in zip(returns.item_idx, age_in_days(returns.at_ms, now_ms), strict=True):
-        item, days, category = int(idx), int(age), int(catalogue.category[idx])
-        by_item[item] = min(days, by_item.get(item, days))
-        if category != NO_CODE:
-            by_category[category] = min(days, by_category.get(category, days))
+    category = catalogue.category[returns.item_idx]
+    days = age_in_days(returns.at_ms, now_ms)
+    known = category != NO_CODE
+    by_item = _least(returns.item_idx.tolist(), days.tolist())
+    by_category = _least(category[known].tolist(), days[known].tolist())
     return (
-        np.array([by_item.get(int(idx), NEVER_DAYS) for idx in item_idx], np.int32),
-        np.array([by_category.get(int(code), NEVER_DAYS) for code in catalogue.category[item_idx]], np.int32),
+        _looked_up(item_idx, by_item, NEVER_DAYS),
+        _looked_up(catalogue.category[item_idx], by_category, NEVER_DAYS),
     )
 
 
@@ -222,8 +252,10 @@ def _dismissed_nearby(
 ) -> NDArray[np.bool_]:
     """Whether the customer muted an item of the candidate's category; bool, shape (n,)."""
     rows = [catalogue.idx_of_id[name] for name in admission.muted.items if name in catalogue.idx_of_id]
-    categories = catalogue.category[np.array(rows, np.int64)]
-    return np.isin(catalogue.category[item_idx], categories[categories >= 0])
+    if not rows:
+        return np.zeros(item_idx.size, np.bool_)
+    categories = catalogue.category[rows]
+    return np.isin(catalogue.category[item_idx], categories[categories != NO_CODE])
 
 
 def _anchor_prices(request: Request, catalogue: Catalogue, item_idx: NDArray[np.int32]) -> NDArray[np.int64]:
