@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from itertools import product
 from typing import Protocol
 
 import numpy as np
@@ -224,7 +223,7 @@ def select(
     return Admitted(
         evidence=_strongest(_fold(parts), limits.max_pieces),
         returns=Interactions.joined(
-            session.where(session.kind == Kind.RETURN), history.where(history.kind == Kind.RETURN)
+            session.where(session.kind == Kind.RETURN.value), history.where(history.kind == Kind.RETURN.value)
         ),
         kept_out=tuple(sorted(kept_out.items())),
     )
@@ -301,7 +300,7 @@ class _EvidenceJudge:
         if not self.admission.may_read_history:
             withdrawn = self.admission.history.because in (Denial.WITHDRAWN, Denial.OBJECTED)
             return self._keep(found, ("G02" if withdrawn else "G01", np.zeros(len(found), np.bool_)))
-        consented = (found.purpose == Purpose.PROFILING) & self._covered()[found.kind, found.channel]
+        consented = (found.purpose == Purpose.PROFILING.value) & self._covered(found)
         return self._keep(found, ("G01", consented), *self._common(found), ("G21", self._fresh(found)))
 
     def session(self, found: Interactions) -> Interactions:
@@ -309,7 +308,7 @@ class _EvidenceJudge:
         if not self.admission.may_read_session:
             return self._keep(found, ("G01", np.zeros(len(found), np.bool_)))
         in_visit = self.request.now_ms - found.at_ms <= self.limits.session_hours * _HOUR_MS
-        consented = np.isin(found.purpose, SESSION_PURPOSES)
+        consented = np.logical_or.reduce([found.purpose == each.value for each in SESSION_PURPOSES])
         return self._keep(found, ("G01", consented), *self._common(found), ("G21", in_visit))
 
     def context(self) -> _Weighted:
@@ -326,16 +325,16 @@ class _EvidenceJudge:
             origin=np.full(n, Origin.CONTEXT, np.int8),
             kind=np.full(n, Kind.VIEW, np.int8),
             age_days=np.zeros(n, np.int64),
-            channel=np.full(n, self.request.channel, np.int8),
+            channel=np.full(n, self.request.channel.value, np.int8),
         )
 
-    def _covered(self) -> NDArray[np.bool_]:
-        """Whether the grants name what a kind and a channel stand for; bool, indexed [kind, channel]."""
+    def _covered(self, found: Interactions) -> NDArray[np.bool_]:
+        """Whether the grants name what each kind and channel stand for; bool, shape (n,)."""
         table = np.zeros((max(Kind) + 1, max(Channel) + 1), np.bool_)
-        for kind, channel in product(Kind, Channel):
-            category = DATA_CATEGORY_OF[kind]
+        for kind, channel in set(zip(found.kind.tolist(), found.channel.tolist(), strict=True)):
+            category = DATA_CATEGORY_OF[Kind(kind)]
             table[kind, channel] = all(grant.covers(channel, category) for grant in self.admission.covering)
-        return table
+        return table[found.kind, found.channel]
 
     def _common(self, found: Interactions) -> tuple[tuple[str, NDArray[np.bool_]], ...]:
         sensitive_and_old = (self.catalogue.tier[found.item_idx] >= SENSITIVE_FROM_TIER) & (
@@ -410,7 +409,7 @@ def _fold(parts: tuple[_Weighted, ...]) -> Evidence:
     order = order[weight[order] > 0]
     if order.size == 0:
         return Evidence.empty()
-    keys = np.stack([origin[order], item_idx[order], kind[order]])
+    keys = np.array([origin[order], item_idx[order], kind[order]])
     first = np.flatnonzero(np.concatenate([[True], np.any(keys[:, 1:] != keys[:, :-1], axis=0)]))
     youngest = order[first]
     return Evidence(

@@ -156,8 +156,8 @@ def _ladder(request: Request, admission: Admission, evidence: Evidence) -> Itera
         (Basis.SESSION, Origin.SESSION),
         (Basis.CONTEXTUAL, Origin.CONTEXT),
     ):
-        if bool(np.any(evidence.origin == origin)):
-            yield Step(basis, evidence.where(evidence.origin <= origin))
+        if bool(np.any(evidence.origin == origin.value)):
+            yield Step(basis, evidence.where(evidence.origin <= origin.value))
     if admission.may_use_context and request.context.categories:
         yield Step(Basis.CONTEXTUAL, Evidence.empty(), request.context.categories)
     yield Step(Basis.POPULAR, Evidence.empty())
@@ -175,7 +175,7 @@ def _take(
     used = replace(admitted, evidence=step.evidence)
     proposed = _propose(step, request, house)
     intent = intents(proposed, step.evidence, request.context.anchors, house.catalogue)
-    fits = np.flatnonzero(np.isin(intent, list(request.placement.intents)))
+    fits = np.flatnonzero(np.logical_or.reduce([intent == each.value for each in request.placement.intents]))
     candidates, intent = proposed.take(fits), intent[fits]
     view = look(request, admission, used, exposures, candidates, intent, house)
     judged = judge(view, candidates.score, CATALOGUE, house.limits)
@@ -195,7 +195,7 @@ def _propose(step: Step, request: Request, house: House) -> Candidates:
     if len(step.evidence) == 0:
         return house.recommender.popular(house.n_considered, anchors)
     bought = step.evidence.item_idx[
-        (step.evidence.origin == Origin.HISTORY) & (step.evidence.kind == Kind.PURCHASE)
+        (step.evidence.origin == Origin.HISTORY.value) & (step.evidence.kind == Kind.PURCHASE.value)
     ]
     again = Candidates.empty()
     if Intent.REPLENISH in request.placement.intents and bought.size:

@@ -19,30 +19,36 @@ def intents(
     an upsell, otherwise similar; another kind that the anchor itself supports is a cross-sell.
     Without an anchor: a kind the evidence already holds is similar, another kind a discovery.
     """
-    category = catalogue.category[candidates.item_idx]
-    found = np.where(_of_kinds(category, evidence.item_idx, catalogue), Intent.SIMILAR, Intent.DISCOVER)
+    category, source = catalogue.category[candidates.item_idx], candidates.source
+    known = _of_kinds(category, evidence.item_idx, catalogue)
+    found = np.where(known, np.int8(Intent.SIMILAR), np.int8(Intent.DISCOVER))
     if anchors:
         rows = np.array(anchors, np.int64)
-        found[_anchored(candidates, evidence)] = Intent.CROSS_SELL
-        found[_of_kinds(category, rows, catalogue)] = Intent.SIMILAR
-        found[_dearer_of_kind(candidates, rows, catalogue)] = Intent.UPSELL
-    found[candidates.source == Source.BUY_AGAIN] = Intent.REPLENISH
-    found[np.isin(candidates.source, (Source.POPULAR, Source.POPULAR_IN_CATEGORY))] = Intent.POPULAR
-    return found.astype(np.int8)
+        found[_anchored(candidates, evidence)] = Intent.CROSS_SELL.value
+        found[_of_kinds(category, rows, catalogue)] = Intent.SIMILAR.value
+        found[_dearer_of_kind(candidates, rows, catalogue)] = Intent.UPSELL.value
+    found[source == Source.BUY_AGAIN.value] = Intent.REPLENISH.value
+    popular = (source == Source.POPULAR.value) | (source == Source.POPULAR_IN_CATEGORY.value)
+    found[popular] = Intent.POPULAR.value
+    return found
 
 
 def _of_kinds(
     category: NDArray[np.int32], rows: NDArray[np.int32] | NDArray[np.int64], catalogue: Catalogue
 ) -> NDArray[np.bool_]:
-    kinds = catalogue.category[rows]
-    return np.isin(category, kinds[kinds != NO_CODE])
+    """Whether each category is that of one of the rows; an unknown one never is; bool, shape (n,)."""
+    held = np.zeros(len(catalogue.categories) + 1, np.bool_)
+    held[catalogue.category[rows]] = True
+    held[NO_CODE] = False  # the last place
+    return held[category]
 
 
 def _anchored(candidates: Candidates, evidence: Evidence) -> NDArray[np.bool_]:
     """Whether an anchor contributed to each candidate."""
-    from_page = evidence.origin[candidates.evidence] == Origin.CONTEXT
+    from_page = evidence.origin[candidates.evidence] == Origin.CONTEXT.value
+    owner = np.repeat(np.arange(len(candidates)), candidates.ptr[1:] - candidates.ptr[:-1])
     found = np.zeros(len(candidates), np.bool_)
-    found[np.repeat(np.arange(len(candidates)), np.diff(candidates.ptr))[from_page]] = True
+    found[owner[from_page]] = True
     return found
 
 
