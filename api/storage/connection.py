@@ -205,15 +205,20 @@ def _own_errors(engine: Engine) -> Iterator[None]:
     except PoolTimeoutError:
         raise StoreUnavailableError("the database is busy: no connection is free") from None
     except DBAPIError as error:
-        raise _own_error(error.orig) from None
+        raise _own_error(engine, error.orig) from None
     except engine.dialect.loaded_dbapi.Error as error:
-        raise _own_error(error) from None
+        raise _own_error(engine, error) from None
 
 
-def _own_error(error: BaseException | None) -> EdgeError:
+def _own_error(engine: Engine, error: BaseException | None) -> EdgeError:
     if isinstance(error, sqlite3.Error):
         return _from_sqlite(error)
-    return _from_postgresql(getattr(error, "sqlstate", None))
+    sqlstate = getattr(error, "sqlstate", None)
+    if sqlstate is not None:
+        return _from_sqlstate(sqlstate)
+    if isinstance(error, engine.dialect.loaded_dbapi.OperationalError):
+        return StoreUnavailableError(_GONE)  # the server never answered
+    return StoreRefusedError("the database refused (misuse)")
 
 
 _BUSY = "the database is busy: it is locked by somebody else"
@@ -260,9 +265,7 @@ def _from_sqlite(error: sqlite3.Error) -> EdgeError:
     return StoreRefusedError(f"the database refused ({name or 'misuse'})")
 
 
-def _from_postgresql(sqlstate: str | None) -> EdgeError:
-    if sqlstate is None:  # the server never answered
-        return StoreUnavailableError(_GONE)
+def _from_sqlstate(sqlstate: str) -> EdgeError:
     for beginning, reason in _SQLSTATE_REASONS:
         if sqlstate.startswith(beginning):
             return StoreUnavailableError(reason)

@@ -1,0 +1,235 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, text
+from support import record_until_killed
+from support.stores import a_decision, an_exposure, store_customer, store_items
+
+from api.errors import StoreRefusedError, StoreUnavailableError
+from api.storage.connection import PATIENCE_S, reading, writing
+from api.storage.decisions import read_decision, search_decisions
+from api.storage.recorder import MAX_BATCH, Recorder
+
+TESTS = Path(record_until_killed.__file__).parent.parent
+
+
+@contextmanager
+def recording(store, **options):
+    recorder = Recorder(store.engine, **options)
+    recorder.start()
+    try:
+        yield recorder
+    finally:
+        recorder.close()
+
+
+@contextmanager
+def locked_by_somebody_else(store):
+    """Nobody can write a decision meanwhile."""
+    with writing(store.engine) as conn:
+        if store.on_postgresql:
+            conn.execute(text("LOCK TABLE decisions IN ACCESS EXCLUSIVE MODE"))
+        yield
+
+
+def stored_ids(store):
+    with reading(store.engine) as conn:
+        return {row.decision_id for row in search_decisions(conn, limit=100_000)}
+
+
+def wait_until(holds):
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def submit_one_that_is_being_written(store, recorder, threads, decision):
+    """Hand a decision in and return when the writer has begun with it, and it alone."""
+    begun = threading.Event()
+    event.listen(store.engine, "engine_connect", lambda conn: begun.set(), once=True)
+    future = threads.submit(recorder.submit, decision)
+    assert begun.wait(10)
+    return future
+
+
+def test_a_decision_is_stored_when_submitting_returns(store):
+    with recording(store) as recorder:
+        recorder.submit(a_decision("one", header=b"head", body=b"body"))
+        with reading(store.engine) as conn:
+            assert read_decision(conn, "one") == (b"head", b"body")
+
+
+def test_decisions_of_many_threads_are_all_stored(store):
+    with recording(store) as recorder, ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: recorder.submit(a_decision(str(number))), range(200)))
+        assert stored_ids(store) == {str(number) for number in range(200)}
+
+
+def test_decisions_that_gather_share_a_commit(store):
+    commits = []
+    with recording(store) as recorder, ThreadPoolExecutor(MAX_BATCH) as threads:
+        with locked_by_somebody_else(store):
+            first = submit_one_that_is_being_written(store, recorder, threads, a_decision("first"))
+            names = [str(number) for number in range(MAX_BATCH - 1)]
+            others = [threads.submit(recorder.submit, a_decision(name)) for name in names]
+            wait_until(lambda: len(recorder._waiting) == len(others))
+            event.listen(store.engine, "commit", commits.append)
+        for future in (first, *others):
+            future.result()
+    assert stored_ids(store) == {"first", *names}
+    assert len(commits) <= 3  # the lock's own, the first decision's, all the others'
+
+
+def test_a_refused_decision_takes_no_other_down_with_it(store):
+    with recording(store) as recorder, ThreadPoolExecutor(8) as threads:
+        recorder.submit(a_decision("taken"))
+        with locked_by_somebody_else(store):
+            first = submit_one_that_is_being_written(store, recorder, threads, a_decision("first"))
+            refused = threads.submit(recorder.submit, a_decision("taken"))
+            others = [threads.submit(recorder.submit, a_decision(name)) for name in "abc"]
+            wait_until(lambda: len(recorder._waiting) == 4)
+        first.result()
+        for other in others:
+            other.result()
+        with pytest.raises(StoreRefusedError):
+            refused.result()
+    assert stored_ids(store) == {"taken", "first", "a", "b", "c"}
+
+
+def test_something_that_cannot_even_be_sent_is_refused_and_recording_goes_on(store):
+    with recording(store) as recorder:
+        with pytest.raises(StoreRefusedError):
+            recorder.submit(a_decision("one", minute=2**70))
+        recorder.submit(a_decision("two"))
+    assert stored_ids(store) == {"two"}
+
+
+def test_what_was_shown_is_stored_with_the_decision_or_not_at_all(store):
+    numbers = store_items(store, "lamp")
+    customer_no = store_customer(store)
+    with recording(store) as recorder:
+        shown = an_exposure(numbers["lamp"], customer_no=customer_no)
+        recorder.submit(a_decision("one", exposure=shown))
+        with pytest.raises(StoreRefusedError):
+            recorder.submit(a_decision("two", exposure=an_exposure(1, customer_no=customer_no + 1)))
+    assert stored_ids(store) == {"one"}
+
+
+def test_closing_writes_what_waits_and_accepts_nothing_more(store):
+    recorder = Recorder(store.engine)
+    recorder.start()
+    with ThreadPoolExecutor(4) as threads:
+        with locked_by_somebody_else(store):
+            first = submit_one_that_is_being_written(store, recorder, threads, a_decision("a"))
+            others = [threads.submit(recorder.submit, a_decision(name)) for name in "bc"]
+            wait_until(lambda: len(recorder._waiting) == 2)
+            closing = threading.Thread(target=recorder.close)
+            closing.start()
+        closing.join()
+        for future in (first, *others):
+            future.result()
+    assert stored_ids(store) == {"a", "b", "c"}
+    with pytest.raises(StoreUnavailableError):
+        recorder.submit(a_decision("d"))
+    recorder.close()
+
+
+def test_a_recorder_that_was_not_started_accepts_nothing(store):
+    recorder = Recorder(store.engine)
+    with pytest.raises(StoreUnavailableError):
+        recorder.submit(a_decision())
+    recorder.close()
+
+
+def test_who_waits_too_long_gets_an_error_and_the_decision_is_not_stored_later(store):
+    with recording(store, patience_s=0.1) as recorder, ThreadPoolExecutor(1) as threads:
+        with locked_by_somebody_else(store):
+            decision = a_decision("being written")
+            first = submit_one_that_is_being_written(store, recorder, threads, decision)
+            before = time.monotonic()
+            with pytest.raises(StoreUnavailableError):
+                recorder.submit(a_decision("waiting"))
+            assert time.monotonic() - before < 1
+        first.result()
+        recorder.submit(a_decision("afterwards"))
+    assert stored_ids(store) == {"being written", "afterwards"}
+
+
+def test_when_too_many_wait_the_next_one_gets_an_error(store):
+    with recording(store, patience_s=1, max_waiting=1) as recorder, ThreadPoolExecutor(2) as threads:
+        with locked_by_somebody_else(store):
+            first = submit_one_that_is_being_written(store, recorder, threads, a_decision("a"))
+            second = threads.submit(recorder.submit, a_decision("b"))
+            wait_until(lambda: len(recorder._waiting) == 1)
+            with pytest.raises(StoreUnavailableError):
+                recorder.submit(a_decision("c"))
+        first.result()
+        assert isinstance(second.exception(), StoreUnavailableError)  # its patience ended before
+    assert stored_ids(store) == {"a"}
+
+
+def test_a_locked_database_is_an_error_in_bounded_time(store):
+    with recording(store) as recorder:
+        with locked_by_somebody_else(store):
+            before = time.monotonic()
+            with pytest.raises(StoreUnavailableError, match="locked"):
+                recorder.submit(a_decision("one"))
+            assert time.monotonic() - before < 2 * PATIENCE_S
+        recorder.submit(a_decision("two"))
+    assert stored_ids(store) == {"two"}
+
+
+def record_for_ever(recorder, acknowledged):
+    for number in count():
+        recorder.submit(a_decision(str(number)))
+        acknowledged.add(str(number))
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing_half_written(sqlite_store):
+    @event.listens_for(sqlite_store.engine, "connect")
+    def leave_little_room(driver, record):
+        (n_pages,) = driver.execute("PRAGMA page_count").fetchone()
+        driver.execute(f"PRAGMA max_page_count = {n_pages + 20}")
+
+    sqlite_store.engine.dispose()
+    acknowledged = set()
+    with recording(sqlite_store) as recorder:
+        with pytest.raises(StoreUnavailableError, match="full"):
+            record_for_ever(recorder, acknowledged)
+        assert acknowledged
+        assert stored_ids(sqlite_store) == acknowledged
+        with reading(sqlite_store.engine) as conn:
+            assert all(read_decision(conn, each)[1] for each in acknowledged)
+        event.remove(sqlite_store.engine, "connect", leave_little_room)
+        sqlite_store.engine.dispose()
+        recorder.submit(a_decision("with room again"))
+
+
+def test_a_killed_process_loses_nothing_that_was_acknowledged(store):
+    url = store.settings.database_url
+    child = subprocess.Popen(
+        [sys.executable, record_until_killed.__file__, url],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+    )
+    said = b"".join(child.stdout.readline() for _ in range(300))
+    os.kill(child.pid, signal.SIGKILL)
+    said += child.stdout.read()
+    child.wait()
+    child.stdout.close()
+    acknowledged = set(said.decode().split())
+    found = stored_ids(store)
+    assert len(acknowledged) >= 300
+    assert acknowledged <= found
+    with reading(store.engine) as conn:
+        assert all(read_decision(conn, each)[1] is not None for each in found)

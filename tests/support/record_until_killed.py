@@ -1,0 +1,35 @@
+"""Records decisions from four threads and writes down each one that was acknowledged, until killed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from itertools import count
+from pathlib import Path
+
+from support.stores import a_decision, settings_for
+
+from api.storage.connection import open_engine
+from api.storage.recorder import Recorder
+
+
+def main(url: str) -> None:
+    recorder = Recorder(open_engine(settings_for(url, Path())))
+    recorder.start()
+    threads = [threading.Thread(target=_record, args=(recorder, name)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _record(recorder: Recorder, name: str) -> None:
+    for number in count():
+        decision_id = f"{name}{number}"
+        recorder.submit(a_decision(decision_id))
+        os.write(sys.stdout.fileno(), f"{decision_id}\n".encode())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
