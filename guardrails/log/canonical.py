@@ -30,7 +30,7 @@ def canonical(document: object) -> bytes:
     """
     _check(document)
     try:
-        return orjson.dumps(document, option=_OPTIONS)
+        return orjson.dumps(document, default=np.ndarray.tolist, option=_OPTIONS)  # for strided arrays
     except orjson.JSONEncodeError as error:
         raise RecordError(f"cannot be written as canonical JSON: {error}") from None
 
