@@ -5,8 +5,7 @@ from __future__ import annotations
 from api.routes.consents import consents
 from api.routes.decisions import decisions
 from api.routes.documentation import documentation
-
-# events
+from api.routes.events import events
 from api.routes.feedback import feedback
 from api.routes.items import items
 from api.routes.models import models
@@ -17,7 +16,7 @@ from api.routes.resource import Resource
 
 RESOURCES: tuple[Resource, ...] = (
     recommendations,
-    # events,
+    events,
     items,
     consents,
     preferences,

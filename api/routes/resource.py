@@ -10,7 +10,7 @@ from flask import Request, Response, current_app, request
 from flask_smorest import Blueprint  # type: ignore[import-untyped]  # publishes no types
 from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from api.auth import Access
 from api.errors import Finding, InvalidRequestError, MalformedBodyError
@@ -30,12 +30,16 @@ class StrictParser(FlaskParser):
 
         Raises:
             UnsupportedMediaType: the body is not said to be plain JSON.
+            RequestEntityTooLarge: it is larger than it may be.
             MalformedBodyError: it is not JSON in UTF-8.
         """
         if not req.is_json or req.content_encoding not in (None, "identity"):
             raise UnsupportedMediaType
+        body = req.get_data(cache=False)
+        if req.content_length is None and len(body) >= (req.max_content_length or len(body) + 1):
+            raise RequestEntityTooLarge  # a body that did not say how long it is was cut off here
         try:
-            return orjson.loads(req.get_data(cache=False))
+            return orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise MalformedBodyError(f"the body is not JSON: {error}") from None
 
@@ -68,6 +72,7 @@ class Resource(Blueprint):  # type: ignore[misc]  # its base publishes no types
         also: dict[int, Schema] | None = None,
         problems: tuple[int, ...] = (),
         example: Any = None,
+        examples: dict[str, Any] | None = None,
     ) -> Callable[[View], View]:
         """Register a view.
 
@@ -82,6 +87,7 @@ class Resource(Blueprint):  # type: ignore[misc]  # its base publishes no types
             also: schemas of other good answers by status.
             problems: statuses of the problems it can answer beside those that every operation can.
             example: an example of the request body for the documentation.
+            examples: several of them, by name.
         """
 
         def register(view: View) -> View:
@@ -95,7 +101,9 @@ class Resource(Blueprint):  # type: ignore[misc]  # its base publishes no types
             if query is not None:
                 decorated = self.arguments(query, location="query")(decorated)
             if body is not None:
-                decorated = self.arguments(body, location="json", example=example)(decorated)
+                decorated = self.arguments(body, location="json", example=example, examples=examples)(
+                    decorated
+                )
             decorated = self.doc(operationId=view.__name__, **_security(access))(decorated)
             decorated.access = access
             decorated.takes_query = query is not None
