@@ -7,8 +7,9 @@ without the header changing by a byte.
 
     digest = SHA-256("gr1" 00 section-name 00 salt section-bytes)
 
-The sections hold everything the rules looked at, so that ``rules`` and ``out`` can be recomputed
-from ``req``, ``consent`` and ``cand`` alone.
+The sections hold everything the rules looked at, so that, given the policy, ``rules`` and the slate
+of ``out`` can be recomputed from ``req``, ``consent`` and ``cand`` alone; only the wording of a
+reason needs an item's title besides.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.vocabulary import Basis, word
@@ -29,8 +31,8 @@ from guardrails.decide import Decision, Round, Suggestion
 from guardrails.errors import RecordError
 from guardrails.house import House
 from guardrails.log.canonical import canonical
-from guardrails.request import Known, Request
-from guardrails.rules.base import Effect, View
+from guardrails.request import Known, Placement, Request
+from guardrails.rules.base import View
 
 FORMAT = 1
 SECTIONS = ("req", "consent", "cand", "rules", "out")
@@ -87,7 +89,7 @@ def build_record(
     documents: tuple[Json, ...] = (
         _req(request, house.catalogue),
         _consent(decision, known),
-        _cand(decision, house),
+        _cand(decision, request, house),
         _rules(decision),
         _out(decision, house.catalogue, response),
     )
@@ -165,7 +167,7 @@ def _req(request: Request, catalogue: Catalogue) -> Json:
     return {
         "ts": request.now_ms,
         "subject_kind": request.subject_kind.value,
-        "placement": request.placement.name,
+        "placement": _placement(request.placement),
         "channel": word(request.channel),
         "count": request.count,
         "item": None if context.item_idx is None else catalogue.item_ids[context.item_idx],
@@ -179,17 +181,32 @@ def _req(request: Request, catalogue: Catalogue) -> Json:
     }
 
 
+def _placement(placement: Placement) -> Json:
+    """Write out what the placement was like then; a shop may change it later."""
+    return {
+        "name": placement.name,
+        "prominence_micro": placement.prominence_micro,
+        "interruptive": placement.interruptive,
+        "anchored": placement.anchored,
+        "public": placement.public,
+        "max_count": placement.max_count,
+        "intents": sorted(placement.intents),
+    }
+
+
 def _consent(decision: Decision, known: Known) -> Json:
     admission = decision.admission
     return {
         "permissions": [_permission(permission) for permission in admission.permissions],
         "history": admission.may_read_history,
+        "history_by": admission.history.purpose,
         "session": admission.may_read_session,
         "context": admission.may_use_context,
         "sensitive_granted": sorted(admission.sensitive_granted),
         "muted": _muted(admission),
         "age_assurance": admission.age_assurance.value,
         "shared_audience": admission.shared_audience,
+        "degraded": admission.degraded,
         "reads": [{"store": store, "n": n} for store, n in known.reads],
         "kept_out": [{"rule": rule_id, "n": n} for rule_id, n in decision.kept_out],
     }
@@ -221,12 +238,28 @@ def _muted(admission: Admission) -> Json:
     }
 
 
-def _cand(decision: Decision, house: House) -> Json:
+def _cand(decision: Decision, request: Request, house: House) -> Json:
     return {
         "catalogue": house.catalogue.version,
         "model": house.recommender.version,
+        "page": _page(request.context.item_idx, house.catalogue),
         "rounds": [_considered(taken, house.catalogue) for taken in decision.rounds],
     }
+
+
+def _page(item_idx: int | None, catalogue: Catalogue) -> Json | None:
+    """What the rules could read of the item on the page."""
+    if item_idx is None:
+        return None
+    return {
+        "category": int(catalogue.category[item_idx]),
+        "sensitive_class": _class_names(catalogue, catalogue.sensitive_class[[item_idx]])[0],
+    }
+
+
+def _class_names(catalogue: Catalogue, codes: NDArray[np.int16]) -> list[str | None]:
+    names = catalogue.sensitive_classes
+    return [names[code] if code >= 0 else None for code in codes.tolist()]
 
 
 def _considered(taken: Round, catalogue: Catalogue) -> Json:
@@ -234,14 +267,15 @@ def _considered(taken: Round, catalogue: Catalogue) -> Json:
     return {
         "basis": word(taken.basis),
         "evidence": {
-            "items": [catalogue.item_ids[idx] for idx in evidence.item_idx],
+            "items": [catalogue.item_ids[idx] for idx in evidence.item_idx.tolist()],
             "weight": evidence.weight,
             "origin": evidence.origin,
             "kind": evidence.kind,
             "age_days": evidence.age_days,
             "channel": evidence.channel,
+            "tier": catalogue.tier[evidence.item_idx],
         },
-        "items": [catalogue.item_ids[idx] for idx in candidates.item_idx],
+        "items": [catalogue.item_ids[idx] for idx in candidates.item_idx.tolist()],
         "score": candidates.score,
         "base": candidates.base,
         "source": candidates.source,
@@ -259,10 +293,9 @@ def _seen(view: View) -> Json:
     columns: dict[str, object] = {
         field.name: getattr(view, field.name) for field in fields(view) if field.name not in _NOT_COLUMNS
     }
-    names = view.catalogue.sensitive_classes
     return columns | {
         "tier": view.tier,
-        "sensitive_class": [names[code] if code >= 0 else None for code in view.sensitive_class],
+        "sensitive_class": _class_names(view.catalogue, view.sensitive_class),
         "price_minor": view.price_minor,
         "category": view.category,
         "age_restricted": view.catalogue.age_restricted[view.item_idx],
@@ -275,25 +308,20 @@ def _rules(decision: Decision) -> Json:
 
 
 def _said(taken: Round) -> Json:
-    """All that fired, as one row a verdict: candidate, rule, effect, observed, limit, factor."""
-    rows: list[Json] = []
+    """All that fired, in columns: the rule by its place in ``asked``, the candidate by its row."""
     judged = taken.judged
-    for rule, judgement in zip(judged.rules, judged.judgements, strict=True):
-        rows.extend(
-            {
-                "row": int(row),
-                "rule": rule.id,
-                "reason": rule.reason_code,
-                "effect": word(Effect(judgement.effect[row])),
-                "observed": int(judgement.observed[row]),
-                "limit": int(judgement.limit[row]),
-                "factor_micro": int(judgement.factor_micro[row]),
-            }
-            for row in np.flatnonzero(judgement.effect)
-        )
+    effect = np.array([judgement.effect for judgement in judged.judgements])
+    fired = np.nonzero(effect)
     return {
-        "asked": [rule.id for rule in judged.rules],
-        "fired": rows,
+        "asked": [{"rule": rule.id, "reason": rule.reason_code} for rule in judged.rules],
+        "fired": {
+            "rule": fired[0],
+            "row": fired[1],
+            "effect": effect[fired],
+            "observed": np.array([judgement.observed for judgement in judged.judgements])[fired],
+            "limit": np.array([judgement.limit for judgement in judged.judgements])[fired],
+            "factor_micro": np.array([judgement.factor_micro for judgement in judged.judgements])[fired],
+        },
         "rank_score": judged.rank_score,
         "failed": [{"rule": rule_id, "error": error} for rule_id, error in judged.failed],
     }
