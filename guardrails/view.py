@@ -57,7 +57,7 @@ def look(
         evidence_tier=edges.highest(tier_of_edge),
         min_support=edges.fewest(candidates.support),
         min_sensitive_support=edges.fewest(np.where(sensitive, candidates.support, NO_EDGES)),
-        evidence_age_micro=edges.highest(_age_micro(evidence, house.limits.evidence)[candidates.evidence]),
+        evidence_age_micro=_at_number(strongest, _age_micro(evidence, house.limits.evidence)),
         evidence_channel_other=_at(strongest, (evidence.channel != request.channel.value) & of_history),
         same_item=edges.highest(edges.item_idx == candidates.item_idx[edges.owner]),
         same_visit=_at(strongest, ~of_history),
@@ -67,7 +67,7 @@ def look(
         reason_available=(edges.n_of > 0) | (candidates.base > 0),
         anchor_price_minor=_anchor_prices(request, catalogue, candidates.item_idx),
         basket_minor=_basket_value(request, catalogue),
-        n_ignored_short=shown.n_ignored(candidates.item_idx, repeat.window_days),
+        n_ignored_short=shown.n_ignored_lately(candidates.item_idx, repeat.window_days),
         n_ignored_long=shown.n_ignored(candidates.item_idx, repeat.hard_window_days),
         days_since_shown=shown.days_since(candidates.item_idx),
         returned_days=returned_days,
@@ -151,6 +151,11 @@ def _at(row: NDArray[np.int32], holds: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.append(holds, False)[row]  # -1 reads the last place
 
 
+def _at_number(row: NDArray[np.int32], value: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return ``value`` at each row, shape (n,); 0 where the row is -1."""
+    return np.append(value, 0)[row]
+
+
 def _age_micro(evidence: Evidence, limits: EvidenceLimits) -> NDArray[np.int64]:
     """Age of each piece as a share of the greatest its kind may have, 0 to ``MICRO``."""
     greatest = np.maximum(limits.max_age_days(), 1)
@@ -183,11 +188,26 @@ class _Shown:
         )
         return _looked_up(item_idx, times, 0)
 
+    def n_ignored_lately(self, item_idx: NDArray[np.int32], window_days: int) -> NDArray[np.int32]:
+        """The same, with a window that ends when the item was last shown; shape (n,).
+
+        Counted back from now, a pause would end early: while it lasts nothing is shown, and the
+        showings that brought it about would leave the window one by one.
+        """
+        last = self._last_shown()
+        times = Counter(
+            exposure.item_idx
+            for exposure, age in zip(self.exposures, self.age_days, strict=True)
+            if not exposure.acted_on and age - last[exposure.item_idx] < window_days
+        )
+        return _looked_up(item_idx, times, 0)
+
     def days_since(self, item_idx: NDArray[np.int32]) -> NDArray[np.int32]:
         """Whole days since each item was last shown; shape (n,)."""
-        return _looked_up(
-            item_idx, _least((exposure.item_idx for exposure in self.exposures), self.age_days), NEVER_DAYS
-        )
+        return _looked_up(item_idx, self._last_shown(), NEVER_DAYS)
+
+    def _last_shown(self) -> dict[int, int]:
+        return _least((exposure.item_idx for exposure in self.exposures), self.age_days)
 
     def n_in_visit(self, intents: Collection[Intent]) -> int:
         """Suggestions with one of the intents in this visit, interruptive ones not counted."""

@@ -63,7 +63,8 @@ class View:
         evidence_tier: int8: highest tier among the evidence that moved the score; 0 without any.
         min_support: int32: fewest distinct customers behind any edge used; a large number without edges.
         min_sensitive_support: int32: the same over edges with a tier of 1 or more at either end.
-        evidence_age_micro: int64: oldest evidence as a share of its kind's greatest age, 0 to MICRO.
+        evidence_age_micro: int64: age of the strongest evidence, the one a reason names, as a share of
+            its kind's greatest age, 0 to MICRO; every candidate has some old evidence that hardly counts.
         evidence_channel_other: bool: the strongest evidence came from another channel of the shop.
         same_item: bool: the candidate itself is among its evidence.
         same_visit: bool: the strongest evidence is the page, the basket or this visit.
@@ -73,7 +74,8 @@ class View:
         reason_available: bool: a faithful reason can be given.
         anchor_price_minor: int64: price of the anchor an upsell is held against; -1 without one.
         basket_minor: int64 scalar: value of the basket; -1 when unknown.
-        n_ignored_short: int32: shown and ignored within the short window (``repeat.window_days``).
+        n_ignored_short: int32: shown and ignored within the short window (``repeat.window_days``) that
+            ends when the item was last shown.
         n_ignored_long: int32: shown and ignored within the long window (``repeat.hard_window_days``).
         days_since_shown: int32: whole days since last shown; a large number when never.
         returned_days: int32: whole days since the item was returned; a large number when never.
