@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import numpy as np
 import orjson
@@ -17,6 +18,9 @@ import orjson
 from guardrails.errors import RecordError
 
 MAX_INTEGER = 2**53 - 1
+
+_WIDEST = 8
+"""Bytes of the only integer type that can leave the profile."""
 
 _KEY = re.compile(r"[a-z0-9_]+\Z")
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
@@ -46,7 +50,7 @@ def _check(value: object) -> None:
         _check_array(value)
     elif isinstance(value, dict):
         for key, member in value.items():
-            if not isinstance(key, str) or not _KEY.match(key):
+            if not _is_key(key):
                 raise RecordError("a key leaves the profile")
             _check(member)
     elif isinstance(value, list | tuple):
@@ -54,6 +58,11 @@ def _check(value: object) -> None:
             _check(member)
     else:
         raise RecordError(f"`{type(value).__name__}` leaves the profile")
+
+
+@lru_cache(maxsize=1024)  # a record has a few hundred keys, always the same
+def _is_key(key: object) -> bool:
+    return isinstance(key, str) and _KEY.match(key) is not None
 
 
 def _check_text(text: str) -> None:
@@ -69,6 +78,6 @@ def _check_size(number: int) -> None:
 def _check_array(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> None:
     if array.dtype.kind not in "bi":
         raise RecordError(f"an array of `{array.dtype}` leaves the profile")
-    if array.dtype.kind == "i" and array.size:
+    if array.dtype.itemsize == _WIDEST and array.size:
         _check_size(int(array.max()))
         _check_size(int(array.min()))
