@@ -28,7 +28,8 @@ ACTED_ON = (FeedbackKind.CLICKED.value, FeedbackKind.PURCHASED.value)
 def add_feedback(conn: Connection, decision_id: str, item_no: int, kind: FeedbackKind, at_ms: int) -> bool:
     """Store feedback and tell whether it was new; said twice it is stored once."""
     row = {"decision_id": decision_id, "item_no": item_no, "kind": kind.value, "at_ms": at_ms}
-    return conn.execute(insert_new(conn, feedback), row).rowcount == 1
+    insert = insert_new(conn, feedback).execution_options(preserve_rowcount=True)
+    return conn.execute(insert, row).rowcount == 1
 
 
 def read_feedback(conn: Connection, decision_id: str) -> list[tuple[int, FeedbackKind, int]]:
