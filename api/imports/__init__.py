@@ -1,1 +1,1 @@
-"""api/imports."""
+"""Importing: files of items, interactions and consents, and batches of events sent to the API."""

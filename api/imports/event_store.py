@@ -1,0 +1,201 @@
+"""Storing a batch of events under the purposes that their customers permit.
+
+What may be kept is asked once for each event, at the time it happened. With the permission to
+profile, it is kept for that. Without it an order is still kept as a fact of the contract, and what
+else happened during a visit is kept for that visit, under nobody's name, if the visit may be
+remembered. What has no purpose left is withheld: not stored anywhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from api.imports.new_interactions import BadEvent, NewInteraction
+from api.storage.consents import lock_subject, read_choices
+from api.storage.customers import customer_numbers
+from api.storage.interactions import event_key, insert_interactions
+from api.storage.subjects import Subjects
+from guardrails.consent.check import Question, check
+from guardrails.consent.collection import DATA_CATEGORY_OF, purpose_of_collection
+from guardrails.consent.ledger import Ledger
+from guardrails.consent.permission import Permission
+from guardrails.consent.purposes import KEY_OF, Purpose
+from guardrails.consent.settings import ConsentSettings
+from guardrails.request import AgeAssurance, Choices
+
+NON_PROFILED = "NON_PROFILED"
+"""Why something is withheld from a customer who switched profiling off."""
+
+
+@dataclass(frozen=True, slots=True)
+class WithheldEvent:
+    """An interaction that was not stored because its customer did not permit it.
+
+    Attributes:
+        index: position of its event in the batch, from 0.
+        event_id: id of the interaction.
+        purpose: key of the purpose that was not permitted.
+        because: why not: a ``Denial``, or ``NON_PROFILED``.
+    """
+
+    index: int
+    event_id: str
+    purpose: str
+    because: str
+
+
+@dataclass(slots=True)
+class StoredEvents:
+    """What became of a batch.
+
+    Attributes:
+        n_stored: interactions that were new.
+        n_duplicates: interactions that were stored already.
+        n_by_purpose: stored ones and duplicates by the key of the purpose they are kept under.
+        bad: interactions with items that are not in the catalogue.
+        withheld: interactions that were not stored for want of permission.
+    """
+
+    n_stored: int = 0
+    n_duplicates: int = 0
+    n_by_purpose: Counter[str] = field(default_factory=Counter)
+    bad: list[BadEvent] = field(default_factory=list)
+    withheld: list[WithheldEvent] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An interaction with the purpose it is kept under, and whether it is kept under a name."""
+
+    event: NewInteraction
+    purpose: Purpose
+    by_customer: bool
+    by_visit: bool
+
+
+def store_events(
+    conn: Connection,
+    events: Sequence[NewInteraction],
+    subjects: Subjects,
+    item_numbers: Mapping[str, int],
+    now_ms: int,
+    settings: ConsentSettings,
+    *,
+    gpc: bool = False,
+) -> StoredEvents:
+    """Store a batch; the transaction is the caller's and must be one that writes.
+
+    Args:
+        conn: a writing connection.
+        events: the good ones of ``parse_events``.
+        subjects: the shop's pseudonyms.
+        item_numbers: storage key of every item id.
+        now_ms: the clock, milliseconds since the epoch.
+        settings: how consent is checked.
+        gpc: the request carries ``Sec-GPC: 1``.
+    """
+    result = StoredEvents()
+    known: list[NewInteraction] = []
+    for event in events:
+        if event.item_id in item_numbers:
+            known.append(event)
+        else:
+            result.bad.append(BadEvent(event.index, event.item_pointer, "is not in the catalogue"))
+    choices = _read_choices(conn, known, subjects)
+    kept: list[_Kept] = []
+    for event in known:
+        outcome = _judge(event, choices[_subject_key(event, subjects)], settings, gpc=gpc)
+        if isinstance(outcome, WithheldEvent):
+            result.withheld.append(outcome)
+        else:
+            kept.append(outcome)
+            result.n_by_purpose[KEY_OF[outcome.purpose]] += 1
+    result.n_stored = _insert(conn, kept, subjects, item_numbers, now_ms)
+    result.n_duplicates = len(kept) - result.n_stored
+    return result
+
+
+def _subject_key(event: NewInteraction, subjects: Subjects) -> bytes:
+    if event.customer_id is not None:
+        return subjects.account(event.customer_id)
+    return subjects.session(event.session_id or "")
+
+
+def _read_choices(
+    conn: Connection, events: Iterable[NewInteraction], subjects: Subjects
+) -> dict[bytes, Choices]:
+    """Return the choices of everybody in the batch; nobody can change them until it is stored."""
+    keys = sorted({_subject_key(event, subjects) for event in events})  # one order, so no two can deadlock
+    for key in keys:
+        lock_subject(conn, key)
+    return {key: read_choices(conn, key)[0] for key in keys}
+
+
+def _judge(
+    event: NewInteraction, choices: Choices, settings: ConsentSettings, *, gpc: bool
+) -> _Kept | WithheldEvent:
+    """Decide what an interaction is kept for, if it is."""
+
+    def ask(purpose: Purpose) -> Permission:
+        question = Question(
+            purpose=KEY_OF[purpose],
+            at_ms=event.at_ms,
+            channel=event.channel,
+            data_category=DATA_CATEGORY_OF[event.kind],
+            gpc=gpc,
+            minor=choices.age_assurance is AgeAssurance.MINOR,
+        )
+        return check(choices.ledger or Ledger.empty(), question, settings)
+
+    def withheld(purpose: Purpose, because: str) -> WithheldEvent:
+        return WithheldEvent(event.index, event.event_id, KEY_OF[purpose], because)
+
+    in_visit = event.session_id is not None
+    if event.customer_id is not None:
+        profiling = ask(Purpose.PROFILING)
+        permitted = profiling.permitted and not choices.non_profiled
+        purpose = purpose_of_collection(event.kind, permitted)
+        if purpose is not None:
+            return _Kept(event, purpose, by_customer=True, by_visit=in_visit and permitted)
+        if not in_visit:
+            return withheld(Purpose.PROFILING, profiling.because or NON_PROFILED)
+    if choices.non_profiled:
+        return withheld(Purpose.FUNCTIONAL_STORAGE, NON_PROFILED)
+    for needed in (Purpose.FUNCTIONAL_STORAGE, Purpose.LIMITED_CONTENT):
+        permission = ask(needed)
+        if permission.because is not None:
+            return withheld(needed, permission.because)
+    return _Kept(event, Purpose.LIMITED_CONTENT, by_customer=False, by_visit=True)
+
+
+def _insert(
+    conn: Connection,
+    kept: Sequence[_Kept],
+    subjects: Subjects,
+    item_numbers: Mapping[str, int],
+    now_ms: int,
+) -> int:
+    named = {each.event.customer_id for each in kept if each.by_customer} - {None}
+    customer_no = customer_numbers(conn, [each for each in named if each], subjects, now_ms) if named else {}
+    rows = [
+        (
+            event_key(event.event_id),
+            customer_no[event.customer_id] if each.by_customer and event.customer_id else None,
+            subjects.session(event.session_id) if each.by_visit and event.session_id else None,
+            item_numbers[event.item_id],
+            int(event.kind),
+            event.at_ms,
+            int(event.channel),
+            int(each.purpose),
+            event.is_gift,
+            event.quantity,
+            event.value_minor,
+        )
+        for each in kept
+        for event in (each.event,)
+    ]
+    return insert_interactions(conn, rows)

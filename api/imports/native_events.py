@@ -1,0 +1,71 @@
+"""Events in our own shape: ``{"events": [{"event_id": …, "kind": …, "item_id": …, …}]}``."""
+
+from __future__ import annotations
+
+from api.errors import FieldError, InvalidRequestError
+from api.imports.fields import Record, TimeLimits, read_id, require
+from api.imports.interactions import INTERACTION_FIELDS, read_interaction
+from api.imports.new_interactions import NewInteraction, ParsedEvents, as_object, pointer_to
+from engine.vocabulary import Channel, Kind
+from guardrails.consent.purposes import KEY_OF, Purpose
+
+NATIVE_FIELDS = INTERACTION_FIELDS.known - {"purpose"}
+"""Fields of an event; the purpose is settled by the customer's consent, not by the sender."""
+
+_TEXT = (str,)
+_WHOLE = (int,)
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    **dict.fromkeys(
+        ("event_id", "customer_id", "session_id", "item_id", "kind", "at", "channel", "currency"),
+        (_TEXT, "is not text"),
+    ),
+    **dict.fromkeys(("at_ms", "quantity", "value_minor"), (_WHOLE, "is not a whole number")),
+    "is_gift": ((bool,), "is neither true nor false"),
+    "value": ((str, int, float), "is not an amount of money, as in 12.50"),
+}
+_ANY_PURPOSE = KEY_OF[Purpose.ESSENTIAL_SERVICE]
+
+
+def parse_native(payload: Record, limits: TimeLimits) -> ParsedEvents:
+    """Understand a batch in our own shape.
+
+    Raises:
+        InvalidRequestError: the payload is not a list of events and nothing else.
+    """
+    unknown = min(payload.keys() - {"events"}, default=None)
+    if unknown is not None:
+        raise InvalidRequestError.at(pointer_to(unknown), "is unknown")
+    events = payload.get("events")
+    if not isinstance(events, list):
+        raise InvalidRequestError.at("/events", "is not a list")
+    parsed = ParsedEvents()
+    for index, event in enumerate(events):
+        with parsed.naming(index, "events", index):
+            parsed.good.append(_read(index, as_object(event), limits))
+    return parsed
+
+
+def _read(index: int, event: Record, limits: TimeLimits) -> NewInteraction:
+    unknown = min(event.keys() - NATIVE_FIELDS, default=None)
+    if unknown is not None:
+        raise FieldError(unknown, "is unknown")
+    for name, value in event.items():
+        types, reason = _TYPES[name]
+        if value is not None and (not isinstance(value, types) or isinstance(value, bool) != (bool in types)):
+            raise FieldError(name, reason)
+    event_id = require("event_id", read_id(event, "event_id"))
+    found = read_interaction({**event, "purpose": _ANY_PURPOSE}, limits)
+    return NewInteraction(
+        index=index,
+        item_pointer=pointer_to("events", index, "item_id"),
+        event_id=event_id,
+        customer_id=found.customer_id,
+        session_id=found.session_id,
+        item_id=found.item_id,
+        kind=Kind(found.kind),
+        at_ms=found.at_ms,
+        channel=Channel(found.channel),
+        is_gift=found.is_gift,
+        quantity=found.quantity,
+        value_minor=found.value_minor,
+    )
