@@ -43,7 +43,7 @@ from guardrails.errors import ConsentEventError
 from guardrails.request import AgeAssurance, Choices, SubjectKind
 from guardrails.sensitive.classes import CLASSES
 
-consents = Resource("consents", __name__, description="what customers chose, effective on the next request")
+blueprint = Resource("consents", __name__, description="what customers chose, effective on the next request")
 
 _ON_ITS_OWN = tuple(
     entry.key for entry in REGISTER if entry.purpose not in (Purpose.COMMUNICATIONS, Purpose.SENSITIVE)
@@ -52,7 +52,7 @@ PURPOSES = (*_ON_ITS_OWN, *map(communications_key, OUTBOUND), *(each.purpose for
 """Every purpose key there is, in the order of the register."""
 
 
-@consents.operation(
+@blueprint.operation(
     "GET",
     "/v1/customers/<path:customer_id>/consents",
     only(Role.SITE),
@@ -76,7 +76,7 @@ def consents_of(query: dict[str, str], customer_id: str) -> Response:
     )
 
 
-@consents.operation(
+@blueprint.operation(
     "POST",
     "/v1/customers/<path:customer_id>/consents",
     only(Role.SITE),
@@ -113,7 +113,7 @@ def change_consents(body: dict[str, Any], customer_id: str) -> Response:
     )
 
 
-@consents.operation(
+@blueprint.operation(
     "POST",
     "/v1/consents/check",
     only(Role.SITE),

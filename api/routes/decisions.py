@@ -18,10 +18,10 @@ from api.storage.decisions import read_decision, search_decisions
 from api.wiring import wiring
 from guardrails.log.record import open_body
 
-decisions = Resource("decisions", __name__, description="the log of every decision")
+blueprint = Resource("decisions", __name__, description="the log of every decision")
 
 
-@decisions.operation(
+@blueprint.operation(
     "GET", "/v1/decisions", only(Role.AUDITOR), query=DecisionSearchSchema(), answer=DecisionPageSchema()
 )
 def find_decisions(query: dict[str, Any]) -> Response:
@@ -57,7 +57,7 @@ def find_decisions(query: dict[str, Any]) -> Response:
     )
 
 
-@decisions.operation(
+@blueprint.operation(
     "GET", "/v1/decisions/<decision_id>", only(Role.AUDITOR), answer=DecisionSchema(), problems=(404,)
 )
 def decision(decision_id: str) -> Response:

@@ -13,22 +13,22 @@ from api.auth import PUBLIC
 from api.problems import PROBLEMS
 from api.routes.resource import Resource, json_answer
 
-documentation = Resource("documentation", __name__, description="this description, and what problems mean")
+blueprint = Resource("documentation", __name__, description="this description, and what problems mean")
 
 
-@documentation.operation("GET", "/openapi.json", PUBLIC, answer=None)
+@blueprint.operation("GET", "/openapi.json", PUBLIC, answer=None)
 def openapi() -> Response:
     """Return the OpenAPI 3.1 document of this API."""
     return json_answer(_document())
 
 
-@documentation.operation("GET", "/docs", PUBLIC, answer=None)
+@blueprint.operation("GET", "/docs", PUBLIC, answer=None)
 def docs() -> Response:
     """Show every operation on one page."""
     return _page("docs.html", document=_document(), operations=_operations(_document()))
 
 
-@documentation.operation("GET", "/problems/<slug>", PUBLIC, answer=None)
+@blueprint.operation("GET", "/problems/<slug>", PUBLIC, answer=None)
 def problem(slug: str) -> Response:
     """Say what a kind of problem means and what to do about it."""
     known = next((each for each in PROBLEMS if each.slug == slug), None)

@@ -20,7 +20,7 @@ from api.storage.items import read_item
 from api.wiring import Wiring, wiring
 from guardrails.consent.signals.gpc import gpc_from_header
 
-events = Resource("events", __name__, description="what customers do")
+blueprint = Resource("events", __name__, description="what customers do")
 
 _EXAMPLES = {
     "native": {
@@ -57,7 +57,7 @@ _EXAMPLES = {
 }
 
 
-@events.operation(
+@blueprint.operation(
     "POST",
     "/v1/events",
     only(Role.SITE),

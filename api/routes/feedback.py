@@ -23,10 +23,10 @@ from api.wiring import wiring
 from engine.interactions import DAY_MS
 from guardrails.request import Mute, MuteScope
 
-feedback = Resource("feedback", __name__, description="what customers say of suggestions")
+blueprint = Resource("feedback", __name__, description="what customers say of suggestions")
 
 
-@feedback.operation(
+@blueprint.operation(
     "POST",
     "/v1/decisions/<decision_id>/feedback",
     only(Role.SITE),

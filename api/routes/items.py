@@ -22,10 +22,10 @@ from api.wiring import wiring
 PATIENCE_S = 5.0
 """How long an answer waits until what it stored is judged by."""
 
-items = Resource("items", __name__, description="the catalogue")
+blueprint = Resource("items", __name__, description="the catalogue")
 
 
-@items.operation(
+@blueprint.operation(
     "PUT",
     "/v1/items",
     only(Role.SITE),
@@ -61,7 +61,7 @@ def put_items(body: dict[str, Any]) -> Response:
     return json_answer(document, 207 if findings else 200)
 
 
-@items.operation(
+@blueprint.operation(
     "GET",
     "/v1/items/<path:item_id>",
     only(Role.SITE, Role.MARKETER, Role.AUDITOR),

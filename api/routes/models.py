@@ -18,10 +18,10 @@ from engine.artefact import load_artefact
 PATIENCE_S = 5.0
 """How long an activation waits until the model is served."""
 
-models = Resource("models", __name__, description="trained models")
+blueprint = Resource("models", __name__, description="trained models")
 
 
-@models.operation("GET", "/v1/models", only(Role.MARKETER, Role.AUDITOR), answer=ModelsSchema())
+@blueprint.operation("GET", "/v1/models", only(Role.MARKETER, Role.AUDITOR), answer=ModelsSchema())
 def all_models() -> Response:
     """Return every model with its card: how it was trained and how well it did."""
     with reading(wiring().engine) as conn:
@@ -42,7 +42,7 @@ def all_models() -> Response:
     )
 
 
-@models.operation(
+@blueprint.operation(
     "POST",
     "/v1/models/<version>/activate",
     only(),

@@ -18,10 +18,10 @@ from api.wiring import wiring
 from guardrails.request import AgeAssurance, Mute, MuteScope
 from guardrails.sensitive.classes import CLASS_NAMES
 
-preferences = Resource("preferences", __name__, description="mutes, age, suggestions without a profile")
+blueprint = Resource("preferences", __name__, description="mutes, age, suggestions without a profile")
 
 
-@preferences.operation(
+@blueprint.operation(
     "PUT",
     "/v1/customers/<path:customer_id>/preferences",
     only(Role.SITE),

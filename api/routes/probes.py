@@ -16,16 +16,16 @@ from api.wiring import wiring
 
 GPC_SUPPORTED_SINCE = "2026-11-22"
 
-probes = Resource("probes", __name__, description="health, readiness and figures")
+blueprint = Resource("probes", __name__, description="health, readiness and figures")
 
 
-@probes.operation("GET", "/healthz", PUBLIC, answer=LivenessSchema())
+@blueprint.operation("GET", "/healthz", PUBLIC, answer=LivenessSchema())
 def liveness() -> Response:
     """Tell that the process answers."""
     return json_answer({"alive": True})
 
 
-@probes.operation("GET", "/readyz", PUBLIC, answer=ReadinessSchema(), also={503: ReadinessSchema()})
+@blueprint.operation("GET", "/readyz", PUBLIC, answer=ReadinessSchema(), also={503: ReadinessSchema()})
 def readiness() -> Response:
     """Tell whether suggestions can be given, and from what.
 
@@ -52,13 +52,13 @@ def readiness() -> Response:
     return json_answer(document, 200 if ready else 503)
 
 
-@probes.operation("GET", "/.well-known/gpc.json", PUBLIC, answer=GpcSchema())
+@blueprint.operation("GET", "/.well-known/gpc.json", PUBLIC, answer=GpcSchema())
 def gpc_support() -> Response:
     """Tell browsers that Global Privacy Control is honoured (W3C GPC, well-known resource)."""
     return json_answer({"gpc": True, "lastUpdate": GPC_SUPPORTED_SINCE})
 
 
-@probes.operation("GET", "/metrics", only(Role.AUDITOR, opened_by="metrics_public"), answer=None)
+@blueprint.operation("GET", "/metrics", only(Role.AUDITOR, opened_by="metrics_public"), answer=None)
 def metrics() -> Response:
     """Return figures in Prometheus' text format; a setting can open them to anyone."""
     return Response(wiring().metrics.exposition(), content_type=CONTENT_TYPE_LATEST)

@@ -47,10 +47,10 @@ from guardrails.request import Choices, Context, Known, Placement, Request, Subj
 MAX_CATEGORIES = 5
 """Most categories that a search text stands for."""
 
-recommendations = Resource("recommendations", __name__, description="suggestions with their reasons")
+blueprint = Resource("recommendations", __name__, description="suggestions with their reasons")
 
 
-@recommendations.operation(
+@blueprint.operation(
     "POST",
     "/v1/recommendations",
     only(Role.SITE),

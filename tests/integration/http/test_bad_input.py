@@ -1,0 +1,171 @@
+"""Input that must not be: each is refused with a problem document that says where it is wrong."""
+
+import http.client
+import time
+
+import orjson
+import pytest
+from support.http import BUYER, ITEMS
+
+from api.storage.api_keys import Role, list_keys, revoke
+from api.storage.connection import writing
+
+HOUR_MS = 3_600_000
+
+
+def findings(answer, status=422):
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    return {each["pointer"]: each["detail"] for each in answer.json()["errors"]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "pointer"),
+    [
+        ({"placement": 7}, "/placement"),
+        ({"placement": "home", "count": "4"}, "/count"),
+        ({"placement": "home", "count": True}, "/count"),
+        ({"placement": "home", "count": 2.5}, "/count"),
+        ({"placement": "home", "count": -1}, "/count"),
+        ({"placement": "home", "count": 0}, "/count"),
+        ({"placement": "home", "count": 51}, "/count"),
+        ({"placement": "home", "count": 10**30}, "/count"),
+        ({"placement": "push", "count": 2}, "/count"),
+        ({"placement": "nowhere"}, "/placement"),
+        ({}, "/placement"),
+        ({"placement": "home", "surprise": 1}, "/surprise"),
+        ({"placement": "home", "context": {"surprise": 1}}, "/context/surprise"),
+        ({"placement": "home", "context": {"item_id": "nothing"}}, "/context/item_id"),
+        ({"placement": "home", "context": {"basket": ["bread-1", "nothing"]}}, "/context/basket/1"),
+        ({"placement": "home", "context": {"basket": "bread-1"}}, "/context/basket"),
+        ({"placement": "home", "context": []}, "/context"),
+        ({"placement": "home", "channel": "pigeon"}, "/channel"),
+        ({"placement": "home", "mode": "surprise"}, "/mode"),
+        ({"placement": "home", "customer_id": ""}, "/customer_id"),
+        ({"placement": "home", "customer_id": None}, "/customer_id"),
+        ({"placement": "home", "customer_id": "x" * 257}, "/customer_id"),
+        ({"placement": "home", "customer_id": "x\x00y"}, "/customer_id"),
+        ({"placement": "home", "shared_device": "false"}, "/shared_device"),
+        ([], ""),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused_where_it_makes_none(shop, asked, pointer):
+    answer = shop.ask("POST", "/v1/recommendations", json=asked)
+    assert pointer in findings(answer)
+    assert "4711" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b'{"placement": NaN}', b'{"placement": "\xff"}', b'{"placement": "\\ud800"}', b"[" * 2000],
+)
+def test_a_body_that_is_not_json_is_refused(shop, body):
+    answer = shop.ask(
+        "POST", "/v1/recommendations", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "/problems/malformed-body"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Content-Type": "text/plain"}, {"Content-Type": "application/json", "Content-Encoding": "gzip"}],
+)
+def test_a_body_of_another_kind_is_refused(shop, headers):
+    answer = shop.ask("POST", "/v1/recommendations", content=b'{"placement": "home"}', headers=headers)
+    assert answer.status_code == 415
+    assert answer.json()["type"] == "/problems/unsupported-media-type"
+
+
+def test_a_body_that_is_too_large_is_refused(shop):
+    body = orjson.dumps({"events": [{"event_id": "x" * 1000}] * 10_000})
+    assert len(body) > 10_000_000
+    answer = shop.ask("POST", "/v1/events", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+    assert answer.json()["type"] == "/problems/body-too-large"
+
+
+def test_a_body_that_does_not_say_how_large_it_is_is_refused_when_it_is_too_large(shop):
+    def pieces():
+        yield b'{"events": ["'
+        for _ in range(40):
+            yield b"x" * 100_000
+
+    connection = http.client.HTTPConnection("127.0.0.1", shop.client.base_url.port, timeout=30)
+    headers = {**shop.auth(Role.SITE), "Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+    connection.request("POST", "/v1/events", body=pieces(), headers=headers, encode_chunked=True)
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert orjson.loads(answer.read())["type"] == "/problems/body-too-large"
+    connection.close()
+
+
+def test_a_key_that_was_revoked_opens_nothing(shop):
+    assert shop.recommend().status_code == 200
+    with writing(shop.wiring.engine) as conn:
+        for row in list_keys(conn):
+            revoke(conn, row.key_id, 1)
+    assert shop.recommend().status_code == 401
+
+
+def native(**more):
+    event = {"event_id": "e-1", "kind": "purchase", "item_id": ITEMS[0].item_id, "customer_id": BUYER}
+    return {"events": [{**event, "at_ms": int(time.time() * 1000), **more}]}
+
+
+@pytest.mark.parametrize(
+    ("more", "pointer"),
+    [
+        ({"at_ms": int(time.time() * 1000) + 48 * HOUR_MS}, "/events/0/at_ms"),
+        ({"at_ms": 1}, "/events/0/at_ms"),
+        ({"at_ms": "today"}, "/events/0/at_ms"),
+        ({"item_id": "nothing"}, "/events/0/item_id"),
+        ({"kind": "steal"}, "/events/0/kind"),
+        ({"quantity": -1}, "/events/0/quantity"),
+        ({"surprise": 1}, "/events/0/surprise"),
+    ],
+)
+def test_an_event_that_cannot_be_is_refused(shop, more, pointer):
+    assert pointer in findings(shop.ask("POST", "/v1/events", json=native(**more)))
+
+
+def test_a_choice_of_the_future_or_of_long_ago_is_refused(shop):
+    for at_ms in (int(time.time() * 1000) + HOUR_MS, 1):
+        answer = shop.choose("given", "personalize.content.profiled", at_ms=at_ms)
+        assert answer.status_code == 422
+        assert answer.json()["type"] == "/problems/clock-skew"
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"purpose": "world.domination", "status": "given"}, ""),
+        ({"purpose": "essential.service", "status": "withdrawn"}, ""),
+        ({"purpose": "sensitive.alcohol", "status": "given"}, ""),
+        ({"purpose": "personalize.content.profiled"}, "/status"),
+        ({"status": "given"}, "/purpose"),
+        ({"purpose": "personalize.content.profiled", "status": "maybe"}, "/status"),
+        ({"events": []}, "/events"),
+        ({"events": [{"purpose": "world.domination", "status": "given"}]}, "/events/0"),
+        (
+            {"events": [{"purpose": "personalize.content.profiled", "status": "given"}], "status": "given"},
+            "/status",
+        ),
+        (
+            {"purpose": "personalize.content.profiled", "status": "given", "channels": ["pigeon"]},
+            "/channels/0",
+        ),
+    ],
+)
+def test_a_choice_that_makes_no_sense_is_refused(shop, change, pointer):
+    answer = shop.ask("POST", f"/v1/customers/{BUYER}/consents", json=change)
+    assert pointer in findings(answer)
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=x", "limit=1000", "after=-1", "basis=magic", "surprise=1"]
+)
+def test_a_search_with_a_wrong_filter_is_refused(shop, query):
+    answer = shop.ask("GET", f"/v1/decisions?{query}", Role.AUDITOR)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["parameter"] == query.split("=")[0]

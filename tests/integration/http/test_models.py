@@ -1,0 +1,93 @@
+"""A model is swapped under load without a failed request; a broken one changes nothing."""
+
+import threading
+import time
+
+import httpx
+from support.http import store_model
+
+from api.storage.api_keys import Role
+from api.storage.connection import writing
+from api.storage.versions import MODEL, activate
+
+
+def until(condition, patience_s=10):
+    end = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def activated(shop, version):
+    return shop.ask("POST", f"/v1/models/{version}/activate", Role.ADMIN)
+
+
+def test_a_model_is_listed_and_activated(shop):
+    before = shop.recommend().json()["model_version"]
+    other = store_model(shop.settings, seed=21, active=False)
+    listed = {
+        model["version"]: model["active"]
+        for model in shop.ask("GET", "/v1/models", Role.MARKETER).json()["models"]
+    }
+    assert listed == {before: True, other: False}
+    answer = activated(shop, other)
+    assert (answer.status_code, answer.json()) == (200, {"version": other, "in_force": True})
+    assert shop.recommend().json()["model_version"] == other
+
+
+def test_no_request_fails_while_models_are_swapped(shop):
+    versions = [shop.recommend().json()["model_version"], store_model(shop.settings, seed=21, active=False)]
+    over, statuses, served = threading.Event(), set(), set()
+
+    def hammer():
+        with httpx.Client(base_url=shop.url, headers=shop.auth(Role.SITE), timeout=30) as client:
+            while not over.is_set():
+                answer = client.post("/v1/recommendations", json={"placement": "home"})
+                statuses.add(answer.status_code)
+                served.add(answer.json()["model_version"])
+
+    clients = [threading.Thread(target=hammer) for _ in range(4)]
+    for client in clients:
+        client.start()
+    for swap in range(6):
+        assert activated(shop, versions[(swap + 1) % 2]).status_code == 200
+    over.set()
+    for client in clients:
+        client.join()
+    assert statuses == {200}
+    assert served == set(versions)
+
+
+def test_a_broken_model_is_not_activated(shop):
+    before = shop.recommend().json()["model_version"]
+    broken = store_model(shop.settings, seed=21, active=False)
+    (shop.settings.artefacts_dir / broken / "weights.npy").write_bytes(b"nonsense")
+    answer = activated(shop, broken)
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "/problems/broken-model"
+    assert shop.recommend().json()["model_version"] == before
+
+
+def test_a_model_that_breaks_beside_us_leaves_the_one_before_and_is_told(shop):
+    before = shop.recommend().json()["model_version"]
+    broken = store_model(shop.settings, seed=21, active=False)
+    whole = (shop.settings.artefacts_dir / broken / "weights.npy").read_bytes()
+    (shop.settings.artefacts_dir / broken / "weights.npy").write_bytes(b"nonsense")
+    with writing(shop.wiring.engine) as conn:
+        activate(conn, MODEL, broken, 1)
+    assert shop.recommend().status_code == 200
+    until(lambda: shop.client.get("/readyz").json()["fault"] == "ArtefactError")
+    assert shop.recommend().json()["model_version"] == before
+    assert shop.client.get("/readyz").json()["ready"] is True
+    assert 'tactful_house_builds_total{result="failed"}' in shop.ask("GET", "/metrics", Role.ADMIN).text
+    (shop.settings.artefacts_dir / broken / "weights.npy").write_bytes(whole)
+
+    def repaired():
+        return shop.recommend().json()["model_version"] == broken
+
+    until(repaired)
+    assert shop.client.get("/readyz").json()["fault"] is None
+
+
+def test_an_unknown_model_is_not_activated(shop):
+    assert activated(shop, "0" * 64).json()["type"] == "/problems/unknown-model"
