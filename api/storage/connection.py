@@ -68,7 +68,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """
     with _own_errors(engine), engine.connect() as connection:
         if engine.dialect.name == "postgresql":
-            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            connection.execution_options(isolation_level="REPEATABLE READ")
         yield connection
 
 
