@@ -1,0 +1,76 @@
+"""What every learner has in common: who bought what in, a sparse item-to-item matrix out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from sklearn.base import BaseEstimator
+
+from engine.errors import ModelFitError
+from engine.models.pairs import Pairs
+
+
+class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn publishes no types
+    """Base of all learners: a scikit-learn estimator whose ``fit`` learns W.
+
+    A subclass takes its parameters in ``__init__``, stores them unchanged, and implements ``_learn``.
+
+    Attributes:
+        latent: whether edges come from latent factors rather than from counted pairs.
+        by_popularity: whether customers are ranked by popularity, because there are no edges.
+        item_to_item_: after ``fit``: W, shape (n_items, n_items), float64 CSR, entries above 0,
+            nothing on the diagonal, columns ascending within a row.
+        support_: after ``fit``: shape (nnz,), int32, distinct customers behind each entry of W.
+    """
+
+    latent: ClassVar[bool] = False
+    by_popularity: ClassVar[bool] = False
+
+    item_to_item_: csr_matrix
+    support_: NDArray[np.int32]
+
+    def fit(self, weights: csr_matrix, item_floor: NDArray[np.int32] | None = None) -> Self:
+        """Learn W.
+
+        Args:
+            weights: shape (n_customers, n_items), float, entries above 0: how much each
+                customer's interactions with each item count.
+            item_floor: shape (n_items,), int32: an edge needs as many distinct customers as the
+                stricter of its two items asks for; 1 by default, which is no floor at all.
+
+        Raises:
+            ModelFitError: weights are negative, infinite or no numbers, or no model came out.
+        """
+        weights = _checked(weights)
+        floor = np.ones(weights.shape[1], np.int32) if item_floor is None else item_floor
+        if floor.shape != (weights.shape[1],):
+            raise ModelFitError("the floor does not have one entry an item")
+        self.item_to_item_, self.support_ = self._learn(weights, floor)
+        if not np.all(np.isfinite(self.item_to_item_.data)):
+            raise ModelFitError("learning did not converge: the matrix holds entries that are no numbers")
+        return self
+
+    @abstractmethod
+    def _learn(self, weights: csr_matrix, floor: NDArray[np.int32]) -> Pairs:
+        """Learn from checked weights; see ``fit`` for shapes."""
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "item_to_item_")
+
+
+def _checked(weights: csr_matrix) -> csr_matrix:
+    """Return a private copy with sorted columns and without stored zeros.
+
+    Raises:
+        ModelFitError: see ``Learner.fit``.
+    """
+    checked = csr_matrix(weights, dtype=np.float64, copy=True)
+    checked.sum_duplicates()
+    checked.eliminate_zeros()
+    if checked.nnz and not (np.all(np.isfinite(checked.data)) and checked.data.min() > 0):
+        raise ModelFitError("weights must be finite and not negative")
+    return checked

@@ -1,0 +1,49 @@
+"""A random walk of three steps: from an item to who bought it, and on to what else they bought."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags
+
+from engine.models.base import Learner
+from engine.models.pairs import Pairs, count_pairs
+
+
+class Walk(Learner):
+    """W = D_i^-source · Xᵀ · D_c^-customer · X · D_j^-target, with D the degrees (sums of weights).
+
+    With exponents (1, 1, 0) this is the probability of walking from item i to item j; the target
+    exponent is the dial between what is popular and what is particular.
+
+    Source: Cooper, Lee, Radzik & Siantos 2014 (P3-alpha); Paudel, Christoffel, Newell &
+    Bernstein 2017 (RP3-beta).
+
+    Args:
+        n_neighbours: entries a row.
+        source: exponent on the degree of the item walked from.
+        customer: exponent on the degree of the customers walked through.
+        target: exponent on the degree of the item walked to.
+    """
+
+    def __init__(
+        self, n_neighbours: int = 400, source: float = 1.0, customer: float = 1.0, target: float = 0.1
+    ) -> None:
+        self.n_neighbours = n_neighbours
+        self.source = source
+        self.customer = customer
+        self.target = target
+
+    def _learn(self, weights: csr_matrix, floor: NDArray[np.int32]) -> Pairs:
+        item_degree = np.asarray(weights.sum(axis=0)).ravel()
+        customer_degree = np.asarray(weights.sum(axis=1)).ravel()
+        through = diags(_inverse(customer_degree, self.customer)) @ weights
+        to_customers = diags(_inverse(item_degree, self.source)) @ weights.T
+        return count_pairs(
+            to_customers, through, _inverse(item_degree, self.target), floor, self.n_neighbours
+        )
+
+
+def _inverse(degree: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
+    """Return degree ** -exponent, and 0 for what has no degree."""
+    return np.where(degree > 0, np.where(degree > 0, degree, 1.0) ** -exponent, 0.0)

@@ -1,0 +1,216 @@
+"""What every learner promises, whatever it is called and however it learns."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
+from scipy.sparse import csr_matrix, diags
+from sklearn.base import clone
+from threadpoolctl import threadpool_limits
+
+from engine.errors import ModelFitError
+from engine.models import LEARNERS, learner_named
+from engine.models.als import ALS
+from engine.models.base import Learner
+from engine.models.nearest import BM25, Cosine
+from engine.models.popular import Popular
+from engine.models.walk import Walk
+
+
+def random_weights(
+    n_customers: int = 60, n_items: int = 40, density: float = 0.2, seed: int = 0
+) -> csr_matrix:
+    random = np.random.default_rng(seed)
+    weights = random.random((n_customers, n_items))
+    return csr_matrix(np.where(random.random(weights.shape) < density, weights + 0.01, 0.0))
+
+
+def shared_customers(weights: csr_matrix) -> np.ndarray:
+    bought = (weights.toarray() > 0).astype(int)
+    return bought.T @ bought
+
+
+def checkerboard(n: int = 20) -> csr_matrix:
+    """Even customers have the even items and odd ones the odd, all but the item of their own number."""
+    customer, item = np.indices((n, n))
+    return csr_matrix(((customer % 2 == item % 2) & (customer != item)).astype(float))
+
+
+class LearnerContract:
+    learner: ClassVar[Learner]
+    learns_edges: ClassVar[bool] = True
+
+    def fitted(self, weights: csr_matrix, floor: int | np.ndarray | None = None) -> Learner:
+        if isinstance(floor, int):
+            floor = np.full(weights.shape[1], floor, np.int32)
+        return clone(self.learner).fit(weights, floor)
+
+    def test_it_learns_a_square_matrix_with_sorted_rows_and_positive_entries_off_the_diagonal(self):
+        learned = self.fitted(random_weights())
+        matrix = learned.item_to_item_
+        assert matrix.shape == (40, 40)
+        assert (matrix.nnz > 0) == self.learns_edges
+        assert np.all(matrix.data > 0)
+        assert np.all(matrix.diagonal() == 0)
+        assert all(np.all(np.diff(matrix[row].indices) > 0) for row in range(40))
+
+    def test_support_counts_the_customers_who_have_both_items(self):
+        weights = random_weights()
+        learned = self.fitted(weights)
+        row, column = learned.item_to_item_.nonzero()
+        assert learned.support_.dtype == np.int32
+        assert learned.support_.tolist() == shared_customers(weights)[row, column].tolist()
+
+    @pytest.mark.parametrize("floor", [2, 3, 5])
+    def test_no_edge_has_fewer_customers_than_the_floor(self, floor):
+        assert self.fitted(random_weights(), floor).support_.min(initial=floor) >= floor
+
+    def test_an_edge_needs_what_the_stricter_of_its_items_asks_for(self):
+        floor = np.full(40, 2, np.int32)
+        floor[:10] = 5
+        learned = self.fitted(random_weights(), floor)
+        row, column = learned.item_to_item_.nonzero()
+        strict = (row < 10) | (column < 10)
+        assert learned.support_[strict].min(initial=5) >= 5
+        assert (not self.learns_edges) or learned.support_[~strict].min() < 5
+
+    def test_rows_hold_no_more_than_the_neighbours_asked_for(self):
+        if "n_neighbours" in self.learner.get_params():
+            few = clone(self.learner).set_params(n_neighbours=3).fit(random_weights())
+            assert np.diff(few.item_to_item_.indptr).max() == 3
+
+    def test_the_floor_is_applied_before_rows_are_cut(self):
+        if "n_neighbours" in self.learner.get_params():
+            floor = np.full(40, 3, np.int32)
+            all_of_them = self.fitted(random_weights(), floor).item_to_item_
+            few = clone(self.learner).set_params(n_neighbours=3).fit(random_weights(), floor).item_to_item_
+            assert np.diff(few.indptr).tolist() == np.minimum(np.diff(all_of_them.indptr), 3).tolist()
+
+    def test_it_finds_what_goes_together_on_a_checkerboard(self):
+        matrix = self.fitted(checkerboard(), 2).item_to_item_
+        row, column = matrix.nonzero()
+        assert np.all(row % 2 == column % 2)
+        # Each item has nine companions; approximate learners may miss a few of the 180 pairs.
+        assert matrix.nnz >= 170 or not self.learns_edges
+
+    def test_the_same_weights_give_the_same_bytes_whatever_the_threads(self, monkeypatch):
+        weights = random_weights(300, 120)
+        first = self.fitted(weights)
+        monkeypatch.setattr("os.cpu_count", lambda: 1)
+        with threadpool_limits(1):
+            second = self.fitted(weights)
+        for name in ("data", "indices", "indptr"):
+            ours, theirs = getattr(first.item_to_item_, name), getattr(second.item_to_item_, name)
+            assert ours.tobytes() == theirs.tobytes()
+
+    def test_fitting_leaves_the_weights_alone_and_does_not_ask_for_sorted_ones(self):
+        weights = random_weights()
+        shuffled = weights[:, ::-1].tocsc().tocsr()[:, ::-1]
+        shuffled.has_sorted_indices = False
+        before = shuffled.copy()
+        again = self.fitted(shuffled)
+        assert (before != shuffled).nnz == 0
+        assert np.allclose(again.item_to_item_.toarray(), self.fitted(weights).item_to_item_.toarray())
+
+    def test_a_clone_has_the_parameters_and_not_what_was_learned(self):
+        copy = clone(self.fitted(random_weights()))
+        assert copy.get_params() == self.learner.get_params()
+        assert not hasattr(copy, "item_to_item_")
+        assert not copy.__sklearn_is_fitted__()
+
+    @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (3, 3)])
+    def test_nothing_is_learned_from_nothing(self, shape):
+        learned = self.fitted(csr_matrix(shape))
+        assert learned.item_to_item_.shape == (shape[1], shape[1])
+        assert learned.item_to_item_.nnz == learned.support_.size == 0
+
+    @pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
+    def test_weights_that_are_no_weights_are_refused(self, wrong):
+        weights = random_weights()
+        weights.data[5] = wrong
+        with pytest.raises(ModelFitError, match="finite"):
+            self.fitted(weights)
+
+    def test_a_floor_of_the_wrong_length_is_refused(self):
+        with pytest.raises(ModelFitError, match="floor"):
+            self.fitted(random_weights(), np.ones(3, np.int32))
+
+    def test_it_is_found_by_its_name(self):
+        name = next(name for name, kind in LEARNERS.items() if kind is type(self.learner))
+        assert type(learner_named(name)) is type(self.learner)
+
+
+class TestPopular(LearnerContract):
+    learner = Popular()
+    learns_edges = False
+
+
+class TestCosine(LearnerContract):
+    learner = Cosine()
+
+    @pytest.mark.filterwarnings("ignore:Method expects CSR input")
+    def test_without_a_floor_it_is_what_implicit_computes(self):
+        weights = random_weights()
+        theirs = CosineRecommender(K=40, num_threads=1)
+        theirs.fit(weights, show_progress=False)
+        expected = theirs.similarity.toarray()
+        np.fill_diagonal(expected, 0.0)
+        assert np.allclose(self.fitted(weights).item_to_item_.toarray(), expected)
+
+
+class TestBM25(LearnerContract):
+    learner = BM25()
+
+    @pytest.mark.filterwarnings("ignore:Method expects CSR input")
+    def test_without_a_floor_it_is_what_implicit_computes(self):
+        weights = random_weights()
+        theirs = BM25Recommender(K=40, num_threads=1)
+        theirs.fit(weights, show_progress=False)
+        expected = theirs.similarity.toarray()
+        np.fill_diagonal(expected, 0.0)
+        assert np.allclose(self.fitted(weights).item_to_item_.toarray(), expected)
+
+
+class TestWalk(LearnerContract):
+    learner = Walk()
+
+    @pytest.mark.parametrize(("source", "customer", "target"), [(1, 1, 0), (1, 1, 0.1), (0.6, 0.5, 0.3)])
+    def test_it_is_the_product_of_matrices_it_is_said_to_be(self, source, customer, target):
+        weights = random_weights()
+        by_item = diags(np.asarray(weights.sum(axis=0)).ravel() ** -source)
+        by_customer = diags(np.asarray(weights.sum(axis=1)).ravel() ** -customer)
+        to_item = diags(np.asarray(weights.sum(axis=0)).ravel() ** -target)
+        expected = (by_item @ weights.T @ by_customer @ weights @ to_item).toarray()
+        np.fill_diagonal(expected, 0.0)
+        learned = Walk(source=source, customer=customer, target=target).fit(weights)
+        assert np.allclose(learned.item_to_item_.toarray(), expected)
+
+    def test_equal_entries_are_cut_in_order_of_item(self):
+        everybody_has_everything = csr_matrix(np.ones((5, 6)))
+        kept = Walk(n_neighbours=2).fit(everybody_has_everything).item_to_item_
+        assert [kept[row].indices.tolist() for row in range(6)] == [[1, 2], [0, 2], *[[0, 1]] * 4]
+
+
+class TestALS(LearnerContract):
+    # Weak factors would leave scores of the right sign to chance on data this small.
+    learner = ALS(n_factors=8, regularization=0.1)
+
+    def test_it_says_that_its_edges_are_latent(self):
+        assert self.learner.latent
+
+
+def test_every_learner_in_the_registry_keeps_the_contract():
+    kept = {type(contract.learner) for contract in LearnerContract.__subclasses__()}
+    assert kept == set(LEARNERS.values())
+
+
+def test_every_learner_that_exists_is_in_the_registry():
+    assert set(Learner.__subclasses__()) == set(LEARNERS.values())
+
+
+def test_an_unknown_name_is_refused_with_those_that_are_known():
+    with pytest.raises(ModelFitError, match=r"`guess` is not a learner: choose from popular, cosine"):
+        learner_named("guess")
