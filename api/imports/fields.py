@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import IntEnum
 from typing import TypeVar
 
@@ -277,10 +277,7 @@ def _decimal(value: object) -> Decimal | None:
         return None
     if isinstance(value, str) and not re.fullmatch(r"-?\d{1,15}(\.\d{1,9})?", value, re.ASCII):
         return None
-    try:
-        amount = Decimal(repr(value) if isinstance(value, float) else value)
-    except InvalidOperation:
-        return None
+    amount = Decimal(repr(value) if isinstance(value, float) else value)
     return amount if amount.is_finite() else None
 
 
@@ -289,10 +286,7 @@ def _moment_ms(value: object) -> int | None:
         value = _parse_rfc_3339(value)
     if not isinstance(value, datetime) or value.tzinfo is None:
         return None
-    try:
-        at_ms: int = (value - _EPOCH) // _MILLISECOND
-    except OverflowError:
-        return None
+    at_ms: int = (value - _EPOCH) // _MILLISECOND
     return at_ms
 
 

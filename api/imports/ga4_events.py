@@ -16,7 +16,6 @@ from api.errors import FieldError, InvalidRequestError
 from api.imports.fields import (
     Record,
     TimeLimits,
-    read_currency,
     read_id,
     read_text,
     read_whole,
@@ -30,6 +29,7 @@ from api.imports.new_interactions import (
     as_object,
     id_from_content,
     pointer_to,
+    read_currency_in_any_case,
     read_list,
     read_object,
     within,
@@ -98,7 +98,7 @@ class _Body:
         at_ms = self._at_ms(((params, place), (event, place[:2]), (self._payload, ())))
         with within(*place):
             items = read_list(params, "items")
-            transaction_id, currency = read_id(params, "transaction_id"), read_currency(params)
+            transaction_id, currency = read_id(params, "transaction_id"), read_currency_in_any_case(params)
         told_apart_by = self._now_ms // _MINUTE_MS if at_ms is None and transaction_id is None else at_ms
         source = SourceEvent(
             index=index,

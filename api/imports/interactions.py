@@ -334,7 +334,6 @@ def _plain_purposes(columns: _Columns, kind: _Plain) -> _Plain:
 
 
 _MOMENT = pa.timestamp("us", "UTC")
-_FALSE = pa.scalar(value=False)
 _UNNAMED = -2
 _NOT_A_WORD = -1
 _TWO_DECIMALS = r"^\d{1,12}(\.\d{1,2})?$"
@@ -453,7 +452,7 @@ class _Columns:
 
 def _only(truth: pa.Array, column: pa.Array) -> pa.Array:
     """Return the column with null wherever the truth is not true."""
-    return pc.if_else(pc.fill_null(truth, _FALSE), column, None)
+    return pc.if_else(pc.fill_null(truth, fill_value=False), column, None)
 
 
 def _integers(column: pa.Array) -> NDArray[np.int64]:

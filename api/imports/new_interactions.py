@@ -195,7 +195,7 @@ def add_items(
         with parsed.naming(source.index, *place):
             item = as_object(found)
             id_field = next((name for name in id_fields if item.get(name) not in (None, "")), id_fields[0])
-            interaction = source.about(n, item, id_field, read_currency(item) or currency)
+            interaction = source.about(n, item, id_field, read_currency_in_any_case(item) or currency)
             parsed.good.append(replace(interaction, item_pointer=pointer_to(*place, id_field)))
 
 
@@ -236,6 +236,12 @@ def read_list(record: Record, name: str) -> list[object]:
     if not value:
         raise FieldError(name, "is empty")
     return value
+
+
+def read_currency_in_any_case(record: Record) -> str | None:
+    """Return the currency of a record; examples of both specifications are found in either case."""
+    code = record.get("currency")
+    return read_currency({"currency": code.upper() if isinstance(code, str) else code})
 
 
 def as_object(value: object) -> Record:

@@ -268,10 +268,6 @@ class _Lines:
 
     def read_block(self) -> bytes:
         """Return the next lines as a block, empty at the end of the file; they do not count as read yet."""
-        if self._again:
-            block = b"".join(self._again)
-            self._again.clear()
-            return block
         return self._file.read(BLOCK_BYTES) + self._file.readline(MAX_LINE_BYTES)
 
     def skip_block(self, n_lines: int, n_bytes: int) -> None:
@@ -328,8 +324,8 @@ def rows_of_parquet(path: Path) -> int:
     Raises:
         ImportFileError: the file cannot be read.
     """
-    with readable(path):
-        return int(pq.read_metadata(path).num_rows)
+    with readable(path), path.open("rb") as file:
+        return int(pq.read_metadata(file).num_rows)
 
 
 def read_parquet(path: Path, fields: Fields) -> Iterator[Batch]:
@@ -338,7 +334,7 @@ def read_parquet(path: Path, fields: Fields) -> Iterator[Batch]:
     Raises:
         ImportFileError: the file cannot be read or its columns are not what they should be.
     """
-    with readable(path), pq.ParquetFile(path) as file:
+    with readable(path), path.open("rb") as raw, pq.ParquetFile(raw) as file:
         names = _check_header(path, [fields.spelling(name) for name in file.schema_arrow.names], fields)
         done = 0
         for batch in file.iter_batches(BATCH_SIZE):

@@ -13,7 +13,6 @@ from api.errors import FieldError, InvalidRequestError
 from api.imports.fields import (
     Record,
     TimeLimits,
-    read_currency,
     read_id,
     read_moment_ms,
     read_text,
@@ -25,6 +24,7 @@ from api.imports.new_interactions import (
     SourceEvent,
     add_items,
     as_object,
+    read_currency_in_any_case,
     read_list,
     read_object,
     within,
@@ -94,7 +94,7 @@ def _add(
     )
     properties, inside = read_object(message, "properties"), (*place, "properties")
     with within(*inside):
-        currency = _currency(properties)
+        currency = read_currency_in_any_case(properties)
         products = _products(name, properties, inside)
     add_items(parsed, source, products, _ID_FIELDS, currency)
 
@@ -103,12 +103,6 @@ def _name(message: Record) -> str:
     """Return the name of a track call, or the type of another call."""
     call = require("type", read_text(message, "type"))
     return require("event", read_text(message, "event")) if call == "track" else call
-
-
-def _currency(properties: Record) -> str | None:
-    """Return the currency; Segment's own examples write it in either case."""
-    code = properties.get("currency")
-    return read_currency({"currency": code.upper() if isinstance(code, str) else code})
 
 
 def _products(
