@@ -71,6 +71,7 @@ _TRAINING = (
     select(interactions.c.customer_no, *_READ_COLUMNS[:-1])
     .where(interactions.c.customer_no.is_not(None), interactions.c.purpose == int(Purpose.PROFILING))
     .order_by(interactions.c.customer_no, *_IN_ORDER)
+    .execution_options(yield_per=_FETCHED)
 )
 
 
@@ -133,13 +134,13 @@ def read_for_training(
     ``customer_idx`` is the position of the customer in ascending ``customer_nos``.
     """
     wanted = np.array(sorted(set(customer_nos)), np.int64)
-    found = conn.execution_options(stream_results=True).execute(_TRAINING)
-    parts = [_training_part(_table(run), wanted, catalogue) for run in found.partitions(_FETCHED)]
+    runs = conn.execute(_TRAINING).partitions()
+    parts = [_training_part(_table(run), wanted, catalogue) for run in runs]
     return (Interactions.joined(*parts) if parts else Interactions.empty()), int(wanted.size)
 
 
 def _training_part(table: NDArray[np.int64], wanted: NDArray[np.int64], catalogue: Catalogue) -> Interactions:
-    table = table[np.isin(table[:, 0], wanted, assume_unique=False)]
+    table = table[np.isin(table[:, 0], wanted)]
     return _interactions(np.searchsorted(wanted, table[:, 0]), table[:, 1:], catalogue)
 
 

@@ -133,6 +133,7 @@ def test_a_projection_that_was_lost_is_made_anew_from_the_events(store):
         conn.execute(delete(consent_states))
         assert rebuild_states(conn, ANNA) == replay(events)
         assert read_ledger(conn, ANNA) == replay(events)
+        assert rebuild_states(conn, OTTO) == Ledger.empty()
 
 
 def test_choices_take_three_queries_at_most(store):

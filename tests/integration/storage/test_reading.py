@@ -113,6 +113,13 @@ def test_what_happened_in_the_visit_counts_once(shop):
     assert found.reads == (("history", 1), ("session", 1), ("exposures", 2))
 
 
+def test_a_visit_in_which_nothing_has_happened_leaves_the_whole_history(shop):
+    admission = permitting(history=True, session=True)
+    found, _, catalogue = known(shop, admission, session_key=SUBJECTS.session("just begun"))
+    assert items_in(found.history, catalogue) == ["lamp", "milk"]
+    assert len(found.session) == 0
+
+
 def test_nobody_and_nowhere_ask_for_nothing(shop):
     _, sent, _ = known(shop, permitting(history=True, session=True), customer=False, session_key=None)
     assert sent == []
