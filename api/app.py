@@ -12,6 +12,7 @@ from flask_smorest import Api  # type: ignore[import-untyped]  # publishes no ty
 
 from api import auth, logging
 from api.metrics import observe_requests
+from api.paths import CONVERTERS, as_parameter
 from api.problems import MEDIA_TYPE, answer_problems
 from api.routes import RESOURCES
 from api.routes.resource import refuse_unknown_query
@@ -53,12 +54,15 @@ def assemble(wiring: Wiring) -> Flask:
         API_SPEC_OPTIONS={"info": {"description": DESCRIPTION, "license": {"name": "Apache-2.0"}}},
     )
     app.json = _OrJson(app)
+    app.url_map.converters.update(CONVERTERS)
     app.extensions[EXTENSION] = wiring
     observe_requests(app, wiring.metrics)
     auth.guard(app)
     app.before_request(refuse_unknown_query)
     app.after_request(_finish)
     api = ProblemApi(app)
+    for converter in CONVERTERS.values():
+        api.register_converter(converter, as_parameter)
     api.spec.components.security_scheme("api_key", {"type": "http", "scheme": "bearer"})
     for resource in RESOURCES:
         api.register_blueprint(resource)

@@ -117,7 +117,7 @@ class Metrics:
             for rule, judgement in zip(taken.judged.rules, taken.judged.judgements, strict=True):
                 counts = np.bincount(judgement.effect, minlength=len(Effect))
                 for effect in np.flatnonzero(counts[1:]) + 1:
-                    self.verdicts.labels(rule.id, word(Effect(effect))).inc(int(counts[effect]))
+                    self.verdicts.labels(rule.id, word(Effect(int(effect)))).inc(int(counts[effect]))
 
 
 def observe_requests(app: Flask, metrics: Metrics) -> None:

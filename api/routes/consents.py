@@ -54,7 +54,7 @@ PURPOSES = (*_ON_ITS_OWN, *map(communications_key, OUTBOUND), *(each.purpose for
 
 @blueprint.operation(
     "GET",
-    "/v1/customers/<path:customer_id>/consents",
+    "/v1/customers/<id:customer_id>/consents",
     only(Role.SITE),
     query=SubjectTypeSchema(),
     answer=ConsentsSchema(),
@@ -78,7 +78,7 @@ def consents_of(query: dict[str, str], customer_id: str) -> Response:
 
 @blueprint.operation(
     "POST",
-    "/v1/customers/<path:customer_id>/consents",
+    "/v1/customers/<id:customer_id>/consents",
     only(Role.SITE),
     status=201,
     body=ConsentChangeSchema(),

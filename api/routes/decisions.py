@@ -58,7 +58,7 @@ def find_decisions(query: dict[str, Any]) -> Response:
 
 
 @blueprint.operation(
-    "GET", "/v1/decisions/<decision_id>", only(Role.AUDITOR), answer=DecisionSchema(), problems=(404,)
+    "GET", "/v1/decisions/<name:decision_id>", only(Role.AUDITOR), answer=DecisionSchema(), problems=(404,)
 )
 def decision(decision_id: str) -> Response:
     """Return a whole record: the header as written, and what was asked, known, considered and said."""

@@ -28,7 +28,7 @@ def docs() -> Response:
     return _page("docs.html", document=_document(), operations=_operations(_document()))
 
 
-@blueprint.operation("GET", "/problems/<slug>", PUBLIC, answer=None)
+@blueprint.operation("GET", "/problems/<name:slug>", PUBLIC, answer=None)
 def problem(slug: str) -> Response:
     """Say what a kind of problem means and what to do about it."""
     known = next((each for each in PROBLEMS if each.slug == slug), None)

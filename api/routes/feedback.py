@@ -28,7 +28,7 @@ blueprint = Resource("feedback", __name__, description="what customers say of su
 
 @blueprint.operation(
     "POST",
-    "/v1/decisions/<decision_id>/feedback",
+    "/v1/decisions/<name:decision_id>/feedback",
     only(Role.SITE),
     body=FeedbackSchema(),
     answer=FeedbackAnswerSchema(),

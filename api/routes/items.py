@@ -12,6 +12,7 @@ from api.errors import FieldError, Finding, InvalidRequestError, UnknownItemErro
 from api.imports.items import ITEM_FIELDS, read_item
 from api.problems import pointer_to
 from api.routes.resource import Resource, json_answer
+from api.schemas.base import canonical_text
 from api.schemas.items import ItemBatchAnswerSchema, ItemBatchSchema, StoredItemSchema
 from api.storage import items as store
 from api.storage.api_keys import Role
@@ -63,7 +64,7 @@ def put_items(body: dict[str, Any]) -> Response:
 
 @blueprint.operation(
     "GET",
-    "/v1/items/<path:item_id>",
+    "/v1/items/<id:item_id>",
     only(Role.SITE, Role.MARKETER, Role.AUDITOR),
     answer=StoredItemSchema(),
     problems=(404,),
@@ -116,7 +117,10 @@ def _row(record: Any, index: int, first: dict[str, int]) -> store.ItemRow:
     unknown = sorted(set(record) - ITEM_FIELDS.known)
     if unknown:
         raise FieldError(unknown[0], "is unknown")
-    row = read_item(record)
+    in_form = {
+        name: canonical_text(value) if isinstance(value, str) else value for name, value in record.items()
+    }
+    row = read_item(in_form)
     if first.setdefault(row.item_id, index) != index:
         raise FieldError("item_id", f"is the same as that of item {first[row.item_id]}")
     return row

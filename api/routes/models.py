@@ -44,7 +44,7 @@ def all_models() -> Response:
 
 @blueprint.operation(
     "POST",
-    "/v1/models/<version>/activate",
+    "/v1/models/<name:version>/activate",
     only(),
     answer=ActivationSchema(),
     problems=(404, 409, 503),

@@ -23,7 +23,7 @@ blueprint = Resource("preferences", __name__, description="mutes, age, suggestio
 
 @blueprint.operation(
     "PUT",
-    "/v1/customers/<path:customer_id>/preferences",
+    "/v1/customers/<id:customer_id>/preferences",
     only(Role.SITE),
     body=PreferencesSchema(),
     answer=PreferencesSchema(),

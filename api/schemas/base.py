@@ -21,6 +21,11 @@ MAX_MS = 253_402_300_799_999
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
+def canonical_text(text: str) -> str:
+    """Return a text in Unicode normal form C: the one that files are read in and records hold."""
+    return unicodedata.normalize("NFC", text)
+
+
 class RequestSchema(Schema):
     """Base of everything a caller sends: unknown fields are refused at every level."""
 
@@ -31,7 +36,7 @@ class RequestSchema(Schema):
 
 
 class Text(fields.String):
-    """A string without control characters, of a length that makes sense."""
+    """A string without control characters, of a length that makes sense, taken in one form of Unicode."""
 
     def __init__(self, *, most: int = MAX_ID_CHARACTERS, least: int = 0, **kwargs: Any) -> None:
         super().__init__(validate=validate.Length(least, most), **kwargs)
@@ -42,11 +47,11 @@ class Text(fields.String):
         text: str = super()._deserialize(value, attr, data, **kwargs)
         if _CONTROL.search(text):
             raise ValidationError("control characters are not allowed")
-        return unicodedata.normalize("NFC", text)
+        return canonical_text(text)
 
 
 class Id(Text):
-    """A key of the shop's own: 1 to 256 characters, compared as it is written."""
+    """A key of the shop's own: 1 to 256 characters, compared letter by letter."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(least=1, most=MAX_ID_CHARACTERS, **kwargs)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from api.schemas.base import Flag, Id, RequestSchema, Text, WholeNumber, one_of_values, one_of_words
+from api.schemas.base import (
+    Flag,
+    Id,
+    RequestSchema,
+    Text,
+    WholeNumber,
+    one_of_values,
+    one_of_words,
+)
 from engine.vocabulary import Basis, Channel, Intent, Kind, Origin
 from guardrails.consent.permission import Denial
 from guardrails.decide import Action
@@ -22,7 +30,9 @@ class ContextSchema(RequestSchema):
 
     item_id = Id(metadata={"description": "the item the page is about"})
     basket = fields.List(
-        Id(), validate=validate.Length(max=MAX_BASKET), metadata={"description": "item ids in the basket"}
+        Id(),
+        validate=validate.Length(max=MAX_BASKET),
+        metadata={"description": "item ids in the basket"},
     )
     query = Text(most=500, metadata={"description": "the search text; matched against categories, not kept"})
 

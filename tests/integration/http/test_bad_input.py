@@ -2,10 +2,11 @@
 
 import http.client
 import time
+from urllib.parse import quote
 
 import orjson
 import pytest
-from support.http import BUYER, ITEMS
+from support.http import BUYER, ITEMS, PROFILED
 
 from api.storage.api_keys import Role, list_keys, revoke
 from api.storage.connection import writing
@@ -169,3 +170,26 @@ def test_a_search_with_a_wrong_filter_is_refused(shop, query):
     answer = shop.ask("GET", f"/v1/decisions?{query}", Role.AUDITOR)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["parameter"] == query.split("=")[0]
+
+
+@pytest.mark.parametrize("odd", ["%00", "a%00b", "a%0Ab", "x" * 257])
+def test_a_path_that_holds_no_key_leads_nowhere(shop, odd):
+    for method, path in (
+        ("GET", f"/v1/items/{odd}"),
+        ("GET", f"/v1/customers/{odd}/consents"),
+        ("PUT", f"/v1/customers/{odd}/preferences"),
+        ("GET", f"/v1/decisions/{odd}"),
+        ("POST", f"/v1/models/{odd}/activate"),
+    ):
+        answer = shop.ask(method, path, Role.ADMIN, json={})
+        assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
+
+
+@pytest.mark.parametrize("customer_id", ["a/b", "caf\u00e9", "cafe\u0301", "100%", "?x=1#y", "🙂"])
+def test_a_customer_is_the_same_in_a_path_and_in_a_body(shop, customer_id):
+    path = f"/v1/customers/{quote(customer_id, safe='')}/consents"
+    assert shop.ask("POST", path, json={"purpose": PROFILED, "status": "given"}).status_code == 201
+    asked = {"customer_id": customer_id, "purpose": PROFILED}
+    assert shop.ask("POST", "/v1/consents/check", json=asked).json()["permitted"] is True
+    assert shop.ask("POST", path, json={"purpose": PROFILED, "status": "withdrawn"}).status_code == 201
+    assert shop.ask("POST", "/v1/consents/check", json=asked).json()["because"] == "WITHDRAWN"

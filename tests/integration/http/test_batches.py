@@ -133,3 +133,23 @@ def test_what_was_bought_in_between_is_known_to_the_next_answer(shop):
     record = shop.decision(shop.recommend(customer_id=BUYER).json()["decision_id"])
     assert "lamp-0" in record["sections"]["cand"]["rounds"][0]["evidence"]["items"]
     assert LIMITED in [each["purpose"] for each in record["sections"]["consent"]["permissions"]]
+
+
+def test_a_text_may_be_spelt_in_either_form_of_unicode(shop):
+    """Records hold only one of them; a title in the other must not keep a decision from being recorded."""
+    decomposed = {
+        "item_id": "cafe\u0301",
+        "title": "Cafe\u0301 au lait",
+        "brand": "Cafe\u0301",
+        "category": "Cafe\u0301",
+    }
+    assert put(shop, decomposed).json()["inserted"] == 1
+    assert put(shop, {**decomposed, "item_id": "caf\u00e9"}).json()["unchanged"] == 1
+    mute = {"scope": "brand", "value": "Cafe\u0301"}
+    assert shop.ask("PUT", f"/v1/customers/{BUYER}/preferences", json={"mutes": [mute]}).status_code == 200
+    shop.choose("given", *EVERYTHING, notice_version="e\u0301")
+    for item_id in ("cafe\u0301", "caf\u00e9"):
+        assert shop.ask("GET", f"/v1/items/{item_id}").json()["title"] == "Caf\u00e9 au lait"
+        assert send(shop, native(f"e-{len(item_id)}", item_id=item_id)).json()["stored"] == 1
+        asked = {"placement": "product_page", "context": {"item_id": item_id}, "customer_id": BUYER}
+        assert shop.recommend(**asked).status_code == 200

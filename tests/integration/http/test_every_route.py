@@ -17,7 +17,7 @@ PUBLIC = {
     "/.well-known/gpc.json",
     "/openapi.json",
     "/docs",
-    "/problems/<slug>",
+    "/problems/<name:slug>",
 }
 """What anyone may see without a key."""
 
