@@ -87,20 +87,28 @@ def test_without_consent_to_offers_the_past_changes_nothing_where_the_page_sells
     assert scene.slate(with_history(data, scene.known, more)) == scene.slate()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"non_profiled": True},
+        {"subject_kind": SubjectKind.SESSION},
+        {"subject_kind": SubjectKind.NONE},
+    ],
+    ids=["asked so now", "a visit without an account", "nobody"],
+)
 @FEW
-@given(scene=scenes(), data=st.data(), how=st.sampled_from(["request", "choices", "session", "nobody"]))
-def test_who_is_not_to_be_profiled_is_not(scene, data, how):
-    if how == "choices":
-        scene = replace(scene, choices=replace(scene.choices, non_profiled=True))
-    else:
-        changes = {
-            "request": {"non_profiled": True},
-            "session": {"subject_kind": SubjectKind.SESSION},
-            "nobody": {"subject_kind": SubjectKind.NONE},
-        }
-        scene = replace(scene, request=replace(scene.request, **changes[how]))
+@given(scene=scenes(), data=st.data())
+def test_a_request_that_is_not_for_a_profile_is_not_moved_by_the_past(change, scene, data):
+    scene = replace(scene, request=replace(scene.request, **change))
     more = data.draw(st.lists(things(), min_size=1, max_size=6))
     assert scene.slate(with_history(data, scene.known, more)) == scene.slate()
+
+
+@FEW
+@given(scene=scenes(), data=st.data())
+def test_who_switched_the_profile_off_for_good_is_not_profiled(scene, data):
+    scene = replace(scene, choices=replace(scene.choices, non_profiled=True))
+    assert scene.slate(data.draw(readings())) == scene.slate(Known.nothing())
 
 
 @pytest.mark.parametrize("obstacle", NO_SESSION)

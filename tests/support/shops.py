@@ -56,6 +56,7 @@ _FAMILIES: tuple[tuple[str, int, int, int, int, int, int, bool], ...] = (
     ("mystery", 2, NO_CODE, NO_CODE, UNKNOWN_PRICE, 0, NO_CODE, False),
     ("soap", 4, 4, 2, 250, 0, NO_CODE, False),
     ("test", 3, 6, 2, 700, 3, 1, False),
+    ("wool", 2, 4, NO_CODE, 400, 0, NO_CODE, False),
 )
 _SOLD_OUT = frozenset({"bread-4", "lamp-3"})
 _DUE_AFTER_DAYS = {"bread": 14, "milk": 7, "beer": 10}

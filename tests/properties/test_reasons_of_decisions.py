@@ -1,0 +1,83 @@
+"""The second promise: a reason is the arithmetic, for every suggestion of any decision."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from support.scenes import Scene, agreeing, any_scenes, scenes
+from support.shops import a_catalogue, a_house, a_request, did, knowing, on_page
+
+from engine.vocabulary import Origin
+from guardrails.reasons import MAX_CHARACTERS
+
+HARMLESS = 0
+
+
+@given(any_scenes())
+def test_base_and_contributions_add_up_to_the_score(scene: Scene):
+    for suggestion in scene.decide().suggestions:
+        contributions = [piece.contribution for piece in suggestion.reason.evidence]
+        assert suggestion.reason.base + sum(contributions) == suggestion.score
+        assert all(
+            type(number) is int for number in [suggestion.score, suggestion.reason.base, *contributions]
+        )
+
+
+@given(scenes())
+def test_they_do_so_for_the_whole_slate_of_a_customer_with_a_past(scene: Scene):
+    decision = scene.decide()
+    for suggestion in decision.suggestions:
+        parts = sum(piece.contribution for piece in suggestion.reason.evidence)
+        assert suggestion.reason.base + parts == suggestion.score
+
+
+@given(any_scenes())
+def test_every_candidate_adds_up_also_those_that_are_not_shown(scene: Scene):
+    for taken in scene.decide().rounds:
+        candidates = taken.candidates
+        for row in range(len(candidates)):
+            terms = candidates.contribution[candidates.ptr[row] : candidates.ptr[row + 1]]
+            assert candidates.base[row] + terms.sum() == candidates.score[row]
+
+
+@given(any_scenes())
+def test_the_largest_contribution_comes_first_and_it_is_the_one_that_is_named(scene: Scene):
+    titles = a_catalogue().titles
+    for suggestion in scene.decide().suggestions:
+        evidence = suggestion.reason.evidence
+        contributions = [piece.contribution for piece in evidence]
+        assert contributions == sorted(contributions, reverse=True)
+        named = [title for title in titles if f"{title} " in f"{suggestion.reason.text} "]
+        if evidence and evidence[0].item_idx is not None:
+            assert named == [titles[evidence[0].item_idx]]
+        else:
+            assert named == []
+
+
+@given(any_scenes())
+def test_no_reason_is_empty_or_too_long(scene: Scene):
+    for suggestion in scene.decide().suggestions:
+        assert 0 < len(suggestion.reason.text) <= MAX_CHARACTERS
+
+
+@given(any_scenes())
+def test_what_must_not_be_named_is_not_but_keeps_its_number(scene: Scene):
+    decision = scene.decide()
+    catalogue = scene.house.catalogue
+    for suggestion in decision.suggestions:
+        for piece in suggestion.reason.evidence:
+            assert piece.contribution > 0
+            hidden = decision.admission.shared_audience and piece.origin is Origin.HISTORY
+            if piece.item_idx is not None:
+                assert catalogue.tier[piece.item_idx] == HARMLESS
+                assert not hidden
+
+
+def test_hidden_and_open_terms_do_occur_side_by_side():
+    known = knowing([did("cream-1"), did("bread-0"), did("lamp-0")])
+    scene = Scene(a_request(count=20, context=on_page("milk-3")), agreeing(), known, a_house())
+    pieces = [piece for each in scene.decide().suggestions for piece in each.reason.evidence]
+    assert {piece.item_idx is None for piece in pieces} == {False}, "muted evidence is not even hidden"
+    unmuted = Scene(scene.request, agreeing(), known, scene.house).choices
+    open_to_all = Scene(scene.request, type(unmuted)(ledger=unmuted.ledger), known, scene.house)
+    pieces = [piece for each in open_to_all.decide().suggestions for piece in each.reason.evidence]
+    assert {piece.item_idx is None for piece in pieces} == {True, False}
