@@ -1,0 +1,72 @@
+"""Opening the shop that the settings name: imported by commands only when they run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
+
+from api.errors import StoreUnavailableError
+from api.settings import Settings
+from api.storage.connection import is_current, open_engine
+from api.storage.subjects import Subjects, open_subjects
+
+NOT_CURRENT = "the database is not up to date: run `tactful db upgrade`"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shop:
+    """What commands work with.
+
+    Attributes:
+        settings: every setting.
+        engine: the database, up to date.
+        subjects: the shop's pseudonyms.
+        now_ms: the time the command started, milliseconds since the epoch.
+    """
+
+    settings: Settings
+    engine: Engine
+    subjects: Subjects
+    now_ms: int
+
+
+def now_ms() -> int:
+    """Return the time in milliseconds since the epoch, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@contextmanager
+def open_shop(environ: Mapping[str, str] = os.environ) -> Iterator[Shop]:
+    """Open the shop and close it when left.
+
+    Raises:
+        SettingsError: a setting cannot be used.
+        StoreUnavailableError: the database cannot be used, or is not up to date; the message says
+            what mends that.
+    """
+    settings = Settings.from_env(environ)
+    engine = open_engine(settings)
+    try:
+        require_current(engine)
+        yield Shop(settings, engine, open_subjects(settings), now_ms())
+    finally:
+        engine.dispose()
+
+
+def require_current(engine: Engine) -> None:
+    """Refuse a database that is missing or behind.
+
+    Raises:
+        StoreUnavailableError: it is.
+    """
+    url = make_url(engine.url)
+    missing = url.drivername == "sqlite" and not Path(url.database or "").exists()
+    if missing or not is_current(engine):
+        raise StoreUnavailableError(NOT_CURRENT)

@@ -1,0 +1,100 @@
+"""What commands print: data on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from api.imports.importer import Progress
+
+PLAIN_EVERY_S = 5.0
+"""How often progress is written where there is no terminal to draw on."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print data as JSON, and nothing else.")
+"""The option of every command whose output is data."""
+
+
+def print_json(data: Any) -> None:
+    """Print data as one JSON document."""
+    import orjson  # noqa: PLC0415  only commands that print data need it
+
+    click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
+
+
+def console() -> Console:
+    """Return the console of standard output."""
+    from rich.console import Console  # noqa: PLC0415  slow to import, not needed for --help
+
+    return Console(highlight=False)
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal something that is not data."""
+    click.echo(text, err=True)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Progress]:
+    """Show how far long work has come and how long it will still take, on standard error.
+
+    On a terminal a bar is drawn; elsewhere a plain line is written every few seconds.
+    """
+    from rich.console import Console  # noqa: PLC0415  slow to import, not needed for --help
+
+    screen = Console(stderr=True, highlight=False)
+    if not screen.is_terminal:
+        yield _plain(what)
+        return
+    from rich.progress import (  # noqa: PLC0415  as above
+        BarColumn,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bar  # noqa: PLC0415  as above
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[message]}"),
+    )
+    with Bar(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task(what, total=None, message="")
+
+        def show(done: int, total: int | None, message: str) -> None:
+            bar.update(task, completed=done, total=total, message=message)
+
+        yield show
+
+
+def _plain(what: str) -> Progress:
+    started = written = time.monotonic()
+
+    def show(done: int, total: int | None, message: str) -> None:
+        nonlocal written
+        now = time.monotonic()
+        if now - written < PLAIN_EVERY_S:
+            return
+        written = now
+        say(f"{what}: {_how_far(done, total, now - started)}{message}")
+
+    return show
+
+
+def _how_far(done: int, total: int | None, elapsed_s: float) -> str:
+    if not total or not done:
+        return ""
+    left_s = elapsed_s * (total - done) / done
+    return f"{100 * done // total} %, about {left_s:.0f} s left, "

@@ -1,0 +1,69 @@
+"""``tactful train``: learn from what customers permit to be learned from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from api.cli.terminal import console, json_option, print_json, progress, say
+
+if TYPE_CHECKING:
+    from api.training import TrainingReport
+
+FIGURES = ("ndcg", "recall", "coverage", "answered")
+
+
+@click.command()
+@click.option(
+    "--activate/--no-activate",
+    "may_activate",
+    default=True,
+    help="Put the model in force if it is no worse than the one that is (the default), or keep it aside.",
+)
+@click.option(
+    "--budget-s", type=click.FloatRange(min=1), default=60, show_default=True, help="Seconds for learning."
+)
+@json_option
+def train(*, may_activate: bool, budget_s: float, as_json: bool) -> None:
+    """Compare learners on the last stretch of time and learn a model with the best of them.
+
+    Only interactions are learned from that were collected for the profile, of customers whose
+    consent to that stands now; sensitive ones only with the consent of their class.
+    """
+    from api.cli.shop import open_shop  # noqa: PLC0415  storage and engine are not needed for --help
+    from api.training import train as learn  # noqa: PLC0415  as above
+
+    with open_shop() as shop, progress("training") as show:
+        report = learn(
+            shop.engine, shop.settings, shop.now_ms, show, may_activate=may_activate, budget_s=budget_s
+        )
+    if as_json:
+        print_json(asdict(report))
+        return
+    _show(report)
+
+
+def _show(report: TrainingReport) -> None:
+    from rich.table import Table  # noqa: PLC0415  slow to import, not needed for --help
+
+    table = Table("learner", *FIGURES, "learned in", "", box=None)
+    for row in report.learners:
+        if "skipped" in row:
+            table.add_row(row["learner"], *[""] * len(FIGURES), "", f"skipped: {row['skipped']}")
+            continue
+        mark = "chosen" if row["learner"] == report.learner else ""
+        table.add_row(
+            row["learner"], *(f"{row[each]:.4f}" for each in FIGURES), f"{row['fit_s']:.1f} s", mark
+        )
+    console().print(table)
+    kept_out = ", ".join(f"{n:,} by {rule}" for rule, n in report.kept_out.items()) or "none"
+    say(
+        f"learned from {report.n_interactions:,} interactions of {report.n_customers:,} customers in "
+        f"{report.seconds:.1f} s; kept out: {kept_out}"
+    )
+    for note in report.notes:
+        say(note)
+    state = "is in force" if report.activated else "is kept aside"
+    say(f"model {report.version[:12]} {state}: {report.because}")
