@@ -11,6 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from sqlalchemy import Engine
+from support.journey import JourneyShop, build_journey_shop
 from support.stores import Clock, PostgresServer, Store, a_postgres_server, create_store, opened
 
 hypothesis.settings.register_profile(
@@ -78,3 +79,9 @@ def store(request: pytest.FixtureRequest) -> Store:
 @pytest.fixture
 def engine(store: Store) -> Engine:
     return store.engine
+
+
+@pytest.fixture(scope="session")
+def journey_shop(tmp_path_factory: pytest.TempPathFactory) -> JourneyShop:
+    """The demo shop on the whole of Complete Journey; ask for it in tests marked ``journey`` only."""
+    return build_journey_shop(tmp_path_factory.mktemp("journey"))
