@@ -71,6 +71,7 @@ def _suggestion(suggestion: Suggestion, catalogue: Catalogue) -> dict[str, objec
             "text": reason.text,
             "base": reason.base,
             "evidence": [_evidence(piece, catalogue) for piece in reason.evidence],
+            "others": {"n": reason.n_others, "contribution": reason.others},
         },
     }
 

@@ -21,6 +21,9 @@ from guardrails.admit import Admission
 
 MAX_CHARACTERS = 140
 
+MAX_TERMS = 5
+"""Terms of a sum that are given one by one; the others are given as one number."""
+
 
 class ReasonCode(StrEnum):
     """Why a suggestion is shown."""
@@ -79,21 +82,25 @@ class Reason:
         code: machine-readable.
         text: plain words, at most 140 characters.
         base: the part of the score that is nobody's evidence.
-        evidence: every term of the sum, largest first; with ``base`` they add up to the score.
+        evidence: the largest terms of the sum, largest first.
+        n_others: how many terms are not given one by one.
+        others: what those add up to. Base, evidence and others add up to the score.
     """
 
     code: ReasonCode
     text: str
     base: int
     evidence: tuple[NamedEvidence, ...]
+    n_others: int
+    others: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explainer:
-    """Gives the reasons of one round's candidates.
+    """Gives the reasons of one round's suggestions.
 
     Attributes:
-        candidates: with their contributions.
+        candidates: those that are shown, with all their contributions.
         evidence: what the contributions point into.
         catalogue: names, tiers and categories.
         admission: whether others may be looking on.
@@ -112,11 +119,15 @@ class Explainer:
         """Return the reason of candidate ``row``."""
         edges = self._largest_first(row)
         code = self._code(row, edges)
+        base = int(self.candidates.base[row])
+        terms = self._terms(edges[:MAX_TERMS])
         return Reason(
             code=code,
             text=self._text(code, row, edges),
-            base=int(self.candidates.base[row]),
-            evidence=self._terms(edges),
+            base=base,
+            evidence=terms,
+            n_others=edges.size - len(terms),
+            others=int(self.candidates.contribution[edges[MAX_TERMS:]].sum()),
         )
 
     def _largest_first(self, row: int) -> NDArray[np.int64]:

@@ -30,13 +30,24 @@ def demo(*, no_serve: bool, as_json: bool) -> None:
     The shop is kept in var/demo (TACTFUL_DATA_DIR); a second start finds it there.
     """
     from api.cli import server  # noqa: PLC0415  not needed for --help
-    from api.demo.screen import as_data, base_url, show  # noqa: PLC0415  as above
     from api.settings import Settings  # noqa: PLC0415  as above
 
     environ = demo_environ(os.environ)
     settings = Settings.from_env(environ)
-    if not no_serve:
-        server.require_free_port(settings.host, settings.port)
+    if no_serve:
+        _present(settings, as_json=as_json)
+        return
+    server.require_free_port(settings.host, settings.port)
+    with server.shared_figures():
+        _present(settings, as_json=as_json)
+        say(f"serving on http://{settings.host}:{settings.port}, stop with Ctrl+C")
+        server.run(environ)
+
+
+def _present(settings: Settings, *, as_json: bool) -> None:
+    """Make sure that the shop stands, and show it."""
+    from api.demo.screen import as_data, show  # noqa: PLC0415  not needed for --help
+
     now_ms = time.time_ns() // 1_000_000
     stages = TimedStages()
     state, examples, building = stand_or_build(settings, now_ms, stages)
@@ -45,9 +56,6 @@ def demo(*, no_serve: bool, as_json: bool) -> None:
         print_json(as_data(settings, state, stages.done, examples, building))
     else:
         show(console(), settings, state, examples, building, now_ms)
-    if not no_serve:
-        say(f"serving on {base_url(settings)}, stop with Ctrl+C")
-        server.run(environ)
 
 
 def stand_or_build(

@@ -13,7 +13,8 @@ import click
 @click.option("--workers", type=click.IntRange(1, 1024), help="Processes that answer (TACTFUL_WORKERS).")
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve the API until told to stop; requests under way are finished first."""
-    from api.cli.server import run  # noqa: PLC0415  the server is not needed for --help
+    from api.cli.server import run, shared_figures  # noqa: PLC0415  the server is not needed for --help
 
     given = {"TACTFUL_HOST": host, "TACTFUL_PORT": port, "TACTFUL_WORKERS": workers}
-    run(dict(os.environ) | {name: str(value) for name, value in given.items() if value is not None})
+    with shared_figures():
+        run(dict(os.environ) | {name: str(value) for name, value in given.items() if value is not None})

@@ -76,6 +76,13 @@ class EvidenceSchema(Schema):
     contribution = fields.Integer(required=True)
 
 
+class OthersSchema(Schema):
+    """The terms of the score that are not given one by one."""
+
+    n = fields.Integer(required=True)
+    contribution = fields.Integer(required=True)
+
+
 class ReasonSchema(Schema):
     """Why a suggestion is shown: the arithmetic of its score."""
 
@@ -85,7 +92,12 @@ class ReasonSchema(Schema):
     evidence = fields.List(
         fields.Nested(EvidenceSchema),
         required=True,
-        metadata={"description": "every other part; with `base` they add up to `score`"},
+        metadata={"description": "the largest terms of the sum, largest first"},
+    )
+    others = fields.Nested(
+        OthersSchema,
+        required=True,
+        metadata={"description": "what is left; `base`, `evidence` and `others` add up to `score`"},
     )
 
 

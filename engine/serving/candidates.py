@@ -10,7 +10,7 @@ the piece of evidence it came from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -98,6 +98,25 @@ class Candidates:
             evidence=self.evidence[edges],
             contribution=self.contribution[edges],
             support=self.support[edges],
+        )
+
+    def largest_terms(self, n: int) -> Self:
+        """Return the same candidates with only their ``n`` largest contributions each, largest first.
+
+        What is left out is the difference between score and base plus contributions. Equal
+        contributions keep their order.
+        """
+        counts = np.diff(self.ptr)
+        owner = np.repeat(np.arange(len(self)), counts)
+        largest = self.contribution.max(initial=0)
+        order = np.argsort(owner * (largest + 1) + largest - self.contribution, kind="stable")
+        kept = order[np.arange(order.size) - self.ptr[owner] < n]
+        return replace(
+            self,
+            ptr=np.concatenate([[0], np.cumsum(np.minimum(counts, n))]).astype(np.int32),
+            evidence=self.evidence[kept],
+            contribution=self.contribution[kept],
+            support=self.support[kept],
         )
 
     @classmethod

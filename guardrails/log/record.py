@@ -31,6 +31,7 @@ from guardrails.decide import Decision, Round, Suggestion
 from guardrails.errors import RecordError
 from guardrails.house import House
 from guardrails.log.canonical import canonical
+from guardrails.reasons import MAX_TERMS
 from guardrails.request import Known, Placement, Request
 from guardrails.rules.base import View
 
@@ -263,7 +264,8 @@ def _class_names(catalogue: Catalogue, codes: NDArray[np.int16]) -> list[str | N
 
 
 def _considered(taken: Round, catalogue: Catalogue) -> Json:
-    evidence, candidates = taken.evidence, taken.candidates
+    """Evidence and candidates; of each sum the largest terms, as in the reasons, and how many there were."""
+    evidence, candidates = taken.evidence, taken.candidates.largest_terms(MAX_TERMS)
     return {
         "basis": word(taken.basis),
         "evidence": {
@@ -280,6 +282,7 @@ def _considered(taken: Round, catalogue: Catalogue) -> Json:
         "base": candidates.base,
         "source": candidates.source,
         "intent": taken.intent,
+        "n_terms": np.diff(taken.candidates.ptr),
         "ptr": candidates.ptr,
         "edge_evidence": candidates.evidence,
         "edge_contribution": candidates.contribution,

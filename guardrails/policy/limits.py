@@ -25,7 +25,7 @@ class EvidenceLimits:
     return_days: int = 180
     sensitive_days: int = 30
     session_hours: int = 12
-    max_pieces: int = 200
+    max_pieces: int = 100
 
     def max_age_days(self) -> NDArray[np.int64]:
         """Greatest age of each ``Kind``, indexed by its number; 0 for kinds that are not evidence."""

@@ -7,27 +7,37 @@ from support.scenes import Scene, agreeing, any_scenes, scenes
 from support.shops import a_catalogue, a_house, a_request, did, knowing, on_page
 
 from engine.vocabulary import Origin
-from guardrails.reasons import MAX_CHARACTERS
+from guardrails.decide import Suggestion
+from guardrails.reasons import MAX_CHARACTERS, MAX_TERMS
 
 HARMLESS = 0
 
 
+def adds_up(suggestion: Suggestion) -> bool:
+    reason = suggestion.reason
+    parts = [reason.base, *(piece.contribution for piece in reason.evidence), reason.others]
+    return all(type(part) is int for part in parts) and sum(parts) == suggestion.score
+
+
 @given(any_scenes())
-def test_base_and_contributions_add_up_to_the_score(scene: Scene):
-    for suggestion in scene.decide().suggestions:
-        contributions = [piece.contribution for piece in suggestion.reason.evidence]
-        assert suggestion.reason.base + sum(contributions) == suggestion.score
-        assert all(
-            type(number) is int for number in [suggestion.score, suggestion.reason.base, *contributions]
-        )
+def test_the_parts_of_a_reason_add_up_to_the_score_in_integers(scene: Scene):
+    assert all(adds_up(suggestion) for suggestion in scene.decide().suggestions)
 
 
 @given(scenes())
-def test_they_do_so_for_the_whole_slate_of_a_customer_with_a_past(scene: Scene):
+def test_they_do_so_for_customers_with_a_past(scene: Scene):
+    assert all(adds_up(suggestion) for suggestion in scene.decide().suggestions)
+
+
+@given(any_scenes())
+def test_a_term_is_given_one_by_one_or_counted_among_the_others(scene: Scene):
     decision = scene.decide()
-    for suggestion in decision.suggestions:
-        parts = sum(piece.contribution for piece in suggestion.reason.evidence)
-        assert suggestion.reason.base + parts == suggestion.score
+    last = decision.rounds[-1]
+    for row, suggestion in zip(last.slate.shown, decision.suggestions, strict=True):
+        reason = suggestion.reason
+        n_terms = int(last.candidates.ptr[row + 1] - last.candidates.ptr[row])
+        assert len(reason.evidence) + reason.n_others == n_terms
+        assert len(reason.evidence) == min(n_terms, MAX_TERMS)
 
 
 @given(any_scenes())
