@@ -28,9 +28,10 @@ def port():
 def server(tmp_path, monkeypatch, port):
     """A server on a shop of its own, answering; its log is collected in a file."""
     monkeypatch.setenv("TACTFUL_DATA_DIR", str(tmp_path / "shop"))
+    monkeypatch.setenv("TACTFUL_METRICS_PUBLIC", "1")
     assert CliRunner().invoke(main, ["db", "upgrade"]).exit_code == 0
     made = CliRunner().invoke(main, ["keys", "create", "--role", "site", "--label", "x", "--json"])
-    command = [sys.executable, "-c", "from api.cli import main; main()", "serve", "--workers", "1"]
+    command = [sys.executable, "-c", "from api.cli import main; main()", "serve", "--workers", "2"]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen([*command, "--port", str(port)], env=os.environ, stdout=log, stderr=log)
     process.key = json.loads(made.stdout)["key"]
@@ -64,9 +65,18 @@ def test_it_answers_logs_no_id_and_stops_with_exit_code_0(server, port):
         timeout=PATIENCE_S,
     )
     assert (answer.status_code, answer.json()["degraded_because"]) == (200, ["model_missing"])
+    assert_figures_are_added_up_over_workers(port)
     server.send_signal(signal.SIGTERM)
     assert server.wait(PATIENCE_S) == 0
     log = server.log.read_text()
     assert "/v1/recommendations" in log
     assert "customer-4711" not in log
     assert server.key not in log
+
+
+def assert_figures_are_added_up_over_workers(port):
+    """Whichever worker answers, the one decision is counted."""
+    for _ in range(4):
+        figures = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S).text
+        counted = [line for line in figures.splitlines() if line.startswith("tactful_decisions_total")]
+        assert sum(float(line.rpartition(" ")[2]) for line in counted) == 1.0
