@@ -113,7 +113,8 @@ class Admission:
         may_read_session: this visit's interactions may be read and used.
         may_use_context: the page and the basket may be used.
         offers: why upsells and cross-sells from history are, or are not, permitted.
-        outreach: the permission to speak first on this channel; ``None`` where none is needed.
+        outreach: the permission to speak first on this channel; ``None`` where none is needed. With it
+            goes that messages sent before are remembered, or nobody could keep them few.
         sensitive_granted: sensitive classes with an explicit consent in force.
         muted: what the customer does not want to see.
         age_assurance: what is known of the customer's age.
@@ -134,6 +135,11 @@ class Admission:
     age_assurance: AgeAssurance = AgeAssurance.UNKNOWN
     shared_audience: bool = False
     degraded: tuple[str, ...] = ()
+
+    @property
+    def may_read_messages(self) -> bool:
+        """Whether messages that the customer was sent before may be read and remembered."""
+        return self.may_read_history or bool(self.outreach)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -230,12 +230,15 @@ def _suggestions(last: Round, request: Request, admission: Admission, house: Hou
 
 
 def _admitted_exposures(admission: Admission, exposures: tuple[Exposure, ...]) -> tuple[Exposure, ...]:
-    """Keep what may be known of earlier slates: all with the history, else those of this visit."""
+    """Keep what may be known of earlier slates: all with the history, else this visit's and messages."""
     if admission.may_read_history:
         return exposures
-    if admission.may_read_session:
-        return tuple(exposure for exposure in exposures if exposure.same_session)
-    return ()
+    return tuple(
+        exposure
+        for exposure in exposures
+        if (exposure.same_session and admission.may_read_session)
+        or (exposure.outbound and admission.may_read_messages)
+    )
 
 
 def _degraded(admission: Admission, rounds: list[Round], house: House) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from guardrails.admit import Admission, Admitted
 from guardrails.house import House
 from guardrails.policy.limits import EvidenceLimits, RepeatLimits
 from guardrails.request import Exposure, Request
-from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES, View
+from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES, NOT_COUNTED, View
 
 _WEEK_DAYS = 7
 _SELLING = (Intent.UPSELL, Intent.CROSS_SELL)
@@ -42,6 +42,7 @@ def look(
     of_history = evidence.origin == Origin.HISTORY.value
     strongest = edges.strongest()
     shown = _Shown.of(exposures, request.now_ms)
+    countable = admission.may_read_history or admission.may_read_session
     returned_days, category_returned_days = _returned(
         admitted.returns, catalogue, candidates.item_idx, request.now_ms
     )
@@ -72,12 +73,18 @@ def look(
         days_since_shown=shown.days_since(candidates.item_idx),
         returned_days=returned_days,
         category_returned_days=category_returned_days,
-        n_interruptive_session=shown.n_slates(interruptive=True, same_session=True),
-        n_interruptive_week=shown.n_slates(interruptive=True, days=_WEEK_DAYS),
+        n_interruptive_session=(
+            shown.n_slates(interruptive=True, same_session=True) if countable else NOT_COUNTED
+        ),
+        n_interruptive_week=shown.n_slates(interruptive=True, days=_WEEK_DAYS) if countable else NOT_COUNTED,
         n_inline_upsells_session=shown.n_in_visit(_SELLING),
         n_upsell_steps_session=shown.n_in_visit((Intent.UPSELL,)),
-        n_outbound_day=shown.n_slates(outbound=True, days=1),
-        n_outbound_week=shown.n_slates(outbound=True, days=_WEEK_DAYS),
+        n_outbound_day=(
+            shown.n_slates(outbound=True, days=1) if admission.may_read_messages else NOT_COUNTED
+        ),
+        n_outbound_week=(
+            shown.n_slates(outbound=True, days=_WEEK_DAYS) if admission.may_read_messages else NOT_COUNTED
+        ),
     )
 
 

@@ -114,16 +114,19 @@ class _Rehearsal:
         """How varied the slate on the page of an item is."""
         category = int(self.snapshot.house.catalogue.category[item_idx])
         context = Context(item_idx=item_idx, categories=() if category < 0 else (category,))
-        return self._variety(self._decide(customer_id, "product_page", context))
+        return self._variety(self._decide(customer_id, "product_page", context), item_idx)
 
     def lesson_in_cart(self, customer_id: str, item_idx: int) -> tuple[bool, int]:
         """How much there is to see beside an item in the basket: something too dear, variety."""
         decision = self._decide(customer_id, "cart", Context(basket=(item_idx,)))
         rules = {rule_id for taken in decision.rounds for _, rule_id in taken.slate.held_back}
-        return TOO_DEAR in rules, self._variety(decision)
+        return TOO_DEAR in rules, self._variety(decision, item_idx)
 
-    def _variety(self, decision: Decision) -> int:
-        titles = {self.snapshot.house.catalogue.titles[each.item_idx] for each in decision.suggestions}
+    def _variety(self, decision: Decision, beside: int | None = None) -> int:
+        """Count different titles, other than that of the item they are shown beside, and reasons."""
+        all_titles = self.snapshot.house.catalogue.titles
+        titles = {all_titles[each.item_idx] for each in decision.suggestions}
+        titles -= set() if beside is None else {all_titles[beside]}
         return len(titles) + len({each.reason.text for each in decision.suggestions})
 
     def _decide(self, customer_id: str, placement: str, context: Context) -> Decision:

@@ -253,7 +253,7 @@ def _exposure(
 ) -> ExposureRow | None:
     """Remember what was shown, under no more than the customer permits to be remembered."""
     admission = decision.admission
-    shown_to = customer_no if admission.may_read_history else None
+    shown_to = customer_no if admission.may_read_messages else None
     visit = subject.session_key if admission.may_read_session else None
     if not decision.suggestions or (shown_to is None and visit is None):
         return None

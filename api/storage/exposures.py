@@ -20,6 +20,7 @@ from guardrails.request import Exposure
 _OF_CUSTOMER = select(exposures).where(
     exposures.c.customer_no == bindparam("customer_no"), exposures.c.at_ms >= bindparam("since_ms")
 )
+_MESSAGES_TO_CUSTOMER = _OF_CUSTOMER.where(exposures.c.outbound)
 _OF_SESSION = select(exposures).where(
     exposures.c.session_key == bindparam("session_key"), exposures.c.at_ms >= bindparam("since_ms")
 )
@@ -74,6 +75,7 @@ def read_exposures(
     conn: Connection,
     *,
     customer_no: int | None,
+    messages_only: bool,
     session_key: bytes | None,
     visit: bytes | None,
     since_ms: int,
@@ -84,6 +86,7 @@ def read_exposures(
     Args:
         conn: a connection.
         customer_no: read what was shown to this customer; ``None`` not to.
+        messages_only: of what the customer was shown, read only where the shop spoke first.
         session_key: read what was shown in this visit; ``None`` not to.
         visit: the visit that is going on.
         since_ms: milliseconds since the epoch.
@@ -93,7 +96,8 @@ def read_exposures(
     n_reads = 0
     if customer_no is not None:
         n_reads += 1
-        rows = conn.execute(_OF_CUSTOMER, {"customer_no": customer_no, "since_ms": since_ms})
+        to_customer = _MESSAGES_TO_CUSTOMER if messages_only else _OF_CUSTOMER
+        rows = conn.execute(to_customer, {"customer_no": customer_no, "since_ms": since_ms})
         slates.update((row.decision_id, row) for row in rows)
     if session_key is not None:
         n_reads += 1

@@ -41,7 +41,8 @@ def read_known(
     history, session = _interactions(conn, customer, visit, request.now_ms, catalogue, limits.evidence)
     exposures, n_exposure_reads = read_exposures(
         conn,
-        customer_no=customer,
+        customer_no=customer_no if admission.may_read_messages else None,
+        messages_only=not admission.may_read_history,
         session_key=visit,
         visit=visit,
         since_ms=_start_of_day(request.now_ms, reads_back_days(limits.repeat)),

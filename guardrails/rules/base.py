@@ -147,6 +147,9 @@ class View:
 NEVER_DAYS = np.iinfo(np.int32).max
 """Stands for "never happened" in columns of days."""
 
+NOT_COUNTED = -1
+"""Stands for "nobody may count this" in counts; not the same as none."""
+
 NO_EDGES = np.iinfo(np.int32).max
 """Stands for "no edge was used" in columns of support."""
 

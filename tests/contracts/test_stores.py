@@ -349,6 +349,7 @@ class TestExposures:
             read, n_reads = read_exposures(
                 conn,
                 customer_no=customer_no,
+                messages_only=False,
                 session_key=VISIT,
                 visit=VISIT,
                 since_ms=shown.at_ms,
@@ -386,6 +387,7 @@ class TestExposures:
             read, _ = read_exposures(
                 conn,
                 customer_no=customer_no,
+                messages_only=False,
                 session_key=VISIT,
                 visit=VISIT,
                 since_ms=10,
