@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support import shops
+from support.shops import (
+    EVERYTHING,
+    LIMITED,
+    PLACEMENTS,
+    STORAGE,
+    Choices,
+    a_catalogue,
+    a_house,
+    a_ledger,
+    a_request,
+    an_event,
+    decided,
+    did,
+    just_did,
+    knowing,
+    on_page,
+    was_shown,
+)
+
+from engine.vocabulary import Basis, Channel, Intent, Kind, Source
+from guardrails.consent.events import Status
+from guardrails.consent.purposes import communications_key
+from guardrails.decide import Action, Outcome
+from guardrails.policy.limits import Limits, ScoreLimits
+from guardrails.request import AgeAssurance, Context, Exposure, Mute, MuteScope, SubjectKind
+from guardrails.rules.base import Effect
+
+AGREED = Choices(a_ledger(*EVERYTHING))
+CATEGORY = a_catalogue().categories.index("Food > Dairy")
+
+
+FIRST = decided(a_request(), AGREED, knowing([did("bread-0")])).suggestions[0].item_idx
+OFTEN = tuple(was_shown(FIRST, decision=number) for number in range(5))
+
+
+def items_of(decision) -> list[str]:
+    return [a_catalogue().item_ids[each.item_idx] for each in decision.suggestions]
+
+
+def bases_of(decision) -> list[Basis]:
+    return [taken.basis for taken in decision.rounds]
+
+
+class TestTheLadder:
+    def test_history_gives_a_profile(self):
+        decision = decided(a_request(), AGREED, knowing([did("bread-0")], [just_did("soap-0")]))
+        assert decision.basis is Basis.PROFILE
+        assert decision.outcome is Outcome.PERSONALISED
+
+    def test_a_visit_without_history_gives_a_session(self):
+        decision = decided(a_request(), AGREED, knowing(session=[just_did("soap-0")]))
+        assert decision.basis is Basis.SESSION
+        assert decision.outcome is Outcome.PERSONALISED
+
+    def test_a_page_alone_is_contextual(self):
+        decision = decided(a_request("product_page", context=on_page("lamp-0")), AGREED)
+        assert decision.basis is Basis.CONTEXTUAL
+        assert decision.outcome is Outcome.GENERIC
+
+    def test_a_search_alone_is_contextual_and_popular_there(self):
+        decision = decided(a_request("search", context=Context(categories=(CATEGORY,))), AGREED)
+        assert decision.basis is Basis.CONTEXTUAL
+        assert {item.split("-")[0] for item in items_of(decision)} == {"milk"}
+
+    def test_nothing_at_all_is_popular(self):
+        decision = decided(a_request(), AGREED)
+        assert decision.basis is Basis.POPULAR
+        assert decision.outcome is Outcome.GENERIC
+        assert {each.intent for each in decision.suggestions} == {Intent.POPULAR}
+
+    def test_where_nothing_may_be_shown_the_basis_is_none(self):
+        decision = decided(a_request("email", channel=Channel.EMAIL), AGREED, knowing([did("bread-0")]))
+        assert decision.basis is Basis.NONE
+        assert decision.outcome is Outcome.EMPTY
+        assert bases_of(decision) == [Basis.PROFILE, Basis.POPULAR]
+
+    @pytest.mark.parametrize(
+        ("status", "rule_id"), [(Status.CONSENT_WITHDRAWN, "G02"), (Status.CONSENT_REFUSED, "G01")]
+    )
+    def test_what_the_shop_may_not_send_is_withheld_by_the_consent_rules(self, status, rule_id):
+        answer = an_event(communications_key(Channel.EMAIL), status)
+        choices = Choices(a_ledger(*EVERYTHING, but=[answer]))
+        decision = decided(a_request("email", channel=Channel.EMAIL), choices, knowing([did("bread-0")]))
+        assert {rule for taken in decision.rounds for _, rule in taken.slate.held_back} == {rule_id}
+        assert all(taken.judged.withheld.all() for taken in decision.rounds)
+
+    def test_what_the_shop_may_send_is_sent(self):
+        choices = Choices(a_ledger(*EVERYTHING, communications_key(Channel.EMAIL)))
+        decision = decided(a_request("email", channel=Channel.EMAIL), choices, knowing([did("bread-0")]))
+        assert decision.basis is Basis.PROFILE
+
+    def test_a_step_is_taken_when_nothing_of_the_one_above_may_be_shown(self):
+        impossible = Limits(score=ScoreLimits(show_micro=0, with_reason_micro=0, generalise_micro=0))
+        request = a_request("product_page", context=on_page("lamp-0"))
+        decision = decided(
+            request, AGREED, knowing([did("bread-0")], [just_did("soap-0")]), a_house(impossible)
+        )
+        assert bases_of(decision) == [
+            Basis.PROFILE,
+            Basis.SESSION,
+            Basis.CONTEXTUAL,
+            Basis.CONTEXTUAL,
+            Basis.POPULAR,
+        ]
+
+    def test_no_step_is_taken_that_was_not_needed(self):
+        assert bases_of(decided(a_request(), AGREED, knowing([did("bread-0")]))) == [Basis.PROFILE]
+
+    def test_history_scores_with_the_page_and_a_page_without_history(self):
+        request = a_request("product_page", context=on_page("lamp-0"))
+        profile = decided(request, AGREED, knowing([did("bread-0")])).rounds[0]
+        assert sorted(profile.evidence.origin.tolist()) == [0, 2]
+        page = decided(request, Choices(a_ledger()), knowing([did("bread-0")])).rounds[0]
+        assert page.evidence.origin.tolist() == [0]
+
+    def test_who_objects_to_the_limited_use_gets_what_sells_well_in_the_whole_shop(self):
+        objection = an_event(LIMITED, Status.OBJECTION_RAISED)
+        request = a_request("search", context=Context(categories=(CATEGORY,)))
+        decision = decided(request, Choices(a_ledger(*EVERYTHING, but=[objection])))
+        assert bases_of(decision) == [Basis.POPULAR]
+
+
+class TestTheSlate:
+    def test_ranks_count_from_one_and_scores_descend(self):
+        decision = decided(a_request(), AGREED, knowing([did("bread-0")]))
+        assert [each.rank for each in decision.suggestions] == [1, 2, 3, 4]
+        scores = [each.score for each in decision.suggestions]
+        assert scores == sorted(scores, reverse=True)
+
+    def test_a_slate_is_never_padded(self):
+        request = a_request("search", context=Context(categories=(CATEGORY,)), count=20)
+        muting = replace(AGREED, mutes=(Mute(MuteScope.ITEM, "milk-1", None),))
+        assert len(decided(request, AGREED).suggestions) == 5
+        assert len(decided(request, muting).suggestions) == 4
+
+    def test_only_intents_of_the_placement_are_considered(self):
+        for placement in PLACEMENTS:
+            request = a_request(placement, context=on_page("lamp-0", "milk-3"))
+            for taken in decided(request, AGREED, knowing([did("bread-0")])).rounds:
+                assert set(taken.intent.tolist()) <= {int(each) for each in PLACEMENTS[placement].intents}
+
+    def test_a_placement_without_intents_says_nothing(self):
+        placement = replace(PLACEMENTS["home"], intents=frozenset())
+        decision = decided(replace(a_request(), placement=placement), AGREED, knowing([did("bread-0")]))
+        assert decision.basis is Basis.NONE
+
+    def test_what_is_on_the_page_or_was_bought_is_not_proposed_anew(self):
+        request = a_request("product_page", context=on_page("lamp-0"), count=12)
+        decision = decided(request, AGREED, knowing([did("bread-0"), did("milk-1", age_days=1)]))
+        proposed = {a_catalogue().item_ids[each] for each in decision.rounds[0].candidates.item_idx}
+        assert proposed.isdisjoint({"lamp-0", "bread-0", "milk-1"})
+
+    def test_what_is_due_again_is_proposed_for_half_a_slate_at_most(self):
+        bought = [did(item, age_days=40) for item in ("milk-1", "milk-2", "milk-3", "bread-0", "bread-1")]
+        taken = decided(a_request(count=4), AGREED, knowing(bought)).rounds[0]
+        again = taken.candidates.source == Source.BUY_AGAIN
+        assert np.count_nonzero(again) == 2
+        assert set(taken.intent[again].tolist()) == {Intent.REPLENISH}
+
+    def test_even_a_slate_of_one_may_hold_what_is_due_again(self):
+        taken = decided(a_request(count=1), AGREED, knowing([did("milk-1", age_days=40)])).rounds[0]
+        assert np.count_nonzero(taken.candidates.source == Source.BUY_AGAIN) == 1
+
+    def test_what_lies_in_the_basket_is_not_proposed_to_be_bought_again(self):
+        request = a_request("cart", context=Context(basket=(shops.idx("milk-1"),)))
+        taken = decided(request, AGREED, knowing([did("milk-1", age_days=40)])).rounds[0]
+        assert shops.idx("milk-1") not in taken.candidates.item_idx
+
+    def test_what_needs_its_reason_says_so(self):
+        watchful = Limits(
+            score=ScoreLimits(show_micro=0, with_reason_micro=900_000, generalise_micro=950_000)
+        )
+        relaxed = Limits(
+            score=ScoreLimits(show_micro=900_000, with_reason_micro=950_000, generalise_micro=990_000)
+        )
+        known = knowing([did("bread-0")])
+        for limits, action in ((watchful, Action.SHOW_WITH_REASON), (relaxed, Action.SHOW)):
+            decision = decided(a_request(), AGREED, known, a_house(limits))
+            assert {each.action for each in decision.suggestions} == {action}
+
+    def test_no_more_candidates_are_considered_than_the_house_says(self):
+        decision = decided(a_request(), AGREED, knowing([did("bread-0")]), a_house(n_considered=7))
+        assert len(decision.rounds[0].candidates) == 7
+
+
+class TestEarlierSuggestions:
+    def ignoring(self, exposures: tuple[Exposure, ...], choices: Choices = AGREED) -> set[int]:
+        known = knowing([did("bread-0")], [just_did("bread-0")], exposures)
+        taken = decided(a_request(), choices, known).rounds[0]
+        return {int(taken.candidates.item_idx[row]) for row in np.flatnonzero(taken.view.n_ignored_long)}
+
+    def test_they_count_for_who_may_be_known(self):
+        assert self.ignoring(OFTEN) == {FIRST}
+
+    def test_only_those_of_this_visit_count_for_who_may_be_known_during_it(self):
+        choices = Choices(a_ledger(STORAGE))
+        assert self.ignoring(OFTEN, choices) == set()
+        same = tuple(replace(each, same_session=True) for each in OFTEN)
+        assert self.ignoring(same, choices) == {FIRST}
+
+    def test_they_count_for_nothing_for_anybody_else(self):
+        same = tuple(replace(each, same_session=True) for each in OFTEN)
+        assert self.ignoring(same, Choices(a_ledger())) == set()
+
+
+class TestWhatIsSaidOfIt:
+    def test_a_healthy_answer_is_not_degraded(self):
+        assert decided(a_request(), AGREED).degraded == ()
+
+    def test_reasons_for_less_are_listed_together(self):
+        decision = decided(a_request(), Choices(ledger=None), house=shops.a_house_without_a_model())
+        assert decision.degraded == ("consent_unreadable", "model_missing")
+        assert decision.outcome is Outcome.EMPTY
+
+    def test_what_was_kept_out_is_counted(self):
+        decision = decided(a_request(), AGREED, knowing([did("bread-0"), did("milk-1", is_gift=True)]))
+        assert decision.kept_out == (("G11", 1),)
+
+    def test_nobody_is_asked_for_nothing(self):
+        request = a_request(subject_kind=SubjectKind.NONE)
+        decision = decided(request, Choices(ledger=None), knowing([did("bread-0")]))
+        assert decision.basis is Basis.POPULAR
+        assert decision.degraded == ()
+
+    def test_only_a_verified_adult_is_shown_what_is_for_adults_and_never_from_history(self):
+        shelf = a_request("product_page", context=on_page("beer-0"), count=12)
+        choices = [replace(AGREED, age_assurance=age) for age in AgeAssurance]
+        shown = {
+            each.age_assurance: any("beer" in item for item in items_of(decided(shelf, each)))
+            for each in choices
+        }
+        assert [age for age, is_shown in shown.items() if is_shown] == [AgeAssurance.VERIFIED_ADULT]
+
+    def test_a_look_is_not_a_purchase(self):
+        looked = decided(a_request(), AGREED, knowing([did("bread-0", Kind.VIEW, age_days=40)]))
+        assert looked.basis is Basis.POPULAR
+        assert looked.kept_out == (("G21", 1),)
+
+    def test_every_verdict_of_every_candidate_is_kept(self):
+        taken = decided(a_request(), AGREED, knowing([did("bread-0")])).rounds[0]
+        sensitive = int(np.flatnonzero(taken.view.tier == 3)[0])
+        fired = [taken.judged.rules[index].id for index in taken.judged.fired(sensitive)]
+        assert "G05" in fired
+        assert taken.judged.effect[sensitive] >= Effect.BLOCK
