@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.shops import (
+    CATEGORIES,
+    EVERYTHING,
+    NOW_MS,
+    Choices,
+    a_catalogue,
+    a_house,
+    a_ledger,
+    a_request,
+    an_admission,
+    did,
+    idx,
+    knowing,
+    on_page,
+    was_shown,
+)
+
+from engine.interactions import DAY_MS, WEIGHT_ONE
+from engine.serving.candidates import Candidates, Evidence
+from engine.vocabulary import Channel, Intent, Kind, Origin, Source
+from guardrails.admit import Admitted
+from guardrails.policy.limits import RepeatLimits
+from guardrails.request import Context, Mute, MuteScope
+from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES
+from guardrails.view import look, reads_back_days
+
+NOTHING = knowing().history
+
+
+def pieces(*rows: tuple[str, Origin, Kind, int, Channel]) -> Evidence:
+    """Evidence in the order given: item, origin, kind, age in days, channel."""
+    return Evidence(
+        item_idx=np.array([idx(row[0]) for row in rows], np.int32),
+        weight=np.full(len(rows), WEIGHT_ONE, np.int64),
+        origin=np.array([row[1] for row in rows], np.int8),
+        kind=np.array([row[2] for row in rows], np.int8),
+        age_days=np.array([row[3] for row in rows], np.int32),
+        channel=np.array([row[4] for row in rows], np.int8),
+    )
+
+
+def proposed(edges: dict[str, list[tuple[int, int, int]]], source: Source = Source.GOES_WITH) -> Candidates:
+    """Candidates in the order given, each with its (piece, contribution, support)."""
+    flat = [edge for of_one in edges.values() for edge in of_one]
+    columns = np.array(flat, np.int64).reshape(len(flat), 3)
+    n_edges = [len(of_one) for of_one in edges.values()]
+    scores = np.array([sum(edge[1] for edge in of_one) for of_one in edges.values()], np.int64)
+    return Candidates(
+        item_idx=np.array([idx(item) for item in edges], np.int32),
+        score=scores,
+        base=np.zeros(len(edges), np.int64),
+        source=np.full(len(edges), source, np.int8),
+        ptr=np.concatenate([[0], np.cumsum(n_edges)]).astype(np.int32),
+        evidence=columns[:, 0].astype(np.int32),
+        contribution=columns[:, 1].copy(),
+        support=columns[:, 2].astype(np.int32),
+    )
+
+
+def seen(candidates, evidence=None, *, request=None, choices=None, returns=NOTHING, exposures=(), house=None):
+    request = request or a_request()
+    admission = an_admission(request, choices or Choices(a_ledger(*EVERYTHING)))
+    admitted = Admitted(evidence or Evidence.empty(), returns, ())
+    intent = np.full(len(candidates), Intent.SIMILAR, np.int8)
+    return look(request, admission, admitted, exposures, candidates, intent, house or a_house())
+
+
+HISTORY, SESSION, PAGE = Origin.HISTORY, Origin.SESSION, Origin.CONTEXT
+BOUGHT = ("bread-0", HISTORY, Kind.PURCHASE, 73, Channel.IN_STORE)
+LOOKED = ("cream-0", HISTORY, Kind.VIEW, 15, Channel.WEB)
+WISHED = ("lamp-0", HISTORY, Kind.WISHLIST, 3, Channel.WEB)
+NOW_SEEN = ("beer-0", SESSION, Kind.VIEW, 0, Channel.WEB)
+
+
+class TestWhatMovedACandidate:
+    VIEW = seen(
+        proposed(
+            {
+                "milk-0": [(0, 50, 9), (1, 70, 4)],
+                "lamp-0": [(2, 10, 30)],
+                "soap-0": [(0, 5, 8), (3, 5, 2)],
+                "wool-0": [],
+                "cream-1": [(0, 5, 6)],
+            }
+        ),
+        pieces(BOUGHT, LOOKED, WISHED, NOW_SEEN),
+    )
+
+    @pytest.mark.parametrize(
+        ("column", "expected"),
+        [
+            ("from_history", [True, True, True, False, True]),
+            ("evidence_tier", [1, 0, 2, 0, 0]),
+            ("min_support", [4, 30, 2, NO_EDGES, 6]),
+            ("min_sensitive_support", [4, NO_EDGES, 2, NO_EDGES, 6]),
+            ("evidence_age_micro", [MICRO // 2, MICRO // 10, MICRO // 5, 0, MICRO // 5]),
+            ("evidence_channel_other", [False, False, True, False, True]),
+            ("same_item", [False, True, False, False, False]),
+            ("same_visit", [False, False, False, False, False]),
+            ("stated", [False, True, False, False, False]),
+            ("reason_available", [True, True, True, False, True]),
+        ],
+    )
+    def test_is_seen_in_each_column(self, column, expected):
+        assert getattr(self.VIEW, column).tolist() == expected
+
+    def test_the_strongest_decides_and_the_earlier_of_equals(self):
+        evidence = pieces(NOW_SEEN, BOUGHT)
+        view = seen(proposed({"milk-0": [(0, 5, 9), (1, 5, 9)], "milk-1": [(0, 5, 9), (1, 6, 9)]}), evidence)
+        assert view.same_visit.tolist() == [True, False]
+
+    def test_another_channel_counts_only_for_history(self):
+        evidence = pieces(("milk-1", SESSION, Kind.VIEW, 0, Channel.APP))
+        assert not seen(proposed({"milk-0": [(0, 5, 9)]}), evidence).evidence_channel_other.any()
+
+    def test_nothing_at_all_can_be_looked_at(self):
+        view = seen(Candidates.empty())
+        assert len(view) == 0
+        assert view.min_support.shape == view.returned_days.shape == (0,)
+
+    def test_what_sells_well_has_a_reason_without_evidence(self):
+        popular = a_house().recommender.popular(3, np.empty(0, np.int32))
+        view = seen(popular)
+        assert view.reason_available.all()
+        assert not view.from_history.any()
+
+
+class TestPrices:
+    def anchors(self, context: Context, *items: str) -> list[int]:
+        candidates = proposed({item: [] for item in items})
+        return seen(candidates, request=a_request("cart", context=context)).anchor_price_minor.tolist()
+
+    def price(self, item: str) -> int:
+        return int(a_catalogue().price_minor[idx(item)])
+
+    def test_an_anchor_of_the_same_kind_is_what_a_candidate_is_held_against(self):
+        context = on_page("lamp-0", "milk-1", "milk-3")
+        assert self.anchors(context, "milk-4", "lamp-1") == [self.price("milk-3"), self.price("lamp-0")]
+
+    def test_a_dearer_page_item_of_another_kind_hides_no_step_up(self):
+        assert self.anchors(on_page("lamp-0", "milk-1"), "milk-4") == [self.price("milk-1")]
+
+    def test_without_an_anchor_of_its_kind_it_is_the_page_item(self):
+        assert self.anchors(on_page("lamp-0", "milk-1"), "bread-1") == [self.price("lamp-0")]
+
+    def test_items_of_unknown_kind_are_not_of_one_kind(self):
+        assert self.anchors(on_page("lamp-0", "mystery-0"), "mystery-1") == [self.price("lamp-0")]
+
+    def test_without_a_page_item_there_may_be_none(self):
+        assert self.anchors(Context(basket=(idx("milk-1"),)), "bread-1", "milk-2") == [
+            -1,
+            self.price("milk-1"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("basket", "value"), [((), -1), (("milk-0", "milk-0", "lamp-0"), 3200), (("milk-0", "mystery-0"), -1)]
+    )
+    def test_a_basket_is_worth_its_prices_if_all_are_known(self, basket, value):
+        context = Context(basket=tuple(idx(item) for item in basket))
+        assert (
+            seen(proposed({"milk-1": []}), request=a_request("cart", context=context)).basket_minor == value
+        )
+
+
+class TestReturns:
+    def test_days_count_from_the_latest_return_of_the_item_and_of_its_kind(self):
+        returns = knowing(
+            [
+                did("milk-0", Kind.RETURN, age_days=9),
+                did("milk-0", Kind.RETURN, age_days=4),
+                did("mystery-0", Kind.RETURN, age_days=1),
+            ]
+        ).history
+        view = seen(proposed({"milk-0": [], "milk-1": [], "mystery-1": [], "mystery-0": []}), returns=returns)
+        assert view.returned_days.tolist() == [4, NEVER_DAYS, NEVER_DAYS, 1]
+        assert view.category_returned_days.tolist() == [4, 4, NEVER_DAYS, NEVER_DAYS]
+
+
+class TestEarlierSuggestions:
+    def test_days_count_since_the_last_one(self):
+        exposures = (
+            was_shown("milk-0", at_ms=NOW_MS - 9 * DAY_MS),
+            was_shown("milk-0", at_ms=NOW_MS - 4 * DAY_MS),
+        )
+        view = seen(proposed({"milk-0": [], "milk-1": []}), exposures=exposures)
+        assert view.days_since_shown.tolist() == [4, NEVER_DAYS]
+
+    def test_only_what_was_ignored_within_its_window_counts(self):
+        ages = (1, 5, 13, 20, 29, 30)
+        exposures = (
+            *(was_shown("milk-0", at_ms=NOW_MS - age * DAY_MS) for age in ages),
+            was_shown("milk-0", acted_on=True),
+            was_shown("milk-1"),
+        )
+        view = seen(proposed({"milk-0": [], "milk-2": []}), exposures=exposures)
+        assert view.n_ignored_short.tolist() == [3, 0]
+        assert view.n_ignored_long.tolist() == [5, 0]
+
+    def test_a_pause_does_not_end_early_because_nothing_is_shown_during_it(self):
+        ages = (13, 20, 26)
+        exposures = tuple(was_shown("milk-0", at_ms=NOW_MS - age * DAY_MS) for age in ages)
+        assert seen(proposed({"milk-0": []}), exposures=exposures).n_ignored_short.tolist() == [3]
+
+    def test_slates_are_counted_once_whatever_they_held(self):
+        exposures = (
+            was_shown("milk-0", decision=1, interruptive=True, same_session=True),
+            was_shown("milk-1", decision=1, interruptive=True, same_session=True),
+            was_shown("milk-1", decision=2, interruptive=True, at_ms=NOW_MS - 6 * DAY_MS),
+            was_shown("milk-1", decision=3, interruptive=True, at_ms=NOW_MS - 7 * DAY_MS),
+            was_shown("milk-1", decision=4, outbound=True, at_ms=NOW_MS - DAY_MS + 1),
+            was_shown("milk-1", decision=5, outbound=True, at_ms=NOW_MS - DAY_MS),
+        )
+        view = seen(proposed({"milk-0": []}), exposures=exposures)
+        assert (view.n_interruptive_session, view.n_interruptive_week) == (1, 2)
+        assert (view.n_outbound_day, view.n_outbound_week) == (1, 2)
+
+    def test_inline_offers_of_the_visit_are_counted_one_by_one(self):
+        exposures = (
+            was_shown("milk-0", intent=Intent.UPSELL, same_session=True),
+            was_shown("milk-1", intent=Intent.CROSS_SELL, same_session=True),
+            was_shown("milk-2", intent=Intent.UPSELL),
+            was_shown("milk-2", intent=Intent.UPSELL, same_session=True, interruptive=True),
+            was_shown("milk-2", same_session=True),
+        )
+        view = seen(proposed({"milk-0": []}), exposures=exposures)
+        assert (view.n_inline_upsells_session, view.n_upsell_steps_session) == (2, 1)
+
+    @pytest.mark.parametrize(
+        ("repeat", "days"),
+        [
+            (RepeatLimits(), 30),
+            (RepeatLimits(window_days=40, cooldown_days=20), 60),
+            (RepeatLimits(window_days=1, cooldown_days=1, hard_window_days=2), 7),
+        ],
+    )
+    def test_no_rule_looks_further_back_than_what_is_read(self, repeat, days):
+        assert reads_back_days(repeat) == days
+
+
+def test_a_mute_is_felt_by_the_whole_category_of_the_item():
+    mutes = (
+        Mute(MuteScope.ITEM, "milk-0", None),
+        Mute(MuteScope.ITEM, "mystery-0", None),
+        Mute(MuteScope.ITEM, "?", None),
+    )
+    choices = Choices(a_ledger(*EVERYTHING), mutes=mutes)
+    view = seen(proposed({"milk-1": [], "mystery-1": [], "bread-0": []}), choices=choices)
+    assert view.dismissed_nearby.tolist() == [True, False, False]
+    assert CATEGORIES[view.category[0]] == "Food > Dairy"
