@@ -12,6 +12,9 @@ from guardrails.errors import PolicyError
 from guardrails.log.canonical import canonical
 from guardrails.policy.limits import Limits
 
+GREATEST_LIMIT = 1_000_000_000
+"""Far above any sensible number of days, customers or millionths; what is computed from it fits 64 bits."""
+
 
 def to_document(limits: Limits) -> bytes:
     """Return the canonical bytes of a policy."""
@@ -27,7 +30,7 @@ def from_document(document: bytes) -> Limits:
     """Read a policy back.
 
     Raises:
-        PolicyError: not JSON, an unknown section or limit, or a value that is not a whole number.
+        PolicyError: not JSON, an unknown section or limit, or a value that is not a whole number in range.
     """
     try:
         parsed = orjson.loads(document)
@@ -46,8 +49,8 @@ def _section(section: type[Any], values: object) -> Any:
         raise PolicyError("a section of a policy must be an object")
     _refuse_unknown(set(values) - {field.name for field in fields(section)})
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise PolicyError(f"limit `{name}` must be a whole number of at least 0")
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= GREATEST_LIMIT:
+            raise PolicyError(f"limit `{name}` must be a whole number from 0 to {GREATEST_LIMIT}")
     return section(**values)
 
 
