@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.shops import (
+    EVERYTHING,
+    Choices,
+    a_catalogue,
+    a_house,
+    a_ledger,
+    a_request,
+    an_admission,
+    idx,
+)
+
+from engine.interactions import WEIGHT_ONE
+from engine.serving.candidates import Candidates, Evidence
+from engine.vocabulary import Channel, Kind, Origin, Source
+from guardrails.reasons import MAX_CHARACTERS, MAX_TERMS, Explainer, Reason, ReasonCode
+
+HISTORY, SESSION, PAGE = Origin.HISTORY, Origin.SESSION, Origin.CONTEXT
+
+
+def explained(
+    *terms: tuple[str, Origin, Kind, int, int],
+    target: str = "milk-4",
+    source: Source = Source.GOES_WITH,
+    page: str | None = None,
+    shared: bool = False,
+    base: int = 0,
+    catalogue=None,
+) -> Reason:
+    """Explain one candidate by its terms: item, origin, kind, contribution, support."""
+    n = len(terms)
+    evidence = Evidence(
+        item_idx=np.array([idx(term[0]) for term in terms], np.int32),
+        weight=np.full(n, WEIGHT_ONE, np.int64),
+        origin=np.array([term[1] for term in terms], np.int8),
+        kind=np.array([term[2] for term in terms], np.int8),
+        age_days=np.zeros(n, np.int32),
+        channel=np.full(n, Channel.WEB, np.int8),
+    )
+    contribution = np.array([term[3] for term in terms], np.int64)
+    candidates = Candidates(
+        item_idx=np.array([idx(target)], np.int32),
+        score=np.array([contribution.sum() + base], np.int64),
+        base=np.array([base], np.int64),
+        source=np.array([source], np.int8),
+        ptr=np.array([0, n], np.int32),
+        evidence=np.arange(n, dtype=np.int32),
+        contribution=contribution,
+        support=np.array([term[4] for term in terms], np.int32),
+    )
+    explainer = Explainer(
+        candidates=candidates,
+        evidence=evidence,
+        catalogue=catalogue or a_catalogue(),
+        admission=an_admission(a_request(shared_device=shared), Choices(a_ledger(*EVERYTHING))),
+        page_item=None if page is None else idx(page),
+        named_crowd=20,
+    )
+    return explainer.reason(0)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "reason"),
+    [
+        (
+            ReasonCode.BOUGHT_BEFORE,
+            "Because you bought Lamp no. 0",
+            explained(("lamp-0", HISTORY, Kind.PURCHASE, 5, 30)),
+        ),
+        (
+            ReasonCode.LOOKED_AT_BEFORE,
+            "Because you looked at Lamp no. 0 before",
+            explained(("lamp-0", HISTORY, Kind.VIEW, 5, 30)),
+        ),
+        (
+            ReasonCode.THIS_VISIT,
+            "Because of Lamp no. 0 in this visit",
+            explained(("lamp-0", SESSION, Kind.CART, 5, 30)),
+        ),
+        (
+            ReasonCode.OFTEN_TOGETHER,
+            "Often bought together with Lamp no. 0",
+            explained(("lamp-0", PAGE, Kind.VIEW, 5, 20), page="lamp-0"),
+        ),
+        (
+            ReasonCode.GOES_WITH_PAGE,
+            "Goes with Lamp no. 0",
+            explained(("lamp-0", PAGE, Kind.VIEW, 5, 19), page="lamp-0"),
+        ),
+        (
+            ReasonCode.GOES_WITH_BASKET,
+            "Goes with Soap no. 0 in your basket",
+            explained(("soap-0", PAGE, Kind.VIEW, 5, 30), page="lamp-0"),
+        ),
+        (
+            ReasonCode.BUY_AGAIN,
+            "You bought Milk no. 4 before; it may be time again",
+            explained(("milk-4", HISTORY, Kind.PURCHASE, 5, 30), source=Source.BUY_AGAIN),
+        ),
+        (
+            ReasonCode.POPULAR,
+            "Many customers buy this; nothing about you was used",
+            explained(source=Source.POPULAR, base=7),
+        ),
+        (
+            ReasonCode.POPULAR_IN_CATEGORY,
+            "Many customers buy this in Dairy; nothing about you was used",
+            explained(source=Source.POPULAR_IN_CATEGORY, base=7),
+        ),
+        (
+            ReasonCode.YOUR_CHOICES,
+            "Based on your choices in this shop",
+            explained(("cream-0", HISTORY, Kind.PURCHASE, 5, 30)),
+        ),
+    ],
+)
+def test_each_reason_is_said_in_plain_words(code, text, reason):
+    assert (reason.code, reason.text) == (code, text)
+
+
+def test_the_largest_term_is_named_and_of_equals_the_earlier():
+    terms = [("lamp-0", HISTORY, Kind.PURCHASE, 5, 30), ("soap-0", HISTORY, Kind.PURCHASE, 9, 30)]
+    assert explained(*terms, ("bread-0", HISTORY, Kind.VIEW, 9, 30)).text == "Because you bought Soap no. 0"
+
+
+def test_the_largest_terms_are_given_one_by_one_and_the_others_as_one_number():
+    terms = [("lamp-0", HISTORY, Kind.VIEW, number, 30) for number in (3, 8, 1, 7, 2, 9, 4)]
+    reason = explained(*terms)
+    assert [piece.contribution for piece in reason.evidence] == [9, 8, 7, 4, 3]
+    assert (reason.n_others, reason.others) == (2, 3)
+    assert len(reason.evidence) == MAX_TERMS
+
+
+def test_nobodys_part_of_the_score_is_the_base():
+    reason = explained(source=Source.POPULAR, base=7)
+    assert (reason.base, reason.evidence, reason.n_others, reason.others) == (7, (), 0, 0)
+
+
+def test_what_is_sensitive_keeps_its_number_and_loses_its_name():
+    reason = explained(("lamp-0", HISTORY, Kind.VIEW, 9, 30), ("beer-0", SESSION, Kind.CART, 4, 30))
+    assert reason.text == "Because you looked at Lamp no. 0 before"
+    hidden = reason.evidence[1]
+    assert (hidden.item_idx, hidden.origin, hidden.kind, hidden.contribution) == (None, SESSION, Kind.CART, 4)
+
+
+@pytest.mark.parametrize(("origin", "is_named"), [(HISTORY, False), (SESSION, True), (PAGE, True)])
+def test_before_others_nobodys_past_is_named(origin, is_named):
+    reason = explained(("lamp-0", origin, Kind.VIEW, 9, 30), page="lamp-0", shared=True)
+    assert (reason.evidence[0].item_idx is not None) is is_named
+    assert (reason.code is not ReasonCode.YOUR_CHOICES) is is_named
+
+
+def test_before_others_it_is_not_said_what_was_bought_before():
+    term = ("milk-4", HISTORY, Kind.PURCHASE, 5, 30)
+    assert explained(term, source=Source.BUY_AGAIN, shared=True).code is ReasonCode.YOUR_CHOICES
+
+
+@pytest.mark.parametrize("length", [1, 121, 122, 123, 500])
+def test_a_long_name_is_shortened_to_fit(length):
+    titles = list(a_catalogue().titles)
+    titles[idx("lamp-0")] = "x" * length
+    text = explained(
+        ("lamp-0", HISTORY, Kind.PURCHASE, 5, 30), catalogue=replace(a_catalogue(), titles=tuple(titles))
+    ).text
+    room = MAX_CHARACTERS - len("Because you bought ")
+    assert text == "Because you bought " + ("x" * length if length <= room else "x" * (room - 1) + "…")
+    assert len(text) <= MAX_CHARACTERS
+
+
+def test_a_name_is_not_cut_after_a_blank():
+    titles = list(a_catalogue().titles)
+    titles[idx("lamp-0")] = "x" * 119 + " " + "y" * 30
+    reason = explained(
+        ("lamp-0", HISTORY, Kind.PURCHASE, 5, 30), catalogue=replace(a_catalogue(), titles=tuple(titles))
+    )
+    assert reason.text.endswith("x…")
+
+
+def test_a_name_in_braces_is_just_a_name():
+    titles = list(a_catalogue().titles)
+    titles[idx("lamp-0")] = "{item} {0.__class__}"
+    reason = explained(
+        ("lamp-0", HISTORY, Kind.PURCHASE, 5, 30), catalogue=replace(a_catalogue(), titles=tuple(titles))
+    )
+    assert reason.text == "Because you bought {item} {0.__class__}"
+
+
+def test_the_crowd_that_may_be_named_is_the_policys():
+    assert a_house().limits.support.named_crowd == 20
