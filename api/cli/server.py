@@ -19,12 +19,20 @@ from granian.log import LogLevels
 
 from api.cli.shop import open_shop
 from api.errors import SettingsError
+from api.logging import JsonLines
 
 APPLICATION = "api.cli.worker"
 
 THREADS_A_WORKER = 16
 """Requests one process works on at a time. Most of a request is waiting for its record to reach the
 disk, and requests that wait together share one write."""
+
+_LOG = {
+    "formatters": {"generic": {"()": JsonLines}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "generic"}},
+    "loggers": {"_granian": {"handlers": ["console"], "propagate": False}},
+}
+"""The server's own log goes where the application's goes: as JSON lines to standard error."""
 
 FINISHING_S = 20
 """How long requests under way may take once the server was told to stop, in seconds."""
@@ -66,7 +74,8 @@ def run(environ: Mapping[str, str]) -> None:
         blocking_threads=THREADS_A_WORKER,
         respawn_failed_workers=True,
         workers_kill_timeout=FINISHING_S,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
+        log_dictconfig=_LOG,
         log_access=False,  # an access log would hold ids; the application writes its own, without
     ).serve()
 

@@ -118,16 +118,17 @@ def curls(settings: Settings, examples: Sequence[Example]) -> list[str]:
     first = examples[0]
     base = base_url(settings)
     keys_file = shlex.quote(str((settings.data_dir / KEYS_FILE).resolve()))
+    curl = r"curl -sw '\n'"
     as_site = '-H "Authorization: Bearer $(key site)" -H "Content-Type: application/json"'
-    ask = f"curl -sw '\\n' {base}/v1/recommendations {as_site} -d '{_json(first.request)}'"
+    ask = f"{curl} {base}/v1/recommendations {as_site} -d '{_json(first.request)}'"
     consents = f"{base}/v1/customers/{first.request['customer_id']}/consents"
     record = f"{base}/v1/decisions/{first.decision_id}"
     return [
         rf"""key() {{ sed -n "s/.*\"$1\": \"\([^\"]*\)\".*/\1/p" {keys_file}; }}""",
         ask,
-        f"curl -sw '\\n' {consents} {as_site} -d '{_json(WITHDRAWAL)}'",
+        f"{curl} {consents} {as_site} -d '{_json(WITHDRAWAL)}'",
         ask,
-        f'curl -sw '\\n' {record} -H "Authorization: Bearer $(key auditor)"',
+        f'{curl} {record} -H "Authorization: Bearer $(key auditor)"',
     ]
 
 
