@@ -29,6 +29,7 @@ from api.errors import (
     UnknownPlacementError,
 )
 from api.logging import warn
+from api.pointers import pointer_to
 from engine.errors import ArtefactError, EngineError
 from guardrails.errors import ConsentEventError, GuardrailError, SensitiveMarkError, UnknownPurposeError
 
@@ -235,15 +236,6 @@ def findings_from(messages: Any, *, in_query: bool = False) -> tuple[Finding, ..
             for _, detail in _leaves(below, "")
         )
     return tuple(Finding(detail, pointer=pointer) for pointer, detail in _leaves(messages, ""))
-
-
-def pointer_to(*parts: str | int) -> str:
-    """Return the JSON pointer (RFC 6901) made of the parts.
-
-    >>> pointer_to("items", 0, "a/b")
-    '/items/0/a~1b'
-    """
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def answer_problems(app: Flask) -> None:

@@ -131,11 +131,11 @@ def read_id(record: Record, name: str) -> str | None:
 
 
 def read_text(record: Record, name: str) -> str | None:
-    """Return a text with its white space evened out."""
+    """Return a text with its white space evened out, in Unicode normal form C as records need it."""
     text = _text(name, record.get(name), MAX_TEXT_LENGTH)
     if text is None:
         return None
-    even = " ".join(text.split())
+    even = unicodedata.normalize("NFC", " ".join(text.split()))
     if _CONTROL.search(even):
         raise FieldError(name, "holds a control character")
     return even or None

@@ -28,12 +28,12 @@ from api.imports.new_interactions import (
     add_items,
     as_object,
     id_from_content,
-    pointer_to,
     read_currency_in_any_case,
     read_list,
     read_object,
     within,
 )
+from api.pointers import pointer_to
 from engine.vocabulary import Kind
 
 KIND_OF_NAME = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from api.errors import FieldError, InvalidRequestError
 from api.imports.fields import Record, TimeLimits, read_id, require
 from api.imports.interactions import INTERACTION_FIELDS, read_interaction
-from api.imports.new_interactions import NewInteraction, ParsedEvents, as_object, pointer_to
+from api.imports.new_interactions import NewInteraction, ParsedEvents, as_object
+from api.pointers import pointer_to
 from engine.vocabulary import Channel, Kind
 from guardrails.consent.purposes import KEY_OF, Purpose
 

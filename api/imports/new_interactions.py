@@ -17,6 +17,7 @@ from api.imports.fields import (
     read_whole,
     require,
 )
+from api.pointers import pointer_to
 from engine.vocabulary import Channel, Kind
 
 PAID_KINDS = (Kind.PURCHASE, Kind.RETURN)
@@ -197,15 +198,6 @@ def add_items(
             id_field = next((name for name in id_fields if item.get(name) not in (None, "")), id_fields[0])
             interaction = source.about(n, item, id_field, read_currency_in_any_case(item) or currency)
             parsed.good.append(replace(interaction, item_pointer=pointer_to(*place, id_field)))
-
-
-def pointer_to(*place: str | int) -> str:
-    """Return the JSON pointer (RFC 6901) to a place.
-
-    >>> pointer_to("events", 0, "a/b")
-    '/events/0/a~1b'
-    """
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
 
 
 def read_object(record: Record, name: str) -> Record:

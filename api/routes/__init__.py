@@ -13,6 +13,7 @@ from api.routes import (
     preferences,
     probes,
     recommendations,
+    transparency,
 )
 from api.routes.resource import Resource
 
@@ -25,6 +26,7 @@ RESOURCES: tuple[Resource, ...] = (
     feedback.blueprint,
     decisions.blueprint,
     models.blueprint,
+    transparency.blueprint,
     probes.blueprint,
     documentation.blueprint,
 )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from api.auth import only
 from api.errors import ClockSkewError, Finding, InvalidRequestError
 from api.imports.consents import STATUSES
-from api.problems import pointer_to
+from api.pointers import pointer_to
 from api.routes.resource import Resource, json_answer
 from api.schemas.consents import (
     ConsentChangeSchema,

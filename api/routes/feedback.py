@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from api.auth import only
 from api.errors import Finding, InvalidRequestError, UnknownDecisionError
-from api.problems import pointer_to
+from api.pointers import pointer_to
 from api.routes.resource import Resource, json_answer
 from api.schemas.customers import FeedbackAnswerSchema, FeedbackSchema
 from api.storage.api_keys import Role

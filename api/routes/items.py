@@ -10,7 +10,7 @@ from flask import Response
 from api.auth import only
 from api.errors import FieldError, Finding, InvalidRequestError, UnknownItemError
 from api.imports.items import ITEM_FIELDS, read_item
-from api.problems import pointer_to
+from api.pointers import pointer_to
 from api.routes.resource import Resource, json_answer
 from api.schemas.base import canonical_text
 from api.schemas.items import ItemBatchAnswerSchema, ItemBatchSchema, StoredItemSchema

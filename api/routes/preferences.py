@@ -8,7 +8,7 @@ from flask import Response
 
 from api.auth import only
 from api.errors import InvalidRequestError
-from api.problems import pointer_to
+from api.pointers import pointer_to
 from api.routes.resource import Resource, json_answer
 from api.schemas.customers import PreferencesSchema
 from api.storage.api_keys import Role

@@ -17,7 +17,7 @@ from api.answer import answer_bytes
 from api.auth import only
 from api.errors import Finding, InvalidRequestError, StoreRefusedError, StoreUnavailableError
 from api.logging import warn
-from api.problems import pointer_to
+from api.pointers import pointer_to
 from api.routes.resource import Resource
 from api.runtime import Snapshot
 from api.schemas.recommendation import (
@@ -197,15 +197,7 @@ def _categories(item_idx: int | None, query: str | None, catalogue: Catalogue) -
     if item_idx is not None:
         code = int(catalogue.category[item_idx])
         return () if code == NO_CODE else (code,)
-    words = (query or "").casefold().split()
-    if not words:
-        return ()
-    matching = (
-        code
-        for code, path in enumerate(catalogue.categories)
-        if all(each in path.casefold() for each in words)
-    )
-    return tuple(code for code, _ in zip(matching, range(MAX_CATEGORIES), strict=False))
+    return catalogue.categories_about(query or "")[:MAX_CATEGORIES]
 
 
 def _read(

@@ -14,6 +14,7 @@ from api.wiring import now_ms
 PUBLIC = {
     "/healthz",
     "/readyz",
+    "/transparency",
     "/.well-known/gpc.json",
     "/openapi.json",
     "/docs",

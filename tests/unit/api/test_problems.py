@@ -6,7 +6,8 @@ from werkzeug.exceptions import ImATeapot
 from api import errors as edge
 from api import problems
 from api.errors import Finding, InvalidRequestError, StoreUnavailableError
-from api.problems import PROBLEM_OF, PROBLEMS, answer_problems, document, findings_from, pointer_to
+from api.pointers import pointer_to
+from api.problems import PROBLEM_OF, PROBLEMS, answer_problems, document, findings_from
 from engine import errors as engine
 from guardrails import errors as guardrails
 
