@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from dataclasses import replace
+
+import orjson
+import pytest
+from support import shops
+from support.scenes import agreeing
+from support.shops import (
+    EVERYTHING,
+    NOW_MS,
+    Choices,
+    a_catalogue,
+    a_house,
+    a_ledger,
+    a_request,
+    an_event,
+    decided,
+    did,
+    just_did,
+    knowing,
+    on_page,
+    recorded,
+    sections_of,
+)
+
+from engine.vocabulary import Channel
+from guardrails.consent.events import Status
+from guardrails.errors import RecordError
+from guardrails.log.canonical import canonical
+from guardrails.log.codes import REGISTRY, ReasonCode
+from guardrails.log.record import SALT_BYTES, SECTIONS, open_body, section_digest
+from guardrails.request import Context
+from guardrails.rules import CATALOGUE
+
+REQUEST = a_request("product_page", context=on_page("lamp-0", "milk-3"))
+KNOWN = knowing(
+    [did("bread-0"), did("cream-1", age_days=3), did("milk-1", is_gift=True)],
+    [just_did("soap-0")],
+    [shops.was_shown("milk-2")],
+)
+DECISION = decided(REQUEST, agreeing(), KNOWN)
+RECORD = recorded(DECISION, REQUEST, KNOWN)
+HEADER = orjson.loads(RECORD.header)
+READ = {name: orjson.loads(content) for name, content in sections_of(RECORD).items()}
+
+
+class TestTheHeader:
+    def test_says_what_kind_of_thing_happened_and_nothing_about_whom(self):
+        assert {
+            "v": 1,
+            "type": "decision",
+            "id": "00000000-0000-4000-8000-000000000000",
+            "t_min": NOW_MS // 60_000,
+            "placement": "product_page",
+            "basis": "profile",
+            "engine": "b" * 64,
+            "policy": a_house().policy_version,
+            "model": a_house().recommender.version,
+            "mode": "enforce",
+            "outcome": "personalised",
+            "n_cand": sum(len(taken.candidates) for taken in DECISION.rounds),
+            "n_shown": len(DECISION.suggestions),
+            "n_withheld": sum(len(taken.slate.held_back) for taken in DECISION.rounds),
+            "sd": None,
+            "ct": None,
+        } == HEADER | {"sd": None, "ct": None}
+
+    def test_is_canonical(self):
+        assert canonical(HEADER) == RECORD.header
+
+    def test_carries_the_digests_of_sections_and_body(self):
+        salts, sections = open_body(RECORD.body)
+        assert HEADER["sd"] == [section_digest(name, salts[name], sections[name]) for name in SECTIONS]
+        assert HEADER["ct"] == hashlib.sha256(RECORD.body).hexdigest()
+
+    def test_holds_nothing_personal(self):
+        """Plant a mark in everything that is the customer's or the shop's, and look for it."""
+        mark = "planted"
+        titles = tuple(f"{mark} {title}" for title in a_catalogue().titles)
+        item_ids = tuple(f"{item_id}-{mark}" for item_id in a_catalogue().item_ids)
+        catalogue = replace(a_catalogue(), item_ids=item_ids, titles=titles)
+        events = [
+            an_event(purpose, record_id=f"{mark}-{purpose}", notice_version=mark) for purpose in EVERYTHING
+        ]
+        house = a_house(catalogue=catalogue)
+        request = replace(REQUEST, seed=mark.encode().ljust(16))
+        choices = Choices(a_ledger(but=events))
+        record = recorded(
+            decided(request, choices, KNOWN, house), request, KNOWN, house, response=mark.encode()
+        )
+        everything = b"".join(sections_of(record).values())
+        assert everything.count(mark.encode()) > 20
+        seed = base64.b64encode(request.seed)
+        assert seed in everything
+        for planted in (mark.encode(), seed, str(NOW_MS).encode(), b"bread-0", b"lamp-0"):
+            assert planted not in record.header
+
+    def test_two_customers_with_the_same_counts_have_the_same_header_but_for_digests(self):
+        other = knowing([did("bread-0"), did("cream-1", age_days=4), did("milk-1", is_gift=True)])
+        first = orjson.loads(recorded(decided(REQUEST, agreeing(), KNOWN), REQUEST, KNOWN).header)
+        second = orjson.loads(recorded(decided(REQUEST, agreeing(), other), REQUEST, other).header)
+        assert {name for name in first if first[name] != second[name]} <= {"sd", "ct", "n_withheld", "n_cand"}
+
+    def test_names_no_model_where_none_had_a_say(self):
+        request = a_request("email", channel=Channel.EMAIL)
+        header = orjson.loads(recorded(decided(request), request).header)
+        assert (header["model"], header["basis"], header["outcome"]) == (None, "none", "empty")
+
+    def test_says_that_it_fell_back(self):
+        decision = decided(a_request(), Choices(ledger=None))
+        assert orjson.loads(recorded(decision, a_request()).header)["mode"] == "fallback"
+
+
+class TestTheBody:
+    def test_opens_to_salts_and_sections(self):
+        salts, sections = open_body(RECORD.body)
+        assert list(salts) == list(sections) == list(SECTIONS)
+        assert [salts[name] for name in SECTIONS] == [bytes([number]) * SALT_BYTES for number in range(5)]
+
+    def test_every_section_is_canonical(self):
+        assert all(canonical(READ[name]) == content for name, content in sections_of(RECORD).items())
+
+    def test_a_digest_is_what_it_is_said_to_be(self):
+        salt, content = b"s" * 16, b'{"a":1}'
+        assert (
+            section_digest("req", salt, content)
+            == hashlib.sha256(b"gr1\x00req\x00" + salt + content).hexdigest()
+        )
+
+    def test_sections_are_told_apart_by_name_and_salt(self):
+        digests = {section_digest(name, salt, b"{}") for name in SECTIONS for salt in (b"a" * 16, b"b" * 16)}
+        assert len(digests) == 10
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"nonsense",
+            zlib.compress(b""),
+            zlib.compress(b"no base64!\n{}\n{}\n{}\n{}\n{}"),
+            zlib.compress(b" ".join([b"AAAA"] * 5) + b"\n{}"),
+            zlib.compress(b" ".join([b"AAAA"] * 4) + b"\n{}\n{}\n{}\n{}\n{}"),
+            RECORD.body[:-9],
+        ],
+    )
+    def test_what_is_not_a_body_is_refused(self, body):
+        with pytest.raises(RecordError, match="cannot be opened"):
+            open_body(body)
+
+    @pytest.mark.parametrize(
+        "salts", [(), (b"x" * 16,) * 4, (b"x" * 16,) * 6, (b"x" * 16,) * 4 + (b"x" * 15,)]
+    )
+    def test_a_salt_too_few_or_too_short_is_refused(self, salts):
+        with pytest.raises(RecordError, match="one salt of 16 bytes"):
+            recorded(DECISION, REQUEST, salts=salts)
+
+    def test_what_cannot_be_written_canonically_is_refused(self):
+        house = a_house(catalogue=replace(a_catalogue(), titles=("e\u0301",) * a_catalogue().n_items))
+        with pytest.raises(RecordError):
+            recorded(decided(REQUEST, agreeing(), KNOWN, house), REQUEST, KNOWN, house)
+
+
+class TestTheSections:
+    def test_req_says_what_was_asked(self):
+        req = READ["req"]
+        assert (req["ts"], req["item"], req["basket"]) == (NOW_MS, "lamp-0", ["milk-3"])
+        assert req["placement"]["name"] == "product_page"
+        assert req["categories"] == ["Home"]
+        assert base64.b64decode(req["seed"]) == REQUEST.seed
+
+    def test_consent_says_what_stood_what_was_read_and_what_was_kept_out(self):
+        consent = READ["consent"]
+        by_purpose = {entry["purpose"]: entry for entry in consent["permissions"]}
+        profiling = by_purpose[shops.PROFILING]
+        assert profiling["permitted"]
+        assert profiling["channels"] == [Channel.WEB, Channel.APP]
+        assert profiling["record_id"] == f"consent-{shops.PROFILING}"
+        assert consent["reads"] == [{"store": "interactions", "n": 1}]
+        assert consent["kept_out"] == [{"rule": "G11", "n": 1}, {"rule": "G12", "n": 2}]
+        assert consent["muted"]["categories"] == ["Pharmacy"]
+
+    def test_consent_says_why_not(self):
+        choices = Choices(a_ledger(*EVERYTHING, but=[an_event(shops.PROFILED, Status.CONSENT_WITHDRAWN)]))
+        decision = decided(REQUEST, choices)
+        consent = orjson.loads(sections_of(recorded(decision, REQUEST))["consent"])
+        assert (consent["history"], consent["history_by"]) == (False, shops.PROFILED)
+        assert {entry["because"] for entry in consent["permissions"]} == {None, "WITHDRAWN"}
+
+    def test_without_reading_no_read_is_recorded(self):
+        consent = orjson.loads(sections_of(recorded(decided(a_request()), a_request()))["consent"])
+        assert consent["reads"] == []
+
+    def test_cand_names_catalogue_model_and_page(self):
+        assert READ["cand"]["catalogue"] == a_catalogue().version
+        assert READ["cand"]["model"] == a_house().recommender.version
+        assert READ["cand"]["page"] == {
+            "category": a_catalogue().categories.index("Home"),
+            "sensitive_class": None,
+        }
+
+    def test_cand_of_no_page_says_none(self):
+        request = a_request(context=Context())
+        assert orjson.loads(sections_of(recorded(decided(request), request))["cand"])["page"] is None
+
+    def test_cand_holds_a_column_entry_for_every_candidate(self):
+        considered = READ["cand"]["rounds"][0]
+        n = len(considered["items"])
+        columns = [
+            *considered["seen"].values(),
+            considered["score"],
+            considered["base"],
+            considered["intent"],
+        ]
+        assert {len(column) for column in columns if isinstance(column, list)} == {n}
+        assert len(considered["ptr"]) == n + 1
+
+    def test_rules_hold_everything_that_fired_and_every_rule_asked(self):
+        said = READ["rules"]["rounds"][0]
+        assert [each["rule"] for each in said["asked"]] == [rule.id for rule in CATALOGUE]
+        assert all(ReasonCode(each["reason"]) in REGISTRY for each in said["asked"])
+        judged = DECISION.rounds[0].judged
+        fired = {
+            (rule, row)
+            for rule, judgement in enumerate(judged.judgements)
+            for row, effect in enumerate(judgement.effect)
+            if effect
+        }
+        assert set(zip(said["fired"]["rule"], said["fired"]["row"], strict=True)) == fired
+        assert len({len(column) for column in said["fired"].values()}) == 1
+
+    def test_out_says_what_was_answered(self):
+        out = READ["out"]
+        assert [each["item"] for each in out["list"]] == [
+            a_catalogue().item_ids[each.item_idx] for each in DECISION.suggestions
+        ]
+        assert out["response_sha256"] == hashlib.sha256(b"{}").hexdigest()
+        assert len(out["withheld"]) == HEADER["n_withheld"]
+
+
+def test_every_reason_code_has_an_entry_and_every_rule_one_of_them():
+    assert set(REGISTRY) == set(ReasonCode)
+    assert {rule.reason_code for rule in CATALOGUE} <= set(REGISTRY)
