@@ -160,6 +160,13 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(shop):
     assert (again.exit_code, again.stderr) == (1, f"Error: there is no key `{made['key_id']}` in force\n")
 
 
+def test_the_list_for_people_names_role_and_label(shop):
+    shop("keys", "create", "--role", "marketer", "--label", "campaigns")
+    listed = shop("keys", "list").stdout
+    assert "marketer" in listed
+    assert "campaigns" in listed
+
+
 def test_without_json_only_the_key_itself_goes_to_standard_output(shop):
     result = shop("keys", "create", "--role", "auditor", "--label", "x")
     assert result.stdout.startswith("tactful_auditor_")
