@@ -28,7 +28,7 @@ from guardrails.judge import Judged, judge
 from guardrails.reasons import Explainer, Reason
 from guardrails.request import Exposure, Known, Request
 from guardrails.rules import CATALOGUE
-from guardrails.rules.base import Effect, View
+from guardrails.rules.base import View
 from guardrails.view import look
 
 
@@ -221,8 +221,8 @@ def _suggestions(last: Round, request: Request, admission: Admission, house: Hou
             item_idx=int(last.candidates.item_idx[row]),
             rank=rank,
             score=int(last.candidates.score[row]),
-            intent=Intent(last.intent[row]),
-            action=Action.SHOW_WITH_REASON if last.judged.effect[row] == Effect.EXPLAIN else Action.SHOW,
+            intent=Intent(int(last.intent[row])),
+            action=Action.SHOW_WITH_REASON if last.judged.needs_reason[row] else Action.SHOW,
             reason=explainer.reason(row),
         )
         for rank, row in enumerate(last.slate.shown, start=1)

@@ -30,6 +30,8 @@ class Judged:
         rules: the rules asked, in order.
         judgements: one each, in the same order.
         effect: shape (n,), int8: the most restrictive ``Effect`` of any rule.
+        needs_reason: shape (n,), bool: a rule lets it pass only together with its reason, whatever
+            else another rule asks for.
         deciding: shape (n,), int16: index into ``rules`` of the first rule that withholds; -1 if none.
         rank_score: shape (n,), int64: the score after demotions; orders the slate, never shown as the score.
         failed: ids of rules that raised, with the name of what they raised.
@@ -38,6 +40,7 @@ class Judged:
     rules: tuple[Rule, ...]
     judgements: tuple[Judgement, ...]
     effect: NDArray[np.int8]
+    needs_reason: NDArray[np.bool_]
     deciding: NDArray[np.int16]
     rank_score: NDArray[np.int64]
     failed: tuple[tuple[str, str], ...]
@@ -74,6 +77,7 @@ def judge(view: View, score: NDArray[np.int64], rules: Sequence[Rule], limits: L
         rules=tuple(rules),
         judgements=tuple(judgement for judgement, _ in answers),
         effect=effects.max(axis=0),
+        needs_reason=(effects == Effect.EXPLAIN.value).any(axis=0),
         deciding=deciding.astype(np.int16),
         rank_score=_demoted(score, factors),
         failed=tuple((rule.id, error) for rule, (_, error) in zip(rules, answers, strict=True) if error),

@@ -185,6 +185,17 @@ class TestTheSlate:
             decision = decided(a_request(), AGREED, known, a_house(limits))
             assert {each.action for each in decision.suggestions} == {action}
 
+    def test_what_needs_its_reason_needs_it_also_when_it_was_ignored_before(self):
+        watchful = Limits(
+            score=ScoreLimits(show_micro=0, with_reason_micro=900_000, generalise_micro=950_000)
+        )
+        known = knowing([did("bread-0")], exposures=[was_shown(FIRST)])
+        decision = decided(a_request(count=20), AGREED, known, a_house(watchful))
+        ignored = next(each for each in decision.suggestions if each.item_idx == FIRST)
+        assert ignored.action is Action.SHOW_WITH_REASON
+        row = decision.rounds[0].slate.shown[ignored.rank - 1]
+        assert decision.rounds[0].judged.effect[row] == Effect.DEMOTE
+
     def test_no_more_candidates_are_considered_than_the_house_says(self):
         decision = decided(a_request(), AGREED, knowing([did("bread-0")]), a_house(n_considered=7))
         assert len(decision.rounds[0].candidates) == 7

@@ -64,6 +64,12 @@ def test_demotions_multiply_exactly_each_rounded_down(score, factors):
     assert judged.rank_score.tolist() == [expected]
 
 
+@pytest.mark.parametrize("other", [Effect.ALLOW, Effect.EXPLAIN, Effect.DEMOTE, Effect.BLOCK])
+def test_who_asks_for_the_reason_is_not_overruled_by_who_asks_for_more(other):
+    judged = said([2, 1], Says("R1", [Effect.EXPLAIN, Effect.ALLOW]), Says("R2", [other, other]))
+    assert judged.needs_reason.tolist() == [True, other is Effect.EXPLAIN]
+
+
 def test_a_demotion_moves_the_rank_and_not_the_score():
     score = np.array([10, 9], np.int64)
     judged = judge(a_view(2), score, (Says("R1", [Effect.DEMOTE, 0], [MICRO // 2, MICRO]),), Limits())
