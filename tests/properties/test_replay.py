@@ -20,7 +20,7 @@ from guardrails.admit import Admission, Muted
 from guardrails.compose import compose
 from guardrails.consent.permission import Denial, LawfulBasis, Permission
 from guardrails.consent.purposes import KEY_OF, Purpose, communications_key, sensitive_key
-from guardrails.decide import Decision, Round
+from guardrails.decide import Action, Decision, Round
 from guardrails.judge import judge
 from guardrails.log.canonical import canonical
 from guardrails.log.record import _rules
@@ -159,6 +159,8 @@ def check(scene: Scene) -> None:
     items = [considered["items"] for considered in sections["cand"]["rounds"]]
     last, out = again.rounds[-1], sections["out"]
     assert [items[-1][row] for row in last.slate.shown] == [each["item"] for each in out["list"]]
+    needs_reason = last.judged.needs_reason[list(last.slate.shown)].tolist()
+    assert needs_reason == [each["action"] == Action.SHOW_WITH_REASON for each in out["list"]]
     assert word(again.basis) == out["basis"]
     held_back = [
         {"item": names[row], "rule": rule_id}
