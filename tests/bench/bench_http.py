@@ -117,7 +117,7 @@ def _tactful(folder: Path) -> AbstractContextManager[int]:
 def _serving(command: Sequence[object], port: int, environ: dict[str, str]) -> Iterator[int]:
     process = subprocess.Popen(
         [str(part) for part in command],
-        env=os.environ | environ,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"} | environ,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
