@@ -37,18 +37,19 @@ from guardrails.consent.purposes import (
     Purpose,
     communications_key,
     entry_of,
+    sensitive_key,
 )
 from guardrails.consent.signals.gpc import gpc_from_header
 from guardrails.errors import ConsentEventError
 from guardrails.request import AgeAssurance, Choices, SubjectKind
-from guardrails.sensitive.classes import CLASSES
+from guardrails.sensitive.classes import CLASS_NAMES
 
 blueprint = Resource("consents", __name__, description="what customers chose, effective on the next request")
 
 _ON_ITS_OWN = tuple(
     entry.key for entry in REGISTER if entry.purpose not in (Purpose.COMMUNICATIONS, Purpose.SENSITIVE)
 )
-PURPOSES = (*_ON_ITS_OWN, *map(communications_key, OUTBOUND), *(each.purpose for each in CLASSES))
+PURPOSES = (*_ON_ITS_OWN, *map(communications_key, OUTBOUND), *map(sensitive_key, CLASS_NAMES))
 """Every purpose key there is, in the order of the register."""
 
 

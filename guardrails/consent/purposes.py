@@ -12,6 +12,7 @@ from enum import IntEnum
 from engine.vocabulary import Channel, word
 from guardrails.consent.permission import LawfulBasis
 from guardrails.errors import UnknownPurposeError
+from guardrails.sensitive.classes import CLASS_NAMES
 
 
 class Purpose(IntEnum):
@@ -136,7 +137,7 @@ def entry_of(key: str) -> PurposeEntry:
     Raises:
         UnknownPurposeError: no entry governs it, or a prefix key names nothing behind its dot.
 
-    >>> entry_of("sensitive.tobacco").purpose.name
+    >>> entry_of("sensitive.tobacco_nicotine").purpose.name
     'SENSITIVE'
     """
     if key in _EXACT:
@@ -161,4 +162,4 @@ def sensitive_key(sensitive_class: str) -> str:
 def _names_something(purpose: Purpose, rest: str) -> bool:
     if purpose is Purpose.COMMUNICATIONS:
         return rest in {word(channel) for channel in OUTBOUND}
-    return rest.replace("_", "").isalpha() and rest == rest.lower()
+    return rest in CLASS_NAMES

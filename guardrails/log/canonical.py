@@ -54,10 +54,17 @@ def _check(value: object) -> None:
                 raise RecordError("a key leaves the profile")
             _check(member)
     elif isinstance(value, list | tuple):
-        for member in value:
-            _check(member)
+        _check_list(value)
     else:
         raise RecordError(f"`{type(value).__name__}` leaves the profile")
+
+
+def _check_list(members: list[object] | tuple[object, ...]) -> None:
+    """Check the members; long columns of plain ASCII strings, which most are, are checked as one."""
+    if all(type(member) is str for member in members) and "".join(map(str, members)).isascii():
+        return
+    for member in members:
+        _check(member)
 
 
 @lru_cache(maxsize=1024)  # a record has a few hundred keys, always the same

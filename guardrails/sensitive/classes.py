@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from guardrails.consent.purposes import sensitive_key
 from guardrails.errors import SensitiveMarkError
 
 
@@ -48,11 +47,6 @@ class SensitiveClass:
     age_restricted: bool
     usual_tier: Tier
     description: str
-
-    @property
-    def purpose(self) -> str:
-        """The consent purpose that opens this class, e.g. ``"sensitive.health"``."""
-        return sensitive_key(self.name)
 
 
 def _open_to_all(name: str, usual_tier: Tier, description: str, *, article9: bool) -> SensitiveClass:
@@ -118,8 +112,8 @@ def class_named(name: str) -> SensitiveClass:
     Raises:
         SensitiveMarkError: there is no such class.
 
-    >>> class_named("alcohol").purpose
-    'sensitive.alcohol'
+    >>> class_named("alcohol").usual_tier.name
+    'S2'
     """
     return CLASSES[class_number(name)]
 

@@ -30,7 +30,7 @@ MUTES = (
     Mute(MuteScope.ITEM, "milk-0", None),
     Mute(MuteScope.BRAND, "Umbrella", NOW_MS + DAY_MS),
     Mute(MuteScope.CATEGORY, "Pharmacy", None),
-    Mute(MuteScope.SENSITIVE_CLASS, "reproductive_health", None),
+    Mute(MuteScope.SENSITIVE_CLASS, "sexual_health", None),
     Mute(MuteScope.ITEM, "bread-0", NOW_MS),  # has ended: mutes nothing
 )
 MUTED = ("cream-0", "milk-0", "soap-3", "test-1")
@@ -170,7 +170,7 @@ _AGREED = {
     PROFILING: _PROFILING_GRANT,
     PROFILED: shops.an_event(PROFILED),
     OFFERS: shops.an_event(OFFERS),
-    sensitive_key("tobacco"): shops.an_event(sensitive_key("tobacco")),
+    sensitive_key("tobacco_nicotine"): shops.an_event(sensitive_key("tobacco_nicotine")),
 }
 
 

@@ -41,7 +41,7 @@ OFFERS = KEY_OF[Purpose.TARGETED_OFFERS]
 EVERYTHING = (STORAGE, PROFILING, PROFILED, OFFERS)
 """What a customer agrees to who agrees to all that is asked on the site itself."""
 
-CLASSES = ("alcohol", "reproductive_health", "tobacco")
+CLASSES = ("alcohol", "sexual_health", "tobacco_nicotine")
 CATEGORIES = ("Drink", "Drink > Beer", "Food > Bread", "Food > Dairy", "Home", "Pharmacy", "Pharmacy > Tests")
 BRANDS = ("Acme", "Globex", "Umbrella")
 

@@ -14,7 +14,7 @@ from guardrails.consent.permission import Denial, LawfulBasis, Permission
 from guardrails.request import AgeAssurance, Context, Placement, Request, SubjectKind
 from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES, Judgement, View
 
-CLASSES = ("alcohol", "health", "tobacco")
+CLASSES = ("alcohol", "health", "tobacco_nicotine")
 CATEGORIES = ("Candy", "Medicine", "Medicine > Tests")
 BRANDS = ("Acme", "Umbrella")
 N_MIXED = 60

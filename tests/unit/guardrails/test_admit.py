@@ -106,11 +106,11 @@ class TestWhatMayBeRead:
     def test_only_classes_that_were_asked_about_are_asked_for(self):
         events = [
             an_event(sensitive_key("alcohol")),
-            an_event(sensitive_key("tobacco"), Status.CONSENT_WITHDRAWN),
+            an_event(sensitive_key("tobacco_nicotine"), Status.CONSENT_WITHDRAWN),
         ]
         admission = an_admission(a_request(), Choices(a_ledger(*EVERYTHING, but=events)))
         asked = {each.purpose for each in admission.permissions if each.purpose.startswith("sensitive.")}
-        assert asked == {"sensitive.alcohol", "sensitive.tobacco"}
+        assert asked == {"sensitive.alcohol", "sensitive.tobacco_nicotine"}
         assert admission.sensitive_granted == {"alcohol"}
 
     def test_a_minor_consents_to_no_sensitive_class(self):
@@ -176,7 +176,7 @@ class TestMuted:
             (MuteScope.CATEGORY, "Pharmacy", {"cream-0", "test-0"}),
             (MuteScope.CATEGORY, "Pharm", set()),
             (MuteScope.CATEGORY, "Food", {"bread-0", "milk-0", "milk-1"}),
-            (MuteScope.SENSITIVE_CLASS, "reproductive_health", {"test-0"}),
+            (MuteScope.SENSITIVE_CLASS, "sexual_health", {"test-0"}),
             (MuteScope.SENSITIVE_CLASS, "unheard_of", set()),
         ],
     )

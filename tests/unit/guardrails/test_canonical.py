@@ -109,7 +109,7 @@ def test_it_is_written_like_this(document, expected):
         np.array([-MAX_INTEGER - 1]),
         np.array([object()]),
     ],
-    ids=repr,
+    ids=lambda document: f"{type(document).__name__} {document!r}".split(" at 0x")[0],
 )
 @pytest.mark.parametrize("inside", [lambda it: it, lambda it: {"a": [it]}], ids=["alone", "inside"])
 def test_what_leaves_the_profile_is_refused(document, inside):

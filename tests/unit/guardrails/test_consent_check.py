@@ -185,3 +185,8 @@ def test_without_permission_only_order_facts_are_kept(kind):
 
 def test_every_kind_belongs_to_a_data_category():
     assert DATA_CATEGORY_OF.keys() == set(Kind)
+
+
+def test_consent_to_a_class_that_does_not_exist_is_not_understood():
+    with pytest.raises(UnknownPurposeError):
+        entry_of("sensitive.nothing_of_ours")

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import pytest
 
-from guardrails.consent.purposes import Purpose, entry_of
+from guardrails.consent.purposes import Purpose, entry_of, sensitive_key
 from guardrails.errors import SensitiveMarkError
 from guardrails.sensitive import google, keywords
 from guardrails.sensitive.classes import (
@@ -64,7 +64,7 @@ class TestClasses:
         assert [class_number(name) for name in CLASS_NAMES] == list(range(len(CLASS_NAMES)))
 
     def test_every_class_is_a_purpose_that_the_register_knows(self):
-        assert {entry_of(each.purpose).purpose for each in CLASSES} == {Purpose.SENSITIVE}
+        assert {entry_of(sensitive_key(each.name)).purpose for each in CLASSES} == {Purpose.SENSITIVE}
 
     def test_goods_that_the_law_keeps_for_adults_are_age_restricted(self):
         restricted = {each.name for each in CLASSES if each.age_restricted}

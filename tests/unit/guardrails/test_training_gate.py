@@ -77,20 +77,24 @@ def test_a_grant_that_names_a_channel_teaches_nothing_from_another():
 
 def test_a_grant_that_names_purchases_teaches_nothing_from_views():
     named = an_event(PROFILING, data_categories=frozenset({"user.behavior.purchase_history"}))
-    result = learned(did("milk-0"), did("bread-0", Kind.VIEW), customer=TrainingCustomer(a_ledger(but=[named])))
+    result = learned(
+        did("milk-0"), did("bread-0", Kind.VIEW), customer=TrainingCustomer(a_ledger(but=[named]))
+    )
     assert items_of(result) == ["milk-0"]
 
 
 def test_a_sensitive_purchase_is_learned_for_thirty_days_once_its_class_was_agreed_to():
-    customer = TrainingCustomer(a_ledger(PROFILING, sensitive_key("reproductive_health")))
+    customer = TrainingCustomer(a_ledger(PROFILING, sensitive_key("sexual_health")))
     result = learned(did("test-0", age_days=30), did("test-1", age_days=31), did("beer-0"), customer=customer)
     assert items_of(result) == ["test-0"]
     assert result.kept_out == (("G06", 2),)
 
 
 def test_a_minor_cannot_agree_to_a_sensitive_class():
-    ledger = a_ledger(PROFILING, sensitive_key("reproductive_health"))
-    assert items_of(learned(did("test-0"), did("milk-0"), customer=TrainingCustomer(ledger, minor=True))) == ["milk-0"]
+    ledger = a_ledger(PROFILING, sensitive_key("sexual_health"))
+    assert items_of(learned(did("test-0"), did("milk-0"), customer=TrainingCustomer(ledger, minor=True))) == [
+        "milk-0"
+    ]
 
 
 def test_returns_and_items_that_are_gone_teach_nothing_and_break_no_rule():

@@ -1,0 +1,132 @@
+import base64
+from pathlib import Path
+
+import pytest
+
+from api.errors import SettingsError
+from api.settings import Settings
+from guardrails.consent.settings import ConsentSettings
+
+KEY = bytes(range(32))
+
+
+def test_what_is_not_set_keeps_its_default():
+    settings = Settings.from_env({"PATH": "/bin", "OTHER_PORT": "nonsense"})
+    assert settings.database_url == "sqlite:///var/tactful.db"
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.workers >= 1
+    assert settings.consent == ConsentSettings()
+    assert settings.artefacts_dir == Path("var/models")
+    assert settings == Settings(database_url="sqlite:///var/tactful.db")
+
+
+def test_everything_can_be_set():
+    settings = Settings.from_env(
+        {
+            "TACTFUL_DATABASE_URL": "postgresql+psycopg://shop:hunter2@db/tactful",
+            "TACTFUL_DATA_DIR": "/srv/tactful",
+            "TACTFUL_HOST": "0.0.0.0",  # noqa: S104  nothing listens here
+            "TACTFUL_PORT": "9000",
+            "TACTFUL_WORKERS": "3",
+            "TACTFUL_MAX_BODY_BYTES": "4096",
+            "TACTFUL_MAX_EVENT_FUTURE_S": "0",
+            "TACTFUL_MAX_EVENT_AGE_DAYS": "30",
+            "TACTFUL_METRICS_PUBLIC": "true",
+            "TACTFUL_PARAMETERS_URL": "https://shop.example/why",
+            "TACTFUL_CONTACT": "help@shop.example",
+            "TACTFUL_PSEUDONYM_KEY": base64.b64encode(KEY).decode(),
+            "TACTFUL_CONSENT_VALID_FOR_DAYS": "180",
+            "TACTFUL_CONSENT_MAX_VALID_FOR_DAYS": "200",
+            "TACTFUL_CONSENT_GPC_SCOPE": "strict",
+            "TACTFUL_CONSENT_GPC_OVERRIDE_ALLOWED": "false",
+        }
+    )
+    assert settings == Settings(
+        database_url="postgresql+psycopg://shop:hunter2@db/tactful",
+        data_dir=Path("/srv/tactful"),
+        host="0.0.0.0",  # noqa: S104  nothing listens here
+        port=9000,
+        workers=3,
+        max_body_bytes=4096,
+        max_event_future_s=0,
+        max_event_age_days=30,
+        metrics_public=True,
+        parameters_url="https://shop.example/why",
+        contact="help@shop.example",
+        pseudonym_key=KEY,
+        consent=ConsentSettings(180, 200, "strict", gpc_override_allowed=False),
+    )
+
+
+def test_the_database_is_a_file_in_the_data_folder_unless_it_is_named():
+    settings = Settings.from_env({"TACTFUL_DATA_DIR": "/srv/a folder"})
+    assert settings.database_url == "sqlite:////srv/a folder/tactful.db"
+    assert settings.pseudonym_key_file == Path("/srv/a folder/pseudonym.key")
+
+
+@pytest.mark.parametrize("name", ["TACTFUL_PROT", "TACTFUL_", "TACTFUL_CONSENT_GPC", "TACTFUL_port"])
+def test_a_name_that_means_nothing_is_refused(name):
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({name: "1"})
+    assert f"`{name}`" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("TACTFUL_PORT", text) for text in ("0", "65536", "eighty", "", "8000.0", "-1", "٨٠", "1_000")),
+        ("TACTFUL_WORKERS", "0"),
+        ("TACTFUL_HOST", " "),
+        ("TACTFUL_DATA_DIR", ""),
+        ("TACTFUL_MAX_BODY_BYTES", "10"),
+        ("TACTFUL_MAX_EVENT_FUTURE_S", "-5"),
+        ("TACTFUL_MAX_EVENT_AGE_DAYS", "0"),
+        ("TACTFUL_METRICS_PUBLIC", "maybe"),
+        ("TACTFUL_PSEUDONYM_KEY", "not base64!"),
+        ("TACTFUL_PSEUDONYM_KEY", base64.b64encode(KEY[:-1]).decode()),
+        *(
+            ("TACTFUL_DATABASE_URL", text)
+            for text in (
+                "",
+                "nonsense",
+                "sqlite://",
+                "sqlite:///:memory:",
+                "mysql://db/x",
+                "postgresql://db/x",
+            )
+        ),
+        ("TACTFUL_CONSENT_VALID_FOR_DAYS", "0"),
+        ("TACTFUL_CONSENT_GPC_SCOPE", "everything"),
+        ("TACTFUL_CONSENT_GPC_OVERRIDE_ALLOWED", "2"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_by_the_name_of_its_variable(name, text):
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({name: text})
+    assert f"`{name}`" in str(caught.value)
+
+
+def test_numbers_of_consent_that_contradict_each_other_are_refused():
+    with pytest.raises(SettingsError, match="TACTFUL_CONSENT_"):
+        Settings.from_env(
+            {"TACTFUL_CONSENT_VALID_FOR_DAYS": "300", "TACTFUL_CONSENT_MAX_VALID_FOR_DAYS": "200"}
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("TACTFUL_DATABASE_URL", "mysql://shop:hunter2@db/x"),
+        ("TACTFUL_PSEUDONYM_KEY", "hunter2"),
+        ("TACTFUL_DATABASE_URL", "postgresql+psycopg://shop:hunter2@db:port/x"),
+    ],
+)
+def test_an_error_never_repeats_what_may_be_secret(name, text):
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({name: text})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_secrets_are_in_no_repr():
+    settings = Settings("postgresql+psycopg://shop:hunter2@db/x", pseudonym_key=b"hunter2")
+    assert "hunter2" not in repr(settings)
