@@ -9,7 +9,7 @@ from guardrails.consent.collection import DATA_CATEGORY_OF, purpose_of_collectio
 from guardrails.consent.events import RESTRICTIONS
 from guardrails.consent.ledger import Ledger, PurposeState, Status
 from guardrails.consent.permission import Denial, LawfulBasis, Permission
-from guardrails.consent.purposes import OUTBOUND, REGISTER, Purpose, communications_key
+from guardrails.consent.purposes import OUTBOUND, REGISTER, Purpose, communications_key, entry_of
 from guardrails.consent.settings import ConsentSettings
 from guardrails.consent.signals.gpc import gpc_covers, gpc_from_header, gpc_silences
 from guardrails.errors import PolicyError, UnknownPurposeError
