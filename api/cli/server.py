@@ -34,6 +34,8 @@ _LOG = {
 }
 """The server's own log goes where the application's goes: as JSON lines to standard error."""
 
+_FIGURES = "PROMETHEUS_MULTIPROC_DIR"
+
 FINISHING_S = 20
 """How long requests under way may take once the server was told to stop, in seconds."""
 
@@ -44,9 +46,15 @@ def shared_figures() -> Iterator[None]:
 
     Enter it before anything is imported that counts; a folder that is set already is kept.
     """
-    with TemporaryDirectory(prefix="tactful-figures-") as folder:
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
+    if _FIGURES in os.environ:
         yield
+        return
+    with TemporaryDirectory(prefix="tactful-figures-") as folder:
+        os.environ[_FIGURES] = folder
+        try:
+            yield
+        finally:
+            del os.environ[_FIGURES]
 
 
 def run(environ: Mapping[str, str]) -> None:

@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 from click.testing import CliRunner
 
 from api.cli import main
+from api.cli.server import shared_figures
 
 PATIENCE_S = 60
 
@@ -80,3 +82,19 @@ def assert_figures_are_added_up_over_workers(port):
         figures = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S).text
         counted = [line for line in figures.splitlines() if line.startswith("tactful_decisions_total")]
         assert sum(float(line.rpartition(" ")[2]) for line in counted) == 1.0
+
+
+def test_the_folder_for_figures_is_gone_with_the_server(monkeypatch):
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    with shared_figures():
+        folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+        assert folder.is_dir()
+    assert not folder.exists()
+    assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+
+
+def test_a_folder_for_figures_that_was_given_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    with shared_figures():
+        assert os.environ["PROMETHEUS_MULTIPROC_DIR"] == str(tmp_path)
+    assert os.environ["PROMETHEUS_MULTIPROC_DIR"] == str(tmp_path)
