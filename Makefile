@@ -25,7 +25,8 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(BIN)/pytest -q -n 2 tests/unit tests/properties tests/contracts
+	$(BIN)/pytest -q -n 2 tests/unit tests/properties tests/contracts \
+	  --cov=guardrails --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 
 integration: $(STAMP)
 	$(BIN)/pytest -q -n 2 --dist loadgroup tests/integration

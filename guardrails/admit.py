@@ -24,7 +24,7 @@ from engine.interactions import WEIGHT_ONE, Interactions, Weighting, age_in_days
 from engine.serving.candidates import Evidence
 from engine.vocabulary import Channel, Kind, Origin
 from guardrails.consent.check import Question, check
-from guardrails.consent.collection import DATA_CATEGORY_OF
+from guardrails.consent.collection import coverage
 from guardrails.consent.ledger import Ledger
 from guardrails.consent.permission import Denial, LawfulBasis, Permission
 from guardrails.consent.purposes import KEY_OF, OUTBOUND, Purpose, communications_key, sensitive_key
@@ -336,11 +336,9 @@ class _EvidenceJudge:
 
     def _covered(self, found: Interactions) -> NDArray[np.bool_]:
         """Whether the grants name what each kind and channel stand for; bool, shape (n,)."""
-        table = np.zeros((max(Kind) + 1, max(Channel) + 1), np.bool_)
-        for kind, channel in set(zip(found.kind.tolist(), found.channel.tolist(), strict=True)):
-            category = DATA_CATEGORY_OF[Kind(kind)]
-            table[kind, channel] = all(grant.covers(channel, category) for grant in self.admission.covering)
-        return table[found.kind, found.channel]
+        named = [coverage(grant.channels, grant.data_categories) for grant in self.admission.covering]
+        covered: NDArray[np.bool_] = np.logical_and.reduce(named)
+        return covered[found.kind, found.channel]
 
     def _common(self, found: Interactions) -> tuple[tuple[str, NDArray[np.bool_]], ...]:
         sensitive_and_old = (self.catalogue.tier[found.item_idx] >= SENSITIVE_FROM_TIER) & (

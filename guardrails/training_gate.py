@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +21,12 @@ from engine.interactions import Interactions, age_in_days
 from engine.vocabulary import LEARNED_FROM, Channel, Kind
 from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.check import Question, check
-from guardrails.consent.collection import DATA_CATEGORY_OF
+from guardrails.consent.collection import coverage
 from guardrails.consent.ledger import Ledger
 from guardrails.consent.permission import Permission
 from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
 from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.limits import EvidenceLimits
-
-_SHAPE = (max(Kind) + 1, max(Channel) + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,25 +109,13 @@ def _ask(key: str, customer: TrainingCustomer, at_ms: int, settings: ConsentSett
 
 def _consented(found: Interactions, permissions: Sequence[Permission | None]) -> NDArray[np.bool_]:
     """Whether each was collected for the profile and is covered by what its customer's grant names."""
-    covered = np.zeros((len(permissions), *_SHAPE), np.bool_)
+    covered = np.zeros((len(permissions), max(Kind) + 1, max(Channel) + 1), np.bool_)
     for idx, permission in enumerate(permissions):
         if permission is not None:
-            covered[idx] = _coverage(permission.channels, permission.data_categories)
+            covered[idx] = coverage(permission.channels, permission.data_categories)
     consented: NDArray[np.bool_] = covered[found.customer_idx, found.kind, found.channel]
     consented &= found.purpose == Purpose.PROFILING
     return consented
-
-
-@cache
-def _coverage(channels: frozenset[int] | None, data_categories: frozenset[str] | None) -> NDArray[np.bool_]:
-    """What a grant covers, bool, indexed [kind, channel]; few grants differ in what they name."""
-    grant = Permission("", permitted=True, because=None, channels=channels, data_categories=data_categories)
-    table = np.zeros(_SHAPE, np.bool_)
-    for kind in Kind:
-        for channel in Channel:
-            table[kind, channel] = grant.covers(channel, DATA_CATEGORY_OF[kind])
-    table.setflags(write=False)
-    return table
 
 
 def _may_be_known(

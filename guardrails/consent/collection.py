@@ -7,7 +7,12 @@ what may not be kept under a purpose that stands is not kept.
 
 from __future__ import annotations
 
-from engine.vocabulary import Kind
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.vocabulary import Channel, Kind
 from guardrails.consent.purposes import Purpose
 
 ORDER_FACTS = frozenset({Kind.PURCHASE, Kind.RETURN})
@@ -42,3 +47,22 @@ def purpose_of_collection(
     if profiling_permitted:
         return Purpose.PROFILING
     return Purpose.ESSENTIAL_SERVICE if kind in ORDER_FACTS else None
+
+
+@cache
+def coverage(channels: frozenset[int] | None, data_categories: frozenset[str] | None) -> NDArray[np.bool_]:
+    """Return what a grant that names these covers; few grants differ, so each is laid out once.
+
+    Args:
+        channels: ``Channel`` numbers; ``None`` when the grant is not bound to channels.
+        data_categories: keys of ``DATA_CATEGORY_OF``; ``None`` when it is not bound to any.
+
+    Returns:
+        Read-only, bool, indexed [kind, channel] by the numbers of ``Kind`` and ``Channel``.
+    """
+    table = np.zeros((max(Kind) + 1, max(Channel) + 1), np.bool_)
+    for kind in Kind:
+        if data_categories is None or DATA_CATEGORY_OF[kind] in data_categories:
+            table[kind, list(Channel if channels is None else channels)] = True
+    table.setflags(write=False)
+    return table

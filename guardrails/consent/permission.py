@@ -61,13 +61,5 @@ class Permission:
     channels: frozenset[int] | None = None
     data_categories: frozenset[str] | None = None
 
-    def covers(self, channel: int, data_category: str) -> bool:
-        """Return whether data of this category, collected through this channel, falls under it."""
-        return (
-            self.permitted
-            and (self.channels is None or channel in self.channels)
-            and (self.data_categories is None or data_category in self.data_categories)
-        )
-
     def __bool__(self) -> bool:
         return self.permitted

@@ -12,7 +12,7 @@ class.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from guardrails.sensitive.classes import NOTHING, Finding, Tier, class_named, tier_of
@@ -96,7 +96,7 @@ def classify(facts: ItemFacts) -> Classification:
         (Layer.ATTRIBUTE, _from_attributes(facts)),
         (Layer.KEYWORD, find_by_keywords(facts.category, facts.title)),
     ]
-    said.append((Layer.SHOP, _from_shop(facts, _most_protective(said)[1])))
+    said.append((Layer.SHOP, _from_shop(facts, said)))
     layer, decided = _most_protective(said)
     return Classification(
         sensitive_class=decided.sensitive_class,
@@ -127,8 +127,17 @@ def _from_attributes(facts: ItemFacts) -> Finding:
     )
 
 
-def _from_shop(facts: ItemFacts, found: Finding) -> Finding:
+def _from_shop(facts: ItemFacts, said: Sequence[tuple[Layer, Finding]]) -> Finding:
+    """Read the shop's mark; a tier alone raises every class that the other layers found."""
     if facts.shop_class is None and not facts.shop_tier:
         return NOTHING
-    marked = class_named(facts.shop_class or found.sensitive_class or UNNAMED_CLASS)
-    return Finding.of(marked, marked.usual_tier if facts.shop_tier is None else tier_of(facts.shop_tier))
+    found = _most_protective(said)[1].sensitive_class
+    marked = class_named(facts.shop_class or found or UNNAMED_CLASS)
+    if facts.shop_tier is None:
+        return Finding.of(marked, marked.usual_tier)
+    tier = tier_of(facts.shop_tier)
+    raised = Finding.of(marked, tier)
+    if facts.shop_class is not None:
+        return raised
+    others = [Finding.of(class_named(each.sensitive_class), tier) for _, each in said if each.sensitive_class]
+    return replace(raised, age_restricted=any(each.age_restricted for each in (raised, *others)))

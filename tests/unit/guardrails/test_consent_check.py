@@ -1,11 +1,12 @@
 """What the examples in ``tests/cases/consent`` do not say of the check, and the parts around it."""
 
+import numpy as np
 import pytest
 
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel, Kind
 from guardrails.consent.check import OPEN, TAKEN_BACK, Question, check
-from guardrails.consent.collection import DATA_CATEGORY_OF, purpose_of_collection
+from guardrails.consent.collection import DATA_CATEGORY_OF, coverage, purpose_of_collection
 from guardrails.consent.events import RESTRICTIONS
 from guardrails.consent.ledger import Ledger, PurposeState, Status
 from guardrails.consent.permission import Denial, LawfulBasis, Permission
@@ -190,3 +191,10 @@ def test_every_kind_belongs_to_a_data_category():
 def test_consent_to_a_class_that_does_not_exist_is_not_understood():
     with pytest.raises(UnknownPurposeError):
         entry_of("sensitive.nothing_of_ours")
+
+
+def test_a_grant_covers_the_channels_and_the_kinds_of_data_that_it_names_and_no_others():
+    named = coverage(frozenset({Channel.WEB}), frozenset({DATA_CATEGORY_OF[Kind.PURCHASE]}))
+    assert np.argwhere(named).tolist() == [[Kind.PURCHASE, Channel.WEB]]
+    everything = coverage(None, None)
+    assert np.count_nonzero(everything) == len(Kind) * len(Channel)

@@ -302,3 +302,9 @@ class TestKeywordFile:
 
 def test_a_finding_of_no_tier_names_no_class():
     assert Finding.of(class_named("alcohol"), Tier.S0) == Finding(None, Tier.S0, age_restricted=False)
+
+
+def test_a_tier_that_the_shop_gives_raises_every_class_that_was_found():
+    prayer_beer = ItemFacts(google_category_id=97, title="alkoholfreie Biere", shop_tier=2)
+    assert classify(prayer_beer).sensitive_class == "religion"
+    assert classify(prayer_beer).age_restricted
