@@ -25,6 +25,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
+	$(BIN)/pytest -q --doctest-modules engine guardrails api
 	$(BIN)/pytest -q -n 2 tests/unit tests/properties tests/contracts \
 	  --cov=guardrails --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 
