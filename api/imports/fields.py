@@ -31,7 +31,7 @@ MAX_TEXT_LENGTH = 2_000
 """Longest text of any other field, in characters; longer than what a product feed permits."""
 
 MAX_QUANTITY = 1_000_000
-MAX_MONEY_MINOR = 10**15
+MAX_MONEY_MINOR = 10**12
 
 EARLIEST_MS = 631_152_000_000
 """1990-01-01T00:00:00Z. No shop has sent data from before; what says so has lost its clock."""

@@ -15,6 +15,9 @@ from guardrails.policy.limits import PriceLimits
 if TYPE_CHECKING:  # the catalogue of rules imports this module, so the view is a name here, not an import
     from guardrails.rules.base import View
 
+MOST_MICRO = 1_000 * MICRO
+"""A thousand times as much, or more, is recorded as a thousand times: beyond it the number says nothing."""
+
 ADDON_SOFT_OF_BASKET_MICRO = 100_000
 """Up to this share of the basket an add-on is not felt as pressure (trade rule of thumb, weak)."""
 
@@ -52,7 +55,7 @@ def price_step(view: View, limits: PriceLimits) -> PriceStep:
     against = np.where(upsell, view.anchor_price_minor, view.basket_minor)
     known = (price >= 0) & (against > 0)
     excess = price - against * upsell
-    share = _share_micro(excess, np.maximum(against, 1)) * (asked & known)
+    share = np.minimum(_share_micro(excess, np.maximum(against, 1)), MOST_MICRO) * (asked & known)
     unknown = asked & ~known
     soft = np.where(upsell, limits.upsell_soft_from_micro, ADDON_SOFT_OF_BASKET_MICRO)
     hard = np.where(upsell, limits.upsell_hard_micro, limits.addon_hard_of_basket_micro)
