@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Response, current_app
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 
 from api.auth import PUBLIC
@@ -65,10 +66,24 @@ def _page(template: str, **values: Any) -> Response:
 
 @cache
 def _templates() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("api.routes"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["prose"] = _prose
+    return environment
+
+
+def _prose(text: str) -> Markup:
+    """Return text for a page, with what stands in `backticks` set as code.
+
+    >>> _prose("send `a<b>`")
+    Markup('send <code>a&lt;b&gt;</code>')
+    """
+    plain = Markup("{}")
+    code = Markup("<code>{}</code>")
+    parts = text.split("`")
+    return Markup().join((code if at % 2 else plain).format(part) for at, part in enumerate(parts))
