@@ -122,7 +122,7 @@ def _build(settings: Settings, engine: Engine, folder: Path, state: DemoState, s
     now_ms, source = state.clock_ms, settings.data_dir / SOURCE_FOLDER
     with stages("database, placements and policy"):
         upgrade(engine)
-        source.mkdir(parents=True, exist_ok=True)
+        source.mkdir(mode=0o700, parents=True, exist_ok=True)  # purchases and consents of everybody
         write_state(settings.data_dir, state)
         _put_policy_in_force(engine, now_ms)
         subjects = open_subjects(settings)

@@ -203,7 +203,11 @@ def _categories(item_idx: int | None, query: str | None, catalogue: Catalogue) -
 def _read(
     question: Request, subject: _Subject, snapshot: Snapshot, found: Wiring
 ) -> tuple[Admission, Known, int | None]:
-    """Read the customer's choices, and then what these permit to read; nothing personal if that fails."""
+    """Read the customer's choices, and then what these permit to read; nothing personal if that fails.
+
+    What the customer does not want to see holds all the same, as far as it could be read.
+    """
+    choices = Choices(ledger=None)
     try:
         with reading(found.engine) as conn:
             versions = active(conn)
@@ -220,7 +224,7 @@ def _read(
             )
     except (StoreUnavailableError, StoreRefusedError, ValueError, KeyError) as error:  # gone, or garbled
         warn("consent:read:failed", error)
-        return _admit(question, Choices(ledger=None), snapshot), Known.nothing(), None
+        return _admit(question, replace(choices, ledger=None), snapshot), Known.nothing(), None
     found.runtime.notice(versions)
     if versions.get("catalogue") != snapshot.versions.get("catalogue"):
         admission = replace(admission, degraded=(*admission.degraded, "catalogue_behind"))

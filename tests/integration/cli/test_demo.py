@@ -97,3 +97,7 @@ def test_the_examples_are_kept_as_they_were_answered(journey_shop):
     assert [example.answer for example in kept] == [
         example.answer for example in journey_shop.building.examples
     ]
+
+
+def test_the_files_that_were_imported_are_in_a_folder_that_only_the_owner_can_enter(journey_shop):
+    assert stat.S_IMODE((journey_shop.settings.data_dir / "source").stat().st_mode) == 0o700

@@ -109,6 +109,19 @@ def test_consent_that_cannot_be_understood_permits_nothing(shop):
     assert record["header"]["mode"] == "fallback"
 
 
+def test_a_history_that_cannot_be_read_does_not_bring_back_what_was_muted(shop):
+    shop.choose("given", *EVERYTHING)
+    with writing(shop.wiring.engine) as conn:
+        conn.execute(text("ALTER TABLE interactions RENAME TO interactions_gone"))
+    before = shop.recommend(customer_id=BUYER).json()
+    assert before["degraded_because"] == ["consent_unreadable"]
+    mutes = [{"scope": "item", "value": before["items"][0]["item_id"]}]
+    shop.ask("PUT", f"/v1/customers/{BUYER}/preferences", json={"mutes": mutes})
+    after = shop.recommend(customer_id=BUYER).json()
+    assert after["degraded_because"] == ["consent_unreadable"]
+    assert before["items"][0]["item_id"] not in [each["item_id"] for each in after["items"]]
+
+
 def test_consent_that_cannot_be_read_permits_nothing(shop):
     shop.choose("given", *EVERYTHING)
     with writing(shop.wiring.engine) as conn:
