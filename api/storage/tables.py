@@ -71,6 +71,9 @@ customers = Table(
     Column("age_assurance", Text, nullable=False, server_default="unknown"),
     Column("non_profiled", Boolean, nullable=False, server_default=false()),
     Column("shared_device", Boolean, nullable=False, server_default=false()),
+    Column("age_band", Text, comment="of a minor, as far as it is known"),
+    Column("jurisdiction", Text, comment="where the customer lives; null when not known"),
+    Column("limit_sensitive", Boolean, nullable=False, server_default=false()),
     Column("created_at_ms", BigInteger, nullable=False),
     sqlite_autoincrement=True,  # a number that was erased is never given out again
 )
@@ -133,6 +136,25 @@ notices = Table(
     Column("purposes", Text, nullable=False, comment="JSON list of purpose keys"),
     Column("material_change", Boolean, nullable=False),
     Column("effective_from_ms", BigInteger, nullable=False),
+    Column("data_categories", Text, nullable=False, server_default="[]", comment="JSON list"),
+    Column("controllers", Text, nullable=False, server_default="[]", comment="JSON list"),
+    Column("recipients", Text, nullable=False, server_default="[]", comment="JSON list"),
+    Column("retention", Text, comment="ISO 8601 duration"),
+    Column("withdrawal_url", Text),
+)
+
+notices_served = Table(
+    "notices_served",
+    metadata,
+    Column("served_id", Text, primary_key=True),
+    Column("subject_key", LargeBinary(16), nullable=False),
+    Column("notice_id", Text, nullable=False),
+    Column("notice_version", Text, nullable=False),
+    Column("language", Text, nullable=False, comment="BCP 47"),
+    Column("surface", Text, nullable=False),
+    Column("experience_sha256", Text, nullable=False, comment="layout and labels of the buttons"),
+    Column("at_ms", BigInteger, nullable=False),
+    Index("ix_notices_served_subject_key", "subject_key"),
 )
 
 consent_events = Table(
@@ -155,6 +177,14 @@ consent_events = Table(
     Column("actor", Text, nullable=False),
     Column("explicit", Boolean, nullable=False),
     Column("confirmed_override", Boolean, nullable=False),
+    Column("notice_sha256", Text, comment="of the text that was shown"),
+    Column("language", Text, comment="BCP 47"),
+    Column("jurisdiction", Text, comment="whose rules it was given under"),
+    Column("served_id", Text, comment="when and how the notice was shown"),
+    Column("signal_sha256", Text, comment="digest of the outside signal it was read from"),
+    Column("gpc", Text, nullable=False, server_default="none", comment="none, applied or overridden"),
+    Column("parent", Text, comment="JSON: relation, verification method and time"),
+    Column("item_categories", Text, comment="JSON list: the goods that a soft opt-in is for"),
     Index("ix_consent_events_subject_key", "subject_key"),
     comment="append-only: UPDATE is refused by trigger; DELETE is how a customer is forgotten",
 )
@@ -173,7 +203,100 @@ consent_states = Table(
     Column("notice_version", Text),
     Column("explicit", Boolean, nullable=False),
     Column("confirmed_override", Boolean, nullable=False),
+    Column("notice_id", Text),
+    Column("actor", Text, nullable=False, server_default="data_subject"),
+    Column("item_categories", Text),
     comment="projection of consent_events: can be rebuilt from them at any time",
+)
+
+device_accounts = Table(
+    "device_accounts",
+    metadata,
+    Column("device_key", LargeBinary(16), primary_key=True),
+    Column("subject_key", LargeBinary(16), primary_key=True),
+    Column("last_seen_ms", BigInteger, nullable=False),
+    Index("ix_device_accounts_subject_key", "subject_key"),
+    comment="who logged in where: two accounts on a device make it a shared one",
+)
+
+signals_seen = Table(
+    "signals_seen",
+    metadata,
+    Column("subject_key", LargeBinary(16), primary_key=True),
+    Column("signal", Text, primary_key=True, comment="gpc"),
+    Column("value", Text, nullable=False),
+    Column("first_seen_ms", BigInteger, nullable=False),
+    Column("changed_at_ms", BigInteger, nullable=False),
+    comment="that a privacy signal was seen; not a refusal, and not each time",
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("correction_no", _RowNumber, primary_key=True, autoincrement=True),
+    Column("subject_key", LargeBinary(16), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("scope", Text, nullable=False, comment="item, brand or category"),
+    Column("value", Text, nullable=False),
+    Column("action", Text, nullable=False, comment="drop or relabel"),
+    Column("n_interactions", BigInteger, nullable=False, comment="changed or removed"),
+    Index("ix_corrections_subject_key", "subject_key"),
+    comment="what a customer set right (GDPR 16)",
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("request_id", Text, primary_key=True),
+    Column("subject_key", LargeBinary(16), comment="null once the customer is erased"),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False, comment="open, done or refused"),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("due_at_ms", BigInteger, nullable=False),
+    Column("extended_because", Text),
+    Column("closed_at_ms", BigInteger),
+    Column("outcome", Text, comment="what was done, or why not"),
+    Column("decision_id", Text, comment="the decision that is contested"),
+    Index("ix_requests_subject_key", "subject_key"),
+    Index("ix_requests_state_due_at_ms", "state", "due_at_ms"),
+    comment="what customers asked for under GDPR 15 to 22, with its clock (GDPR 12(3))",
+)
+
+cascades = Table(
+    "cascades",
+    metadata,
+    Column("cascade_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False, comment="erasure or withdrawal"),
+    Column("mode", Text, comment="of an erasure: anonymize or delete"),
+    Column("subject_key", LargeBinary(16), comment="null once it is finished"),
+    Column("customer_no", BigInteger, comment="null once it is finished, or without an account"),
+    Column("request_id", Text),
+    Column("requested_at_ms", BigInteger, nullable=False),
+    Column("claimed_until_ms", BigInteger, nullable=False, server_default="0"),
+    Column("n_attempts", Integer, nullable=False, server_default="0"),
+    Column("finished_at_ms", BigInteger),
+    Index("ix_cascades_finished_at_ms", "finished_at_ms", "requested_at_ms"),
+    Index("ix_cascades_subject_key", "subject_key"),
+    comment="an erasure or a withdrawal on its way through everything that holds data",
+)
+
+cascade_steps = Table(
+    "cascade_steps",
+    metadata,
+    Column("cascade_id", Text, primary_key=True),
+    Column("downstream", Text, primary_key=True),
+    Column("status", Text, nullable=False, comment="pending, complete, error or skipped"),
+    Column("n_affected", BigInteger, nullable=False, server_default="0"),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("detail", Text, comment="plain words, nothing personal"),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("suppression_key", LargeBinary(16), primary_key=True, comment="keyed digest of its own"),
+    Column("since_ms", BigInteger, nullable=False),
+    comment="who was erased: so that no import brings them back",
 )
 
 placements = Table(
@@ -227,6 +350,7 @@ models = Table(
     Column("location", Text, nullable=False),
     Column("manifest", Text, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
+    Column("erased_at_ms", BigInteger, comment="when its arrays were removed to forget somebody"),
 )
 
 active_versions = Table(
