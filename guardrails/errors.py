@@ -3,6 +3,7 @@
     GuardrailError
     ├── UnknownPurposeError   a purpose key that the register does not hold
     ├── ConsentEventError     a consent event that cannot be understood
+    ├── SignalError           a consent signal from outside that cannot be read
     ├── PolicyError           a policy document that cannot be used
     ├── SensitiveMarkError    a sensitive class or tier that does not exist
     └── RecordError           a decision that cannot be written as canonical bytes
@@ -23,6 +24,10 @@ class UnknownPurposeError(GuardrailError):
 
 class ConsentEventError(GuardrailError):
     """A consent event that cannot be understood."""
+
+
+class SignalError(GuardrailError):
+    """A consent signal from outside that cannot be read; the message never quotes it."""
 
 
 class PolicyError(GuardrailError):
