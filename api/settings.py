@@ -40,6 +40,8 @@ class Settings:
         metrics_public: whether metrics may be read without a key.
         parameters_url: page that says in plain words what suggestions are based on.
         contact: whom a customer can turn to instead; empty when nobody is named.
+        controller: who runs the shop and answers for the data; empty when nobody is named.
+        recipients: who is handed data and must be told of an erasure (GDPR 19).
         pseudonym_key: 32 bytes that subject keys derive from, base64 in the variable; ``None``
             keeps them in a file.
         consent: how long consent lasts and how far signals reach, each as ``TACTFUL_CONSENT_`` and
@@ -57,6 +59,8 @@ class Settings:
     metrics_public: bool = False
     parameters_url: str = "/transparency"
     contact: str = ""
+    controller: str = ""
+    recipients: tuple[str, ...] = ()
     pseudonym_key: bytes | None = field(default=None, repr=False)
     consent: ConsentSettings = field(default_factory=ConsentSettings)
 
@@ -135,6 +139,11 @@ def _text(text: str) -> str:
     return text.strip()
 
 
+def _names(text: str) -> tuple[str, ...]:
+    """Return names set apart by commas, each once, in the order given."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
 def _folder(text: str) -> Path:
     if not text.strip():
         raise ValueError("names no folder")
@@ -185,6 +194,8 @@ _READERS: Mapping[str, Reader] = {
     f"{PREFIX}METRICS_PUBLIC": _one_of(_YES_OR_NO),
     f"{PREFIX}PARAMETERS_URL": _text,
     f"{PREFIX}CONTACT": _text,
+    f"{PREFIX}CONTROLLER": _text,
+    f"{PREFIX}RECIPIENTS": _names,
     f"{PREFIX}PSEUDONYM_KEY": _key,
 }
 _CONSENT_READERS: Mapping[str, Reader] = {

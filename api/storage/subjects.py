@@ -18,11 +18,12 @@ from api.settings import KEY_BYTES, Settings
 SUBJECT_KEY_BYTES = 16
 """Length of a subject key: 128 bits, so that two customers never share one."""
 
-_ACCOUNT, _SESSION = b"tactful account\x00", b"tactful session\x00"
+_ACCOUNT, _SESSION, _DEVICE = b"tactful account\x00", b"tactful session\x00", b"tactful device\x00"
+_SUPPRESSION, _TOKENS = b"tactful suppression\x00", b"tactful customer tokens\x00"
 
 
 class Subjects:
-    """Derives subject keys (HMAC-SHA-256, cut to 16 bytes); accounts and visits never collide.
+    """Derives subject keys (HMAC-SHA-256, cut to 16 bytes); kinds of subjects never collide.
 
     Args:
         secret: the pseudonym key. Whoever changes it forgets every subject.
@@ -40,6 +41,22 @@ class Subjects:
     def session(self, session_id: str) -> bytes:
         """Return the subject key of a visit, 16 bytes."""
         return self._key(_SESSION, session_id)
+
+    def device(self, device_id: str) -> bytes:
+        """Return the subject key of a device or browser, 16 bytes."""
+        return self._key(_DEVICE, device_id)
+
+    def suppression(self, subject_key: bytes) -> bytes:
+        """Return the key under which it is remembered that a subject was erased, 16 bytes.
+
+        It is another one than the subject key, so that what is remembered of an erased customer
+        joins with nothing that may have been kept elsewhere.
+        """
+        return hmac.digest(self._secret, _SUPPRESSION + subject_key, hashlib.sha256)[:SUBJECT_KEY_BYTES]
+
+    def token_secret(self) -> bytes:
+        """Return the secret that customer tokens are sealed with, 32 bytes."""
+        return hmac.digest(self._secret, _TOKENS, hashlib.sha256)
 
     def _key(self, domain: bytes, name: str) -> bytes:
         return hmac.digest(self._secret, domain + name.encode(), hashlib.sha256)[:SUBJECT_KEY_BYTES]

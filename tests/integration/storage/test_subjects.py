@@ -18,8 +18,9 @@ def settings_in(folder):
 @given(st.lists(names, min_size=2, max_size=5, unique=True))
 def test_different_customers_and_visits_have_different_keys(several):
     subjects = Subjects(b"k" * 32)
-    keys = {subjects.account(name) for name in several} | {subjects.session(name) for name in several}
-    assert len(keys) == 2 * len(several)
+    kinds = (subjects.account, subjects.session, subjects.device)
+    keys = {key_of(name) for key_of in kinds for name in several}
+    assert len(keys) == len(kinds) * len(several)
     assert {len(key) for key in keys} == {SUBJECT_KEY_BYTES}
 
 
@@ -27,6 +28,13 @@ def test_different_customers_and_visits_have_different_keys(several):
 def test_a_key_says_nothing_without_the_secret(name):
     assert Subjects(b"k" * 32).account(name) == Subjects(b"k" * 32).account(name)
     assert Subjects(b"k" * 32).account(name) != Subjects(b"l" * 32).account(name)
+
+
+def test_what_is_remembered_of_an_erased_customer_joins_with_nothing():
+    subjects = Subjects(b"k" * 32)
+    key = subjects.account("anna")
+    assert subjects.suppression(key) == Subjects(b"k" * 32).suppression(key) != key
+    assert subjects.token_secret() not in {key, subjects.suppression(key), b"k" * 32}
 
 
 def test_the_secret_is_made_once_and_only_its_owner_may_read_it(tmp_path):

@@ -34,6 +34,8 @@ def test_everything_can_be_set():
             "TACTFUL_METRICS_PUBLIC": "true",
             "TACTFUL_PARAMETERS_URL": "https://shop.example/why",
             "TACTFUL_CONTACT": "help@shop.example",
+            "TACTFUL_CONTROLLER": "A Shop Ltd",
+            "TACTFUL_RECIPIENTS": "newsletter, ads,newsletter",
             "TACTFUL_PSEUDONYM_KEY": base64.b64encode(KEY).decode(),
             "TACTFUL_CONSENT_VALID_FOR_DAYS": "180",
             "TACTFUL_CONSENT_MAX_VALID_FOR_DAYS": "200",
@@ -53,6 +55,8 @@ def test_everything_can_be_set():
         metrics_public=True,
         parameters_url="https://shop.example/why",
         contact="help@shop.example",
+        controller="A Shop Ltd",
+        recipients=("newsletter", "ads"),
         pseudonym_key=KEY,
         consent=ConsentSettings(180, 200, "strict", gpc_override_allowed=False),
     )
