@@ -215,6 +215,7 @@ def _suggestions(last: Round, request: Request, admission: Admission, house: Hou
         admission=admission,
         page_item=request.context.item_idx,
         named_crowd=house.limits.support.named_crowd,
+        language=request.language,
     )
     return tuple(
         Suggestion(

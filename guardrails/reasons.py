@@ -2,13 +2,15 @@
 
 Each piece of evidence keeps its exact contribution, so that base and contributions add up to the
 score. What must not be named (sensitive items, a shared audience, a crowd that is too small) keeps
-its number and loses its name.
+its number and loses its name. The words are those of the language that was asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +20,7 @@ from engine.catalogue import Catalogue
 from engine.serving.candidates import Candidates, Evidence
 from engine.vocabulary import Kind, Origin, Source
 from guardrails.admit import Admission
+from guardrails.messages import SOURCE, translations
 
 MAX_CHARACTERS = 140
 
@@ -40,7 +43,7 @@ class ReasonCode(StrEnum):
     POPULAR_IN_CATEGORY = "popular_in_category"
 
 
-_SENTENCES = {
+SENTENCES = {
     ReasonCode.BUY_AGAIN: "You bought {item} before; it may be time again",
     ReasonCode.BOUGHT_BEFORE: "Because you bought {item}",
     ReasonCode.LOOKED_AT_BEFORE: "Because you looked at {item} before",
@@ -52,6 +55,7 @@ _SENTENCES = {
     ReasonCode.POPULAR: "Many customers buy this; nothing about you was used",
     ReasonCode.POPULAR_IN_CATEGORY: "Many customers buy this in {item}; nothing about you was used",
 }
+"""What is said of each, in the source language; ``{item}`` is the name of an item or category."""
 
 
 class NamedEvidence(NamedTuple):
@@ -106,6 +110,7 @@ class Explainer:
         admission: whether others may be looking on.
         page_item: catalogue row of the page's item, if the page shows one.
         named_crowd: distinct customers needed before a reason may speak of many.
+        language: one of ``guardrails.messages.LANGUAGES``.
     """
 
     candidates: Candidates
@@ -114,6 +119,7 @@ class Explainer:
     admission: Admission
     page_item: int | None
     named_crowd: int
+    language: str = SOURCE
 
     def reason(self, row: int) -> Reason:
         """Return the reason of candidate ``row``."""
@@ -181,7 +187,7 @@ class Explainer:
         return np.asarray(harmless)
 
     def _text(self, code: ReasonCode, row: int, edges: NDArray[np.int64]) -> str:
-        sentence = _SENTENCES[code]
+        sentence = _sentences(self.language)[code]
         if "{item}" not in sentence:
             return sentence
         room = MAX_CHARACTERS - len(sentence) + len("{item}")
@@ -192,6 +198,12 @@ class Explainer:
             category = int(self.catalogue.category[self.candidates.item_idx[row]])
             return self.catalogue.categories[category].rsplit(" > ", 1)[-1]
         return self.catalogue.titles[int(self.evidence.item_idx[self.candidates.evidence[edges[0]]])]
+
+
+@cache
+def _sentences(language: str) -> Mapping[ReasonCode, str]:
+    said = translations()[language].gettext
+    return {code: said(sentence) for code, sentence in SENTENCES.items()}
 
 
 def _shortened(name: str, room: int) -> str:

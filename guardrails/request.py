@@ -8,6 +8,7 @@ from enum import StrEnum
 from engine.interactions import Interactions
 from engine.vocabulary import Channel, Intent
 from guardrails.consent.ledger import Ledger
+from guardrails.messages import SOURCE
 
 
 class SubjectKind(StrEnum):
@@ -79,6 +80,7 @@ class Request:
         gpc: the ``Sec-GPC: 1`` header was sent (Global Privacy Control).
         shared_device: the shop says others use this device or account.
         recognised_only: the customer is recognised but not logged in.
+        language: which language reasons are given in, one of ``guardrails.messages.LANGUAGES``.
     """
 
     subject_kind: SubjectKind
@@ -92,6 +94,7 @@ class Request:
     gpc: bool = False
     shared_device: bool = False
     recognised_only: bool = False
+    language: str = SOURCE
 
 
 class MuteScope(StrEnum):

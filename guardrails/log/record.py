@@ -178,6 +178,7 @@ def _req(request: Request, catalogue: Catalogue) -> Json:
         "gpc": request.gpc,
         "shared_device": request.shared_device,
         "recognised_only": request.recognised_only,
+        "language": request.language,
         "seed": base64.b64encode(request.seed).decode(),
     }
 

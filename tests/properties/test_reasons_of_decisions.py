@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import given
 from support.scenes import Scene, agreeing, any_scenes, scenes
 from support.shops import a_catalogue, a_house, a_request, did, knowing, on_page
@@ -56,7 +58,7 @@ def test_the_largest_contribution_comes_first_and_it_is_the_one_that_is_named(sc
         evidence = suggestion.reason.evidence
         contributions = [piece.contribution for piece in evidence]
         assert contributions == sorted(contributions, reverse=True)
-        named = [title for title in titles if f"{title} " in f"{suggestion.reason.text} "]
+        named = [title for title in titles if re.search(rf"{re.escape(title)}(?!\d)", suggestion.reason.text)]
         if evidence and evidence[0].item_idx is not None:
             assert named == [titles[evidence[0].item_idx]]
         else:

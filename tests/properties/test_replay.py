@@ -54,6 +54,7 @@ def a_request_again(req: Json, has_page: bool) -> Request:
         gpc=req["gpc"],
         shared_device=req["shared_device"],
         recognised_only=req["recognised_only"],
+        language=req["language"],
     )
 
 

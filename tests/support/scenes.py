@@ -19,6 +19,7 @@ from guardrails.consent.events import WHOLE_SUBJECT, ConsentEvent, Status
 from guardrails.consent.purposes import Purpose, communications_key, sensitive_key
 from guardrails.decide import Decision, decide
 from guardrails.house import House
+from guardrails.messages import LANGUAGES
 from guardrails.policy.limits import EvidenceLimits
 from guardrails.request import AgeAssurance, Choices, Context, Known, Mute, MuteScope, Request, SubjectKind
 
@@ -196,6 +197,7 @@ def requests(draw: st.DrawFn) -> Request:
         channel=draw(st.sampled_from([Channel.WEB, Channel.APP])),
         shared_device=draw(st.booleans()),
         recognised_only=draw(st.booleans()),
+        language=draw(st.sampled_from(LANGUAGES)),
     )
 
 

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.shops import (
     EVERYTHING,
     Choices,
@@ -18,6 +20,7 @@ from support.shops import (
 from engine.interactions import WEIGHT_ONE
 from engine.serving.candidates import Candidates, Evidence
 from engine.vocabulary import Channel, Kind, Origin, Source
+from guardrails.messages import LANGUAGES, SOURCE
 from guardrails.reasons import MAX_CHARACTERS, MAX_TERMS, Explainer, Reason, ReasonCode
 
 HISTORY, SESSION, PAGE = Origin.HISTORY, Origin.SESSION, Origin.CONTEXT
@@ -31,6 +34,7 @@ def explained(
     shared: bool = False,
     base: int = 0,
     catalogue=None,
+    language: str = SOURCE,
 ) -> Reason:
     """Explain one candidate by its terms: item, origin, kind, contribution, support."""
     n = len(terms)
@@ -60,6 +64,7 @@ def explained(
         admission=an_admission(a_request(shared_device=shared), Choices(a_ledger(*EVERYTHING))),
         page_item=None if page is None else idx(page),
         named_crowd=20,
+        language=language,
     )
     return explainer.reason(0)
 
@@ -192,3 +197,46 @@ def test_a_name_in_braces_is_just_a_name():
 
 def test_the_crowd_that_may_be_named_is_the_policys():
     assert a_house().limits.support.named_crowd == 20
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Goes with Soap no. 0 in your basket"),
+        ("da", "Passer til Soap no. 0 i din kurv"),
+        ("nb", "Passer til Soap no. 0 i handlekurven din"),
+        ("sv", "Passar till Soap no. 0 i din varukorg"),
+        ("de", "Passt zu „Soap no. 0“ in Ihrem Warenkorb"),
+    ],
+)
+def test_a_reason_is_given_in_the_language_asked_for(language, text):
+    reason = explained(("soap-0", PAGE, Kind.VIEW, 5, 30), page="lamp-0", language=language)
+    assert (reason.code, reason.text) == (ReasonCode.GOES_WITH_BASKET, text)
+
+
+@given(
+    language=st.sampled_from(LANGUAGES),
+    title=st.text(min_size=1, max_size=400),
+    origin=st.sampled_from(Origin),
+    kind=st.sampled_from([Kind.PURCHASE, Kind.VIEW]),
+    source=st.sampled_from([Source.GOES_WITH, Source.BUY_AGAIN]),
+)
+def test_a_reason_is_never_too_long_in_any_language_whatever_things_are_called(
+    language, title, origin, kind, source
+):
+    titles = list(a_catalogue().titles)
+    titles[idx("lamp-0")] = title
+    text = explained(
+        ("lamp-0", origin, kind, 5, 30),
+        source=source,
+        catalogue=replace(a_catalogue(), titles=tuple(titles)),
+        language=language,
+    ).text
+    assert 0 < len(text) <= MAX_CHARACTERS
+    assert title in text or "…" in text
+
+
+def test_what_language_it_is_in_changes_nothing_but_the_words():
+    terms = [("lamp-0", HISTORY, Kind.PURCHASE, 5, 30), ("soap-0", PAGE, Kind.VIEW, 3, 30)]
+    reasons = [replace(explained(*terms, language=language), text="") for language in LANGUAGES]
+    assert len(set(reasons)) == 1

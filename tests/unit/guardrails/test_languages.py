@@ -1,0 +1,90 @@
+"""What the guardrails say, they say in every language, completely and without pressing anybody."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.catalogues import OTHERS, catalogue_of, flaws, keys, names_in
+
+from guardrails.consent.purposes import REGISTER
+from guardrails.errors import UnknownPurposeError
+from guardrails.messages import LANGUAGES, SOURCE, Phrase, in_language, translations
+from guardrails.reasons import MAX_CHARACTERS, SENTENCES
+from guardrails.rules import CATALOGUE
+
+SAME_IN_SCANDINAVIA = {
+    "GDPR 6(1)(a), 7(1); ePrivacy 5(3), 13(1)",
+    "GDPR 7(3), 21(2)-(3)",
+    "GDPR 5(1)(f), 25(2)",
+    "GDPR 21; Brockell 2018",
+}
+PRESSING = {
+    "en": ("hurry", "now or", "last chance", "only today", "don't miss", "limited", "!"),
+    "da": ("skynd", "sidste chance", "kun i dag", "gå ikke glip", "begrænset", "!"),
+    "nb": ("skynd", "siste sjanse", "bare i dag", "gå ikke glipp", "begrenset", "!"),
+    "sv": ("skynda", "sista chansen", "bara idag", "missa inte", "begränsat", "!"),
+    "de": ("beeilen", "letzte chance", "nur heute", "verpassen", "begrenzt", "sofort", "!"),
+}
+
+
+def said_by_the_guardrails():
+    return {
+        *SENTENCES.values(),
+        *(rule.sentence for rule in CATALOGUE),
+        *(rule.ground for rule in CATALOGUE),
+        *(entry.meaning for entry in REGISTER),
+    }
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_catalogue_holds_what_is_said_and_nothing_else(language):
+    assert keys(catalogue_of("guardrails.messages", language)) == said_by_the_guardrails()
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_entry_is_finished_and_fits_its_source(language):
+    catalogue = catalogue_of("guardrails.messages", language)
+    assert flaws(catalogue, set() if language == "de" else SAME_IN_SCANDINAVIA) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_customer_is_told_is_short_and_presses_nobody(language):
+    said = [*SENTENCES.values(), *(rule.sentence for rule in CATALOGUE)]
+    for text in (in_language(each, translations()[language]) for each in said):
+        assert len(text) <= MAX_CHARACTERS
+        assert not [word for word in PRESSING[language] if word in text.lower()]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_reasons_differ_from_each_other_in_every_language(language):
+    assert len({in_language(each, translations()[language]) for each in SENTENCES.values()}) == len(SENTENCES)
+
+
+def test_a_phrase_is_its_english_text_to_everything_else():
+    phrase = Phrase("`{name}` holds at most {n}", name="home", n=3)
+    assert phrase == "`home` holds at most 3"
+    assert f"{phrase}." == "`home` holds at most 3."
+
+
+def test_a_phrase_stays_one_as_the_message_of_an_error():
+    phrase = Phrase("unknown purpose `{purpose}`", purpose="x")
+    assert str(UnknownPurposeError(phrase)) is phrase
+
+
+@given(value=st.text(max_size=20))
+def test_what_is_filled_in_is_never_read_as_a_template(value):
+    for language in LANGUAGES:
+        assert value in in_language(Phrase("Goes with {item}", item=value), translations()[language])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_no_catalogue_knows_is_said_in_english(language):
+    assert in_language("nobody translated this", translations()[language]) == "nobody translated this"
+    assert in_language("", translations()[language]) == ""
+    assert in_language(Phrase("unheard of: {x}", x=1), translations()[language]) == "unheard of: 1"
+
+
+def test_the_source_needs_no_catalogue():
+    assert LANGUAGES[0] == SOURCE
+    assert names_in("You bought {item}") == {"item"}
