@@ -8,12 +8,14 @@ whoever asked for it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from engine.vocabulary import Channel
 from guardrails.consent.events import GRANTS, Status
 from guardrails.consent.purposes import (
+    KEY_OF,
     OUTBOUND,
     REGISTER,
     Purpose,
@@ -43,14 +45,18 @@ class SignalAnswer:
         status: where the signal puts the purpose.
         channels: ``Channel`` numbers a grant is limited to; ``None`` for no limit, and always for
             anything but a grant.
+        at_ms: when this one choice was made, milliseconds since the epoch, UTC, if the signal says
+            so. Where it is ``None`` the signal tells no time for it, and what counts is when it
+            was received.
     """
 
     purpose: str
     status: Status
     channels: frozenset[int] | None = None
+    at_ms: int | None = None
 
     def __post_init__(self) -> None:
-        if self.grants and entry_of(self.purpose).purpose in NEVER_GRANTED:
+        if self.grants and not can_be_granted(self.purpose):
             raise SignalError(f"no signal can grant `{self.purpose}`")
 
     @property
@@ -67,13 +73,17 @@ class Reading:
         signal: its kind, one of ``guardrails.consent.signals.registry.SIGNALS``.
         version: version of its format, where it has one.
         answers: one for each purpose at most, in the order of the register.
-        at_ms: when the choice was made, milliseconds since the epoch, UTC, if the signal says so.
+        at_ms: when the signal as a whole was set, milliseconds since the epoch, UTC, if it says so;
+            an answer with a time of its own goes by that. TCF tells the day only: its time is the
+            first moment of it, so a refusal may have come up to a day later.
         notes: what was read and has no effect here, in plain words.
         sha256: digest of the raw signal, hexadecimal. The signal itself is personal data once it
             is tied to an identifier (CJEU C-604/22) and is neither stored nor logged.
         known_child: whether the signal says that the customer is a child; ``None`` if it does not
             say.
         limit_sensitive: the customer limits the use of sensitive data (Cal. Civ. Code 1798.121).
+        gpc: the signal repeats that the browser sends Global Privacy Control. It holds for the
+            request, exactly as the header does, and answers no question of ours.
     """
 
     signal: str
@@ -84,6 +94,7 @@ class Reading:
     sha256: str
     known_child: bool | None = None
     limit_sensitive: bool = False
+    gpc: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +108,33 @@ class SignalSettings:
             platform's personalisation toggle covered profiling; ``None`` if there is none, and then
             such a toggle never grants profiling.
         known_requests: purpose key by id of a published ADPC consent request.
+        ketch_purposes: purpose key by the shop's own purpose code in Ketch.
 
     Raises:
-        PolicyError: the declaration is empty, or a request is for a purpose that does not exist
-            or that needs no consent.
+        PolicyError: the declaration is empty, or a request or code stands for a purpose that does
+            not exist or that needs no consent.
     """
 
     accept_tcf_2_2_without_disclosed_vendors: bool = True
     profiling_declaration: str | None = None
     known_requests: Mapping[str, str] = field(default_factory=dict)
+    ketch_purposes: Mapping[str, str] = field(default_factory=lambda: dict(KETCH_CODES))
 
     def __post_init__(self) -> None:
         if self.profiling_declaration == "":
             raise PolicyError("the declaration on profiling has an empty id")
-        for key in self.known_requests.values():
+        for key in (*self.known_requests.values(), *self.ketch_purposes.values()):
             if key not in CONSENT_PURPOSES:
                 raise PolicyError(f"consent cannot be requested for `{key}`")
+
+
+KETCH_CODES: Mapping[str, str] = {
+    "advertising": KEY_OF[Purpose.TARGETED_OFFERS],
+    "analytics": KEY_OF[Purpose.PERFORMANCE],
+    "data_sales": KEY_OF[Purpose.SHARING],
+    "email_mktg": communications_key(Channel.EMAIL),
+}
+"""The purpose codes that Ketch's own documentation uses; a shop that named its own says so."""
 
 
 def _keys(purpose: Purpose, key: str) -> tuple[str, ...]:
@@ -129,10 +151,14 @@ PURPOSE_KEYS: tuple[str, ...] = tuple(key for entry in REGISTER for key in _keys
 CONSENT_PURPOSES: tuple[str, ...] = tuple(key for key in PURPOSE_KEYS if not entry_of(key).on_by_default)
 """The keys of purposes that are off until consented to."""
 
+COMMUNICATIONS_KEYS: tuple[str, ...] = _keys(Purpose.COMMUNICATIONS, KEY_OF[Purpose.COMMUNICATIONS])
+"""The keys of contact by the shop, each channel by itself."""
+
 _PLACE = {key: place for place, key in enumerate(PURPOSE_KEYS)}
 
 _LOOSE_TO_PROTECTIVE = (
     Status.CONSENT_UNKNOWN,
+    Status.CONSENT_REQUESTED,
     Status.CONSENT_GIVEN,
     Status.OBJECTION_NOT_RAISED,
     Status.CONSENT_REFUSED,
@@ -153,12 +179,64 @@ def arranged(answers: Iterable[SignalAnswer]) -> tuple[SignalAnswer, ...]:
     return tuple(sorted(kept.values(), key=lambda answer: _PLACE[answer.purpose]))
 
 
-def digest(raw: bytes) -> str:
-    """Return what is kept of a raw signal in place of it."""
-    return hashlib.sha256(raw).hexdigest()
+def can_be_granted(key: str) -> bool:
+    """Tell whether a signal can grant the purpose with this key at all."""
+    return entry_of(key).purpose not in NEVER_GRANTED
+
+
+def text_of(value: object) -> str:
+    """Return a signal that must be a text.
+
+    Raises:
+        SignalError: it is none, is empty, is too long, or holds anything but visible ASCII.
+    """
+    if not isinstance(value, str):
+        raise SignalError("the signal is not a text")
+    if not 0 < len(value) <= MAX_LENGTH:
+        raise SignalError(f"the signal is empty or longer than `{MAX_LENGTH}` characters")
+    if not (value.isascii() and value.isprintable()):
+        raise SignalError("the signal holds characters that no such signal has")
+    return value
+
+
+def fields_of(value: object, known: Collection[str], what: str) -> Mapping[str, object]:
+    """Return a JSON object whose fields are all known.
+
+    Args:
+        value: what should be the object.
+        known: the names it may use.
+        what: what the object is, for the message.
+
+    Raises:
+        SignalError: it is no object or has another field.
+    """
+    if not isinstance(value, dict):
+        raise SignalError(f"{what} is not an object")
+    if any(name not in known for name in value):
+        raise SignalError(f"{what} has a field that is not known")
+    return value
+
+
+def digest(value: str | Mapping[str, object]) -> str:
+    """Return what is kept of a raw signal in place of it: SHA-256 of the text or of sorted JSON.
+
+    Raises:
+        SignalError: an object holds something that is not JSON, or is too long.
+    """
+    text = value if isinstance(value, str) else _json(value)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _json(value: Mapping[str, object]) -> str:
+    try:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise SignalError("the signal is not a JSON object") from None
+    if len(text) > MAX_LENGTH:
+        raise SignalError(f"the signal is longer than `{MAX_LENGTH}` characters")
+    return text
 
 
 def _protectiveness(answer: SignalAnswer) -> tuple[int, int]:
-    return _LOOSE_TO_PROTECTIVE.index(answer.status), -len(
-        Channel if answer.channels is None else answer.channels
-    )
+    covered = Channel if answer.channels is None else answer.channels
+    return _LOOSE_TO_PROTECTIVE.index(answer.status), -len(covered)
