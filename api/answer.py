@@ -6,6 +6,7 @@ from collections import Counter
 
 import orjson
 
+from api.languages import say
 from api.schemas.recommendation import MODES
 from api.settings import Settings
 from engine.catalogue import Catalogue
@@ -50,7 +51,7 @@ def answer_bytes(
             "options": {
                 "mode": MODES[request.non_profiled],
                 "modes": MODES,
-                "switch": SWITCH,
+                "switch": say(SWITCH, request.language),
             },
             "parameters_url": settings.parameters_url,
             "handoff": _handoff(decision, settings),

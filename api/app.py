@@ -11,6 +11,7 @@ from flask.json.provider import JSONProvider
 from flask_smorest import Api  # type: ignore[import-untyped]  # publishes no types
 
 from api import auth, logging
+from api.languages import announce_languages
 from api.metrics import observe_requests
 from api.paths import CONVERTERS, as_parameter
 from api.problems import MEDIA_TYPE, answer_problems
@@ -60,6 +61,7 @@ def assemble(wiring: Wiring) -> Flask:
     auth.guard(app)
     app.before_request(refuse_unknown_query)
     app.after_request(_finish)
+    announce_languages(app)
     api = ProblemApi(app)
     for converter in CONVERTERS.values():
         api.register_converter(converter, as_parameter)

@@ -51,7 +51,8 @@ class FieldError(EdgeError):
 
     Attributes:
         field: name of the field; empty when the record as a whole cannot be used.
-        reason: what is wrong with it. Never repeats the value, which may be somebody's data.
+        reason: what is wrong with it; with values in it a ``guardrails.messages.Phrase``. Never repeats
+            the value of the field, which may be somebody's data.
     """
 
     def __init__(self, field: str, reason: str) -> None:
@@ -89,7 +90,7 @@ class Finding:
     """One thing that is wrong with a request, and where.
 
     Attributes:
-        detail: what is wrong: lower case, no full stop.
+        detail: what is wrong: lower case, no full stop; with values in it a ``guardrails.messages.Phrase``.
         pointer: JSON pointer (RFC 6901) into the body; ``None`` when it is not in the body.
         parameter: name of the query parameter; ``None`` when it is not in the query.
     """

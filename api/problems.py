@@ -1,7 +1,8 @@
 """Errors as the outside sees them: RFC 9457 problem documents, all made here.
 
 The lower floors raise errors of their own and know no status. ``PROBLEM_OF`` says which problem
-each of them is; what it does not know is a plain internal error, told without internals.
+each of them is; what it does not know is a plain internal error, told without internals. Titles and
+details are said in the language of the request; types and pointers are the same in every language.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from api.errors import (
     UnknownModelError,
     UnknownPlacementError,
 )
+from api.languages import say
 from api.logging import warn
 from api.pointers import pointer_to
+from api.wording import house_style
 from engine.errors import ArtefactError, EngineError
 from guardrails.errors import ConsentEventError, GuardrailError, SensitiveMarkError, UnknownPurposeError
 
@@ -46,7 +49,7 @@ class Problem:
     Attributes:
         slug: last part of its type URI.
         status: HTTP status.
-        title: short summary, the same on every occurrence.
+        title: short summary, the same on every occurrence in a language.
         meaning: what it means and what a caller can do about it.
     """
 
@@ -207,16 +210,16 @@ _HEADERS = {
 
 
 def document(problem: Problem, detail: str | None, findings: tuple[Finding, ...] = ()) -> dict[str, Any]:
-    """Return the members of a problem document (RFC 9457 section 3.1).
+    """Return the members of a problem document (RFC 9457 section 3.1), in the language of the request.
 
     Args:
         problem: its kind.
         detail: what is particular to this occurrence.
         findings: the places in the request that are wrong.
     """
-    body: dict[str, Any] = {"type": problem.type, "title": problem.title, "status": problem.status}
+    body: dict[str, Any] = {"type": problem.type, "title": say(problem.title), "status": problem.status}
     if detail:
-        body["detail"] = detail
+        body["detail"] = say(detail)
     if findings:
         body["errors"] = [_finding(finding) for finding in findings]
     return body
@@ -293,7 +296,7 @@ def _finding(finding: Finding) -> dict[str, str]:
         if finding.pointer is not None
         else {"parameter": finding.parameter or ""}
     )
-    return {**where, "detail": finding.detail}
+    return {**where, "detail": say(finding.detail)}
 
 
 def _leaves(messages: Any, pointer: str) -> Iterator[tuple[str, str]]:
@@ -304,9 +307,4 @@ def _leaves(messages: Any, pointer: str) -> Iterator[tuple[str, str]]:
         for below in messages:
             yield from _leaves(below, pointer)
     else:
-        yield pointer, _house_style(str(messages))
-
-
-def _house_style(message: str) -> str:
-    """Marshmallow speaks in sentences; problem details are lower case without a full stop."""
-    return message[:1].lower() + message[1:].rstrip(".")
+        yield pointer, house_style(str(messages))

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from api.errors import FieldError
 from engine.vocabulary import from_word, word
+from guardrails.messages import Phrase
 
 Record = Mapping[str, object]
 Value = TypeVar("Value")
@@ -150,7 +151,7 @@ def read_whole(record: Record, name: str, least: int, most: int) -> int | None:
     if number is None:
         raise FieldError(name, "is not a whole number")
     if not least <= number <= most:
-        raise FieldError(name, f"is not between {least} and {most}")
+        raise FieldError(name, Phrase("is not between {least} and {most}", least=least, most=most))
     return number
 
 
@@ -176,7 +177,7 @@ def read_word(record: Record, name: str, enum: type[Member]) -> Member | None:
         return from_word(enum, text)
     except KeyError:
         words = ", ".join(word(member) for member in enum)
-        raise FieldError(name, f"is none of {words}") from None
+        raise FieldError(name, Phrase("is none of {words}", words=words)) from None
 
 
 def read_moment_ms(record: Record, name: str, limits: TimeLimits | None = None) -> int | None:
@@ -186,7 +187,7 @@ def read_moment_ms(record: Record, name: str, limits: TimeLimits | None = None) 
     if written is None or written == "":
         return counted if counted is None or limits is None else limits.check(in_ms, counted)
     if counted is not None:
-        raise FieldError(in_ms, f"repeats `{name}`")
+        raise FieldError(in_ms, Phrase("repeats `{name}`", name=name))
     at_ms = _moment_ms(written)
     if at_ms is None:
         raise FieldError(name, "is not a time of RFC 3339 with its offset, as in 2026-03-01T12:00:00Z")
@@ -215,7 +216,7 @@ def read_money_minor(record: Record, name: str, currency: str | None) -> int | N
     if value is None or value == "":
         return counted
     if counted is not None:
-        raise FieldError(in_minor, f"repeats `{name}`")
+        raise FieldError(in_minor, Phrase("repeats `{name}`", name=name))
     return money_minor(name, value, currency)
 
 
@@ -237,7 +238,7 @@ def money_minor(name: str, value: object, currency: str | None) -> int:
     if isinstance(value, float):
         return round(value * int(10**digits))
     if minor != minor.to_integral_value():
-        raise FieldError(name, f"has more than {digits} decimals")
+        raise FieldError(name, Phrase("has more than {n} decimals", n=digits))
     return int(minor)
 
 
@@ -252,7 +253,7 @@ def _text(name: str, value: object, limit: int) -> str | None:
     if not isinstance(value, str):
         raise FieldError(name, "is not text")
     if len(value) > limit:
-        raise FieldError(name, f"is longer than {limit} characters")
+        raise FieldError(name, Phrase("is longer than {n} characters", n=limit))
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -22,6 +22,7 @@ from api.imports.fields import (
 from api.imports.readers import Fields
 from api.imports.stored import Stored
 from api.storage.items import ItemRow, upsert_items
+from guardrails.messages import Phrase
 from guardrails.sensitive.classes import CLASS_NAMES, Tier
 
 AGE_GROUPS = ("newborn", "infant", "toddler", "kids", "adult")
@@ -82,7 +83,7 @@ def read_choice(record: Record, name: str, choices: Iterable[str]) -> str | None
     if text is None:
         return None
     if text.lower() not in choices:
-        raise FieldError(name, f"is none of {', '.join(choices)}")
+        raise FieldError(name, Phrase("is none of {words}", words=", ".join(choices)))
     return text.lower()
 
 

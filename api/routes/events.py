@@ -12,6 +12,7 @@ from api.auth import only
 from api.errors import Finding, InvalidRequestError
 from api.imports.event_store import StoredEvents, store_events
 from api.imports.events import BadEvent, ParsedEvents, parse_events
+from api.languages import say
 from api.routes.resource import Resource, json_answer
 from api.schemas.events import EventAnswerSchema, EventBatchSchema, EventShapeSchema
 from api.storage.api_keys import Role
@@ -115,5 +116,7 @@ def _document(parsed: ParsedEvents, stored: StoredEvents, bad: list[BadEvent]) -
         "by_purpose": dict(stored.n_by_purpose),
         "withheld": [asdict(each) for each in stored.withheld],
         "ignored": [asdict(each) for each in parsed.ignored],
-        "errors": [{"index": each.index, "pointer": each.pointer, "detail": each.reason} for each in bad],
+        "errors": [
+            {"index": each.index, "pointer": each.pointer, "detail": say(each.reason)} for each in bad
+        ],
     }

@@ -10,6 +10,7 @@ from flask import Response
 from api.auth import only
 from api.errors import FieldError, Finding, InvalidRequestError, UnknownItemError
 from api.imports.items import ITEM_FIELDS, read_item
+from api.languages import say
 from api.pointers import pointer_to
 from api.routes.resource import Resource, json_answer
 from api.schemas.base import canonical_text
@@ -19,6 +20,7 @@ from api.storage.api_keys import Role
 from api.storage.connection import reading, writing
 from api.storage.versions import active
 from api.wiring import wiring
+from guardrails.messages import Phrase
 
 PATIENCE_S = 5.0
 """How long an answer waits until what it stored is judged by."""
@@ -55,7 +57,7 @@ def put_items(body: dict[str, Any]) -> Response:
         "rejected": len(findings),
         "in_force": found.runtime.wait_for(versions, PATIENCE_S),
         "errors": [
-            {"index": index, "pointer": finding.pointer, "detail": finding.detail}
+            {"index": index, "pointer": finding.pointer, "detail": say(finding.detail)}
             for index, finding in findings
         ],
     }
@@ -122,5 +124,5 @@ def _row(record: Any, index: int, first: dict[str, int]) -> store.ItemRow:
     }
     row = read_item(in_form)
     if first.setdefault(row.item_id, index) != index:
-        raise FieldError("item_id", f"is the same as that of item {first[row.item_id]}")
+        raise FieldError("item_id", Phrase("is the same as that of item {index}", index=first[row.item_id]))
     return row

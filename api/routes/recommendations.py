@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from api.answer import answer_bytes
 from api.auth import only
 from api.errors import Finding, InvalidRequestError, StoreRefusedError, StoreUnavailableError
+from api.languages import choose_language
 from api.logging import warn
 from api.pointers import pointer_to
 from api.routes.resource import Resource
@@ -42,6 +43,7 @@ from guardrails.consent.purposes import OUTBOUND
 from guardrails.consent.signals.gpc import gpc_from_header
 from guardrails.decide import Decision, decide
 from guardrails.log.record import SALT_BYTES, SECTIONS, build_record
+from guardrails.messages import Phrase
 from guardrails.request import Choices, Context, Known, Placement, Request, SubjectKind
 
 MAX_CATEGORIES = 5
@@ -138,9 +140,11 @@ def _question(asked: dict[str, Any], subject: _Subject, snapshot: Snapshot, foun
     Raises:
         InvalidRequestError: the placement or an item is unknown, or the placement holds fewer.
     """
+    language = choose_language(asked.get("language"))
     placement = snapshot.placements.get(asked["placement"])
     if placement is None:
-        raise InvalidRequestError.at("/placement", f"unknown placement `{asked['placement']}`")
+        unknown = Phrase("unknown placement `{name}`", name=asked["placement"])
+        raise InvalidRequestError.at("/placement", unknown)
     return Request(
         subject_kind=subject.kind,
         placement=placement,
@@ -153,6 +157,7 @@ def _question(asked: dict[str, Any], subject: _Subject, snapshot: Snapshot, foun
         gpc=gpc_from_header(request.headers.get("Sec-GPC")),
         shared_device=asked["shared_device"],
         recognised_only=asked["recognised_only"],
+        language=language,
     )
 
 
@@ -160,7 +165,8 @@ def _count(wanted: int | None, placement: Placement) -> int:
     if wanted is None:
         return min(DEFAULT_COUNT, placement.max_count)
     if wanted > placement.max_count:
-        raise InvalidRequestError.at("/count", f"`{placement.name}` holds at most {placement.max_count}")
+        most = Phrase("`{name}` holds at most {n}", name=placement.name, n=placement.max_count)
+        raise InvalidRequestError.at("/count", most)
     return wanted
 
 

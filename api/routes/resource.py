@@ -16,6 +16,7 @@ from api.auth import Access
 from api.errors import Finding, InvalidRequestError, MalformedBodyError
 from api.problems import MEDIA_TYPE, findings_from
 from api.schemas.base import ProblemSchema
+from guardrails.messages import Phrase
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -41,7 +42,7 @@ class StrictParser(FlaskParser):
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            raise MalformedBodyError(f"the body is not JSON: {error}") from None
+            raise MalformedBodyError(Phrase("the body is not JSON: {why}", why=error)) from None
 
     def handle_error(self, error: ValidationError, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Turn marshmallow's messages into findings.
@@ -133,5 +134,4 @@ def json_answer(document: Any, status: int = 200) -> Response:
 def _security(access: Access) -> dict[str, Any]:
     if access.public:
         return {"security": []}
-    roles = ", ".join(sorted(role.value for role in access.roles))
-    return {"security": [{"api_key": []}], "x-roles": roles}
+    return {"security": [{"api_key": []}], "x-roles": ", ".join(access.names)}

@@ -16,6 +16,7 @@ from api.schemas.base import (
 from engine.vocabulary import Basis, Channel, Intent, Kind, Origin
 from guardrails.consent.permission import Denial
 from guardrails.decide import Action
+from guardrails.messages import LANGUAGES
 from guardrails.reasons import ReasonCode
 
 MAX_COUNT = 50
@@ -58,6 +59,10 @@ class RecommendationRequestSchema(RequestSchema):
         load_default=MODES[0],
         validate=validate.OneOf(MODES),
         metadata={"description": "`non_profiled`: the customer asked for suggestions without a profile"},
+    )
+    language = fields.String(
+        validate=validate.OneOf(LANGUAGES),
+        metadata={"description": "language of the reasons; goes before `Accept-Language`"},
     )
     recognised_only = Flag(
         load_default=False, metadata={"description": "the customer is recognised but not logged in"}

@@ -26,6 +26,7 @@ import migrations
 from api.errors import EdgeError, StoreRefusedError, StoreUnavailableError
 from api.settings import Settings
 from api.storage.placements import seed_placements
+from guardrails.messages import Phrase
 from guardrails.placements import DEFAULT_PLACEMENTS
 
 PATIENCE_S = 5
@@ -194,7 +195,9 @@ def _create_file(url: URL) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)
     except OSError as error:
-        raise StoreUnavailableError(f"the database cannot be created: {error.strerror}") from None
+        raise StoreUnavailableError(
+            Phrase("the database cannot be created: {why}", why=error.strerror)
+        ) from None
 
 
 @contextmanager
