@@ -2,10 +2,12 @@
 
 Evaluated on every request and never written to the ledger: it is a standing instruction of the
 browser, not an answer to a question of ours. Source: W3C Global Privacy Control, "The Sec-GPC
-header field".
+header field" and "GPC support resource".
 """
 
 from __future__ import annotations
+
+from datetime import date
 
 from engine.vocabulary import Channel
 from guardrails.consent.purposes import Purpose
@@ -16,6 +18,9 @@ SALE_AND_SHARING = frozenset({Purpose.ENRICHMENT, Purpose.SHARING})
 
 PROFILE = frozenset({Purpose.PROFILING, Purpose.PROFILED_CONTENT})
 """What scope ``strict`` adds: the shop's own profile, unless consent to it was explicit."""
+
+WELL_KNOWN_PATH = "/.well-known/gpc.json"
+"""Where a site says that it honours the signal."""
 
 MARKETING = frozenset({Purpose.TARGETED_OFFERS, Purpose.COMMUNICATIONS})
 """What the customer is not to be asked for while the signal is sent, except in scope ``spec``."""
@@ -30,6 +35,18 @@ def gpc_from_header(value: str | None) -> bool:
     (True, False, False)
     """
     return value == "1"
+
+
+def gpc_support(last_update: date) -> dict[str, object]:
+    """Return what is served at ``WELL_KNOWN_PATH``, as ``application/json``.
+
+    Args:
+        last_update: when this statement was last changed.
+
+    >>> gpc_support(date(2026, 3, 1))
+    {'gpc': True, 'lastUpdate': '2026-03-01'}
+    """
+    return {"gpc": True, "lastUpdate": last_update.isoformat()}
 
 
 def gpc_covers(purpose: Purpose, channel: Channel | None, scope: GpcScope, *, out_of_context: bool) -> bool:

@@ -111,8 +111,8 @@ class SignalSettings:
         ketch_purposes: purpose key by the shop's own purpose code in Ketch.
 
     Raises:
-        PolicyError: the declaration is empty, or a request or code stands for a purpose that does
-            not exist or that needs no consent.
+        PolicyError: the declaration is empty; a request or code stands for a purpose that does not
+            exist or needs no consent, or a code for one that no signal can grant.
     """
 
     accept_tcf_2_2_without_disclosed_vendors: bool = True
@@ -126,6 +126,9 @@ class SignalSettings:
         for key in (*self.known_requests.values(), *self.ketch_purposes.values()):
             if key not in CONSENT_PURPOSES:
                 raise PolicyError(f"consent cannot be requested for `{key}`")
+        for key in self.ketch_purposes.values():
+            if not can_be_granted(key):
+                raise PolicyError(f"no purpose code can stand for `{key}`")
 
 
 KETCH_CODES: Mapping[str, str] = {

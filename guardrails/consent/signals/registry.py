@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from guardrails.consent.signals.adpc import read_adpc
+from guardrails.consent.signals.consent_mode import read_consent_mode
+from guardrails.consent.signals.gpp import read_gpp
+from guardrails.consent.signals.ketch import read_ketch
 from guardrails.consent.signals.reading import Reading, SignalSettings
+from guardrails.consent.signals.shopify import read_shopify
+from guardrails.consent.signals.tcf import read_tcf
+from guardrails.consent.signals.xdm import read_xdm
 from guardrails.errors import SignalError
 
-SIGNALS: dict[str, Callable[[object, SignalSettings], Reading]] = {}
+SIGNALS: Mapping[str, Callable[[object, SignalSettings], Reading]] = {
+    "tcf": read_tcf,
+    "gpp": read_gpp,
+    "consent_mode": read_consent_mode,
+    "shopify": read_shopify,
+    "xdm": read_xdm,
+    "ketch": read_ketch,
+    "adpc": read_adpc,
+}
 """The decoder of each kind of signal."""
 
 
