@@ -90,7 +90,6 @@ def train(
     trained = fit(
         admitted.interactions,
         catalogue.item_ids,
-        n_customers,
         catalogue.tier,
         now_ms=now_ms,
         budget_s=budget_s,

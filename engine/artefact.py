@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import re
 import shutil
 import tempfile
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,12 @@ from engine.errors import ArtefactError
 
 FORMAT = 1
 WEIGHT_SCALE = 1 << 30
-"""Fixed-point one of W and of ``repeat``: W's strongest edge weighs this much."""
+"""Fixed-point one of W and of ``repeat``; W's strongest edge weighs ⅓ to ⅔ of it."""
 
 MANIFEST_FILE = "manifest.json"
 ITEM_IDS_FILE = "item_ids.json"
 _HASHED_AT_ONCE = 1 << 20
+_LEFT_BY_A_WRITER = re.compile(r"\.draft-.*|[0-9a-f]{64}")
 _READABLE = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
 
@@ -42,6 +45,10 @@ class Manifest:
         latent: whether its edges come from latent factors rather than from counted pairs.
         data_from_ms: time of the oldest interaction learned from; 0 where there are no times.
         data_to_ms: time of the youngest.
+        as_of_ms: what ages were counted to; 0 where it is not known.
+        training_digest: 32 hex digits that stand for everything the arrays were made from, equal
+            whenever that is; empty where it is not known.
+        scale_exponent: ``WEIGHT_SCALE`` in W stands for 2 to the power of it.
         n_customers: customers learned from.
         n_interactions: interactions learned from, before any customer's share was clipped.
         n_edges: stored entries of W.
@@ -58,6 +65,9 @@ class Manifest:
     latent: bool = False
     data_from_ms: int = 0
     data_to_ms: int = 0
+    as_of_ms: int = 0
+    training_digest: str = ""
+    scale_exponent: int = 0
     n_customers: int = 0
     n_interactions: int = 0
     n_edges: int = 0
@@ -133,7 +143,8 @@ def write_artefact(root: str | Path, arrays: ModelArrays, manifest: Manifest) ->
     """Store a model under ``root`` and return its version, which is also its folder's name.
 
     The same arrays in the same order have the same version, whenever and wherever they are
-    written. A model that is already there is left as it is, unless it is damaged.
+    written. The arrays of a model that is already there are left as they are, unless damaged, and
+    its manifest is replaced: what was said about it last counts.
 
     Args:
         root: folder of models; a path, or any address that ``fsspec`` understands.
@@ -150,8 +161,7 @@ def write_artefact(root: str | Path, arrays: ModelArrays, manifest: Manifest) ->
             return _write_local(Path(folder), arrays, manifest)
         with tempfile.TemporaryDirectory() as local:
             version = _write_local(Path(local), arrays, manifest)
-            if not filesystem.exists(f"{folder}/{version}/{MANIFEST_FILE}"):
-                _upload(filesystem, Path(local) / version, f"{folder}/{version}")
+            _upload(filesystem, Path(local) / version, f"{folder}/{version}")
             return version
     except OSError as error:
         raise ArtefactError(f"cannot write a model to `{root}`: {error.strerror or error}") from error
@@ -179,6 +189,46 @@ def load_artefact(path: str | Path, *, verify: bool = True, copies: str | Path |
         raise ArtefactError(f"cannot read `{error.filename or path}`: {error.strerror or error}") from error
 
 
+def erase_artefact(path: str | Path) -> None:
+    """Remove a stored model; one that is not there is no error.
+
+    Processes that have it mapped go on until they let go of it; nobody can load it any more.
+
+    Args:
+        path: the model's folder; a path, or any address that ``fsspec`` understands.
+
+    Raises:
+        ArtefactError: a part of it cannot be removed.
+    """
+    filesystem, folder = fsspec.core.url_to_fs(str(path))
+    try:
+        if filesystem.exists(folder):
+            filesystem.rm(folder, recursive=True)
+    except OSError as error:
+        raise ArtefactError(f"cannot remove `{path}`: {error.strerror or error}") from error
+
+
+def erase_unnamed(root: str | Path, named: Collection[str]) -> None:
+    """Remove what a writer that did not come to its end has left in a folder of models.
+
+    Nobody may be writing there meanwhile.
+
+    Args:
+        root: folder of models on this machine; it need not exist.
+        named: versions to leave alone.
+
+    Raises:
+        ArtefactError: something cannot be removed.
+    """
+    leftovers = [
+        entry
+        for entry in sorted(Path(root).glob("*"))
+        if entry.is_dir() and entry.name not in named and _LEFT_BY_A_WRITER.fullmatch(entry.name)
+    ]
+    for entry in leftovers:
+        erase_artefact(entry)
+
+
 def _is_local(filesystem: Any) -> bool:
     return isinstance(filesystem, fsspec.implementations.local.LocalFileSystem)
 
@@ -193,11 +243,7 @@ def _write_local(root: Path, arrays: ModelArrays, manifest: Manifest) -> str:
         hashes = {name: _sha256(draft / name) for name in _content_files()}
         version = _version(hashes)
         document = {"format": FORMAT, "version": version, "sha256": hashes, "model": asdict(manifest)}
-        (draft / MANIFEST_FILE).write_bytes(
-            orjson.dumps(
-                document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
-            )
-        )
+        (draft / MANIFEST_FILE).write_bytes(orjson.dumps(document, option=_READABLE))
         for file in draft.iterdir():
             _sync(file)
         _sync(draft)
@@ -215,6 +261,8 @@ def _move_into_place(draft: Path, final: Path) -> None:
         except ArtefactError:
             shutil.rmtree(final)
         else:
+            (draft / MANIFEST_FILE).replace(final / MANIFEST_FILE)
+            _sync(final)
             return
     draft.chmod(0o755)
     draft.rename(final)
@@ -223,7 +271,8 @@ def _move_into_place(draft: Path, final: Path) -> None:
 def _upload(filesystem: Any, local: Path, folder: str) -> None:
     """Copy file by file, the manifest last: a folder without one is not a model yet."""
     filesystem.makedirs(folder, exist_ok=True)
-    for name in (*_content_files(), MANIFEST_FILE):
+    complete = filesystem.exists(f"{folder}/{MANIFEST_FILE}")
+    for name in (MANIFEST_FILE,) if complete else (*_content_files(), MANIFEST_FILE):
         filesystem.put_file(str(local / name), f"{folder}/{name}")
 
 

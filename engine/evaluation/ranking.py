@@ -9,23 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from engine.artefact import WEIGHT_SCALE
 from engine.interactions import WEIGHT_ONE
 from engine.models.base import Learner
+from engine.models.integers import quantized
 from engine.models.pairs import Pairs
 from engine.serving import kernel
-
-
-def quantized(pairs: Pairs) -> Pairs:
-    """Return W as int32, its strongest entry ``WEIGHT_SCALE``; entries that round to 0 are dropped."""
-    matrix = pairs.item_to_item
-    strongest = matrix.data.max(initial=0.0)
-    units = np.rint(matrix.data / (strongest or 1.0) * WEIGHT_SCALE).astype(np.int32)
-    kept = units > 0
-    indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr].astype(np.int64)
-    whole = csr_matrix(matrix.shape, dtype=np.int32)
-    whole.indptr, whole.indices, whole.data = indptr, matrix.indices[kept].astype(np.int32), units[kept]
-    return Pairs(whole, pairs.support[kept])
 
 
 def rank(

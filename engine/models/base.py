@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 
 from engine.errors import ModelFitError
-from engine.models.pairs import Pairs
+from engine.models.pairs import Pairs, Product, count_pairs
 
 
 class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn publishes no types
@@ -60,6 +60,28 @@ class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn publish
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "item_to_item_")
+
+
+class Counted(Learner):
+    """Base of the learners whose edges are sums over the customers who have both items.
+
+    What they sum is stated as a product of matrices, so that single rows of W can be counted by
+    themselves, and so that what a change of the data reaches can be seen from what it changes in
+    the product. A subclass implements ``product``, in which nothing may depend on the order of
+    the customers.
+
+    Attributes:
+        n_neighbours: entries a row.
+    """
+
+    n_neighbours: int
+
+    @abstractmethod
+    def product(self, weights: csr_matrix) -> Product:
+        """Return what W holds the best entries of; ``weights`` as in ``fit``, without stored zeros."""
+
+    def _learn(self, weights: csr_matrix, floor: NDArray[np.int32]) -> Pairs:
+        return count_pairs(self.product(weights), floor, self.n_neighbours)
 
 
 def _checked(weights: csr_matrix) -> csr_matrix:

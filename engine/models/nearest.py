@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 from implicit.nearest_neighbours import bm25_weight, normalize
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from engine.models.base import Learner
-from engine.models.pairs import Pairs, count_pairs
+from engine.models.base import Counted
+from engine.models.pairs import Product
 
 
-class Cosine(Learner):
+class Cosine(Counted):
     """Cosine between the columns of two items.
 
     Source: Sarwar, Karypis, Konstan & Riedl 2001; ``implicit.nearest_neighbours.CosineRecommender``.
@@ -24,11 +23,12 @@ class Cosine(Learner):
     def __init__(self, n_neighbours: int = 200) -> None:
         self.n_neighbours = n_neighbours
 
-    def _learn(self, weights: csr_matrix, floor: NDArray[np.int32]) -> Pairs:
-        return _similar(normalize(weights.T), floor, self.n_neighbours)
+    def product(self, weights: csr_matrix) -> Product:
+        """Return the columns, each of length 1, times each other."""
+        return _with_itself(normalize(weights.T))
 
 
-class BM25(Learner):
+class BM25(Counted):
     """Inner product of columns weighted as documents are by Okapi BM25: customers are the terms.
 
     Source: Robertson & Zaragoza 2009; ``implicit.nearest_neighbours.BM25Recommender``.
@@ -44,11 +44,12 @@ class BM25(Learner):
         self.k1 = k1
         self.b = b
 
-    def _learn(self, weights: csr_matrix, floor: NDArray[np.int32]) -> Pairs:
+    def product(self, weights: csr_matrix) -> Product:
+        """Return the weighted columns times each other."""
         if weights.nnz == 0:  # the average length of nothing is no number
-            return _similar(weights.T, floor, self.n_neighbours)
-        return _similar(bm25_weight(weights.T, self.k1, self.b), floor, self.n_neighbours)
+            return _with_itself(weights.T)
+        return _with_itself(bm25_weight(weights.T, self.k1, self.b))
 
 
-def _similar(by_item: csr_matrix, floor: NDArray[np.int32], n_neighbours: int) -> Pairs:
-    return count_pairs(by_item, by_item.T, np.ones(floor.size), floor, n_neighbours)
+def _with_itself(by_item: csr_matrix) -> Product:
+    return Product.of(by_item, by_item.T, np.ones(by_item.shape[0]))

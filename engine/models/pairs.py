@@ -8,9 +8,8 @@ entry that may not be kept never takes the place of one that may.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numba import types
@@ -37,26 +36,59 @@ class Pairs(NamedTuple):
     support: NDArray[np.int32]
 
 
+class Product(NamedTuple):
+    """A product of which W holds the best entries of each row: (left · right) · diag(column_scale).
+
+    Attributes:
+        left: shape (n_items, n_customers), float64 CSR, columns ascending.
+        right: shape (n_customers, n_items), float64 CSR, columns ascending, entries where
+            ``left`` has them.
+        column_scale: shape (n_items,), float64.
+    """
+
+    left: csr_matrix
+    right: csr_matrix
+    column_scale: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, left: csr_matrix, right: csr_matrix, column_scale: NDArray[np.float64]) -> Self:
+        """Bring two sparse matrices of any kind into order."""
+        return cls(_ordered(left), _ordered(right), column_scale.astype(np.float64))
+
+
+class _Factors(NamedTuple):
+    """What pairs are worth instead of a sum over customers: the inner product of two rows.
+
+    Attributes:
+        source: shape (n_items * n_factors,), float64, row by row.
+        target: the same for the item of the column.
+        n_factors: length of a row; 0 where customers are summed over.
+    """
+
+    source: NDArray[np.float64]
+    target: NDArray[np.float64]
+    n_factors: int
+
+
+_NO_FACTORS = _Factors(np.empty(0), np.empty(0), 0)
+
+
 def count_pairs(
-    left: csr_matrix,
-    right: csr_matrix,
-    column_scale: NDArray[np.float64],
-    floor: NDArray[np.int32],
-    n_best: int,
+    product: Product, floor: NDArray[np.int32], n_best: int, rows: NDArray[np.int64] | None = None
 ) -> Pairs:
-    """Return the best entries of each row of (left · right) · diag(column_scale).
+    """Return the best entries of each row of a product.
+
+    A row depends on nothing but its own row of ``left`` and what can be reached from there, so one
+    that is counted by itself has the same bits as one that is counted among all.
 
     Args:
-        left: shape (n_items, n_customers), float64.
-        right: shape (n_customers, n_items), float64, with entries where ``left`` has them.
-        column_scale: shape (n_items,), float64.
+        product: what to multiply.
         floor: shape (n_items,), int32: a pair needs as many distinct customers as the stricter
             of its two items asks for.
         n_best: entries to keep a row; ties by ascending column.
+        rows: ascending rows to count; the others stay empty. All of them by default.
     """
-    left, right = _ordered(left), _ordered(right)
-    arrays = (*_parts(left), *_parts(right), column_scale.astype(np.float64), floor.astype(np.int32))
-    return _by_block(left.shape[0], lambda start, stop: _count_rows(*arrays, start, stop, n_best))
+    return _by_block(product, _NO_FACTORS, floor, n_best, rows)
 
 
 def relate_factors(
@@ -77,19 +109,9 @@ def relate_factors(
         floor: see ``count_pairs``.
         n_best: see ``count_pairs``.
     """
-    right = _ordered(weights)
-    left = _ordered(weights.T)
-    n_factors = source.shape[1]
-    arrays = (
-        left.indptr.astype(np.int64),
-        left.indices.astype(np.int32),
-        right.indptr.astype(np.int64),
-        right.indices.astype(np.int32),
-        np.ascontiguousarray(source, np.float64).ravel(),
-        np.ascontiguousarray(target, np.float64).ravel(),
-        floor.astype(np.int32),
-    )
-    return _by_block(left.shape[0], lambda start, stop: _relate_rows(*arrays, n_factors, start, stop, n_best))
+    source_flat, target_flat = (np.ascontiguousarray(each, np.float64).ravel() for each in (source, target))
+    shared = Product.of(weights.T, weights, np.ones(floor.size))
+    return _by_block(shared, _Factors(source_flat, target_flat, source.shape[1]), floor, n_best, None)
 
 
 def _ordered(matrix: csr_matrix) -> csr_matrix:
@@ -99,25 +121,37 @@ def _ordered(matrix: csr_matrix) -> csr_matrix:
     return ordered
 
 
-def _parts(matrix: csr_matrix) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
-    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data
-
-
-def _by_block(n_items: int, rows: Callable[[int, int], Block]) -> Pairs:
+def _by_block(
+    product: Product,
+    factors: _Factors,
+    floor: NDArray[np.int32],
+    n_best: int,
+    rows: NDArray[np.int64] | None,
+) -> Pairs:
     """Compute rows block by block on all cores, and put the blocks together in order."""
+    n_items = floor.size
+    rows = np.arange(n_items) if rows is None else rows
+    parts = (*_parts(product.left), *_parts(product.right), product.column_scale, *factors)
+    limits = floor.astype(np.int32)
+    starts = range(0, rows.size, _ROWS_AT_ONCE)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        blocks = list(pool.map(lambda bounds: rows(*bounds), _blocks(n_items)))
+        blocks = list(
+            pool.map(
+                lambda start: _best_of_rows(*parts, limits, rows[start : start + _ROWS_AT_ONCE], n_best),
+                starts,
+            )
+        )
     counts, columns, values, support = (
         np.concatenate([np.empty(0, dtype), *(block[part] for block in blocks)])
         for part, dtype in enumerate((np.int64, np.int32, np.float64, np.int32))
     )
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-    return Pairs(csr_matrix((values, columns, indptr), shape=(n_items, n_items)), support)
+    lengths = np.zeros(n_items + 1, np.int64)
+    lengths[rows + 1] = counts
+    return Pairs(csr_matrix((values, columns, np.cumsum(lengths)), shape=(n_items, n_items)), support)
 
 
-def _blocks(n_items: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, n_items, _ROWS_AT_ONCE):
-        yield start, min(start + _ROWS_AT_ONCE, n_items)
+def _parts(matrix: csr_matrix) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data
 
 
 @compiled()
@@ -161,25 +195,21 @@ def _enough(
 
 
 @compiled()
-def _keep(
+def _products(
     row: int,
-    first: int,
     columns: NDArray[np.int32],
-    values: NDArray[np.float64],
-    counts: NDArray[np.int32],
-    n_best: int,
-    out: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]],
-    n_out: int,
-) -> int:
-    """Append the best entries of a row that are above 0 to ``out``; return the new length."""
-    for position in _best(values, n_best):
-        if values[position] > 0:
-            out[1][n_out] = columns[position]
-            out[2][n_out] = values[position]
-            out[3][n_out] = counts[columns[position]]
-            out[0][row - first] += 1
-            n_out += 1
-    return n_out
+    source: NDArray[np.float64],
+    target: NDArray[np.float64],
+    n_factors: int,
+) -> NDArray[np.float64]:
+    """Return the inner products of a row of ``source`` with those rows of ``target``."""
+    values = np.empty(columns.size, np.float64)
+    for position in range(columns.size):
+        product = 0.0
+        for factor in range(n_factors):
+            product += source[row * n_factors + factor] * target[columns[position] * n_factors + factor]
+        values[position] = product
+    return values
 
 
 @compiled(
@@ -192,15 +222,17 @@ def _keep(
             read("int32"),
             read("float64"),
             read("float64"),
+            read("float64"),
+            read("float64"),
+            types.int64,
             read("int32"),
-            types.int64,
-            types.int64,
+            read("int64"),
             types.int64,
         ),
         ("int64", "int32", "float64", "int32"),
     )
 )
-def _count_rows(
+def _best_of_rows(
     left_ptr: NDArray[np.int64],
     left_customer: NDArray[np.int32],
     left_value: NDArray[np.float64],
@@ -208,24 +240,25 @@ def _count_rows(
     right_item: NDArray[np.int32],
     right_value: NDArray[np.float64],
     column_scale: NDArray[np.float64],
+    source: NDArray[np.float64],
+    target: NDArray[np.float64],
+    n_factors: int,
     floor: NDArray[np.int32],
-    start: int,
-    stop: int,
+    rows: NDArray[np.int64],
     n_best: int,
 ) -> Block:
-    n_items = column_scale.size
+    n_items = floor.size
     sums = np.zeros(n_items, np.float64)
     counts = np.zeros(n_items, np.int32)
     found = np.empty(n_items, np.int32)
-    room = (stop - start) * min(n_best, n_items)
-    out = (
-        np.zeros(stop - start, np.int64),
-        np.empty(room, np.int32),
-        np.empty(room, np.float64),
-        np.empty(room, np.int32),
-    )
+    room = rows.size * min(n_best, n_items)
+    lengths = np.zeros(rows.size, np.int64)
+    out_columns = np.empty(room, np.int32)
+    out_values = np.empty(room, np.float64)
+    out_support = np.empty(room, np.int32)
     n_out = 0
-    for row in range(start, stop):
+    for place in range(rows.size):
+        row = rows[place]
         n_found = 0
         for at in range(left_ptr[row], left_ptr[row + 1]):
             customer = left_customer[at]
@@ -237,74 +270,18 @@ def _count_rows(
                 counts[column] += 1
                 sums[column] += left_value[at] * right_value[to]
         columns = _enough(found[:n_found], counts, floor, row)
-        values = sums[columns] * column_scale[columns]
-        n_out = _keep(row, start, columns, values, counts, n_best, out, n_out)
+        if n_factors:
+            values = _products(row, columns, source, target, n_factors)
+        else:
+            values = sums[columns] * column_scale[columns]
+        for position in _best(values, n_best):
+            if values[position] > 0:
+                out_columns[n_out] = columns[position]
+                out_values[n_out] = values[position]
+                out_support[n_out] = counts[columns[position]]
+                lengths[place] += 1
+                n_out += 1
         for column in found[:n_found]:
             counts[column] = 0
             sums[column] = 0.0
-    return out[0], out[1][:n_out].copy(), out[2][:n_out].copy(), out[3][:n_out].copy()
-
-
-@compiled(
-    signature(
-        (
-            read("int64"),
-            read("int32"),
-            read("int64"),
-            read("int32"),
-            read("float64"),
-            read("float64"),
-            read("int32"),
-            types.int64,
-            types.int64,
-            types.int64,
-            types.int64,
-        ),
-        ("int64", "int32", "float64", "int32"),
-    )
-)
-def _relate_rows(
-    left_ptr: NDArray[np.int64],
-    left_customer: NDArray[np.int32],
-    right_ptr: NDArray[np.int64],
-    right_item: NDArray[np.int32],
-    source: NDArray[np.float64],
-    target: NDArray[np.float64],
-    floor: NDArray[np.int32],
-    n_factors: int,
-    start: int,
-    stop: int,
-    n_best: int,
-) -> Block:
-    n_items = floor.size
-    counts = np.zeros(n_items, np.int32)
-    found = np.empty(n_items, np.int32)
-    room = (stop - start) * min(n_best, n_items)
-    out = (
-        np.zeros(stop - start, np.int64),
-        np.empty(room, np.int32),
-        np.empty(room, np.float64),
-        np.empty(room, np.int32),
-    )
-    n_out = 0
-    for row in range(start, stop):
-        n_found = 0
-        for at in range(left_ptr[row], left_ptr[row + 1]):
-            customer = left_customer[at]
-            for to in range(right_ptr[customer], right_ptr[customer + 1]):
-                column = right_item[to]
-                if counts[column] == 0:
-                    found[n_found] = column
-                    n_found += 1
-                counts[column] += 1
-        columns = _enough(found[:n_found], counts, floor, row)
-        values = np.empty(columns.size, np.float64)
-        for position in range(columns.size):
-            product = 0.0
-            for factor in range(n_factors):
-                product += source[row * n_factors + factor] * target[columns[position] * n_factors + factor]
-            values[position] = product
-        n_out = _keep(row, start, columns, values, counts, n_best, out, n_out)
-        for column in found[:n_found]:
-            counts[column] = 0
-    return out[0], out[1][:n_out].copy(), out[2][:n_out].copy(), out[3][:n_out].copy()
+    return lengths, out_columns[:n_out].copy(), out_values[:n_out].copy(), out_support[:n_out].copy()

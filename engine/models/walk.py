@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
-from engine.models.base import Learner
-from engine.models.pairs import Pairs, count_pairs
+from engine.models.base import Counted
+from engine.models.pairs import Product
 
 
-class Walk(Learner):
+class Walk(Counted):
     """W = D_i^-source · Xᵀ · D_c^-customer · X · D_j^-target, with D the degrees (sums of weights).
 
     With exponents (1, 1, 0) this is the probability of walking from item i to item j; the target
@@ -34,13 +34,14 @@ class Walk(Learner):
         self.customer = customer
         self.target = target
 
-    def _learn(self, weights: csr_matrix, floor: NDArray[np.int32]) -> Pairs:
+    def product(self, weights: csr_matrix) -> Product:
+        """Return the step to customers times the step on to items."""
         item_degree = np.asarray(weights.sum(axis=0)).ravel()
         customer_degree = np.asarray(weights.sum(axis=1)).ravel()
-        through = diags(_inverse(customer_degree, self.customer)) @ weights
-        to_customers = diags(_inverse(item_degree, self.source)) @ weights.T
-        return count_pairs(
-            to_customers, through, _inverse(item_degree, self.target), floor, self.n_neighbours
+        return Product.of(
+            diags(_inverse(item_degree, self.source)) @ weights.T,
+            diags(_inverse(customer_degree, self.customer)) @ weights,
+            _inverse(item_degree, self.target),
         )
 
 

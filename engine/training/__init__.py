@@ -1,7 +1,9 @@
-"""From admitted interactions to a model: compare learners, choose the privacy floor, fit, quantize."""
+"""From admitted interactions to a model: compare learners, choose the privacy floor, fit; and forget."""
 
 from __future__ import annotations
 
-from engine.training.fit import Trained, TrainingSettings, fit
+from engine.training.fit import fit, refit
+from engine.training.forgetting import Forgotten, forget
+from engine.training.learn import Trained, TrainingSettings
 
-__all__ = ["Trained", "TrainingSettings", "fit"]
+__all__ = ["Forgotten", "Trained", "TrainingSettings", "fit", "forget", "refit"]

@@ -11,7 +11,15 @@ import orjson
 import pytest
 from support import models
 
-from engine.artefact import Artefact, Manifest, ModelArrays, load_artefact, write_artefact
+from engine.artefact import (
+    Artefact,
+    Manifest,
+    ModelArrays,
+    erase_artefact,
+    erase_unnamed,
+    load_artefact,
+    write_artefact,
+)
 from engine.errors import ArtefactError
 
 EDGES = np.array([[0, 3, 0], [3, 0, 5], [0, 5, 0]], np.int32)
@@ -58,11 +66,47 @@ def test_another_content_has_another_version(tmp_path, folder, arrays, name):
     assert write_artefact(tmp_path, other, MANIFEST) != folder.name
 
 
-def test_writing_again_leaves_the_model_as_it_is_and_nothing_half_done_beside_it(tmp_path, folder, arrays):
-    before = (folder / "manifest.json").stat().st_mtime_ns
+def test_writing_again_leaves_the_arrays_and_keeps_what_was_said_last(tmp_path, folder, arrays):
+    before = {file.name: file.stat().st_mtime_ns for file in folder.iterdir() if file.suffix == ".npy"}
     assert write_artefact(tmp_path, arrays, Manifest(learner="als")) == folder.name
-    assert (folder / "manifest.json").stat().st_mtime_ns == before
+    assert {name: (folder / name).stat().st_mtime_ns for name in before} == before
+    assert load_artefact(folder).manifest == Manifest(learner="als")
     assert [entry.name for entry in tmp_path.iterdir()] == [folder.name]
+
+
+def test_an_erased_model_cannot_be_loaded_and_erasing_it_again_is_no_error(folder):
+    for _ in range(2):
+        erase_artefact(folder)
+        with pytest.raises(ArtefactError, match="manifest"):
+            load_artefact(folder)
+
+
+def test_who_has_an_erased_model_mapped_can_go_on_until_letting_go_of_it(folder, arrays):
+    loaded = load_artefact(folder)
+    erase_artefact(folder)
+    assert_same(loaded, arrays)
+
+
+def test_what_cannot_be_removed_is_told(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr("shutil.rmtree", _refused)
+    with pytest.raises(ArtefactError, match="cannot remove"):
+        erase_artefact(folder)
+
+
+def _refused(*_args, **_options):
+    raise PermissionError(13, "Permission denied")
+
+
+def test_what_writers_left_behind_is_removed_and_nothing_else(tmp_path, folder, arrays):
+    unnamed = write_artefact(tmp_path, replace(arrays, popularity=arrays.popularity + 1), MANIFEST)
+    (tmp_path / ".draft-abc").mkdir()
+    (tmp_path / ".draft-abc" / "weights.npy").write_bytes(b"somebody")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / ".lock").touch()
+    erase_unnamed(tmp_path, {folder.name})
+    assert {entry.name for entry in tmp_path.iterdir()} == {folder.name, "notes", ".lock"}
+    assert unnamed != folder.name
+    erase_unnamed(tmp_path / "nowhere", ())
 
 
 def test_writing_again_mends_a_damaged_model(tmp_path, folder, arrays):

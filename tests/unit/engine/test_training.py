@@ -40,7 +40,7 @@ def grouped() -> Interactions:
 
 
 def run(found: Interactions, tier: np.ndarray = TIER, **options):
-    return fit(found, IDS, N_CUSTOMERS, tier, now_ms=NOW_MS, **options)
+    return fit(found, IDS, tier, now_ms=NOW_MS, **options)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_a_learner_that_sees_the_groups_is_chosen_and_every_learner_has_its_figu
 def test_edges_join_items_of_one_group_and_are_whole_numbers_up_to_the_scale(trained):
     arrays = trained.arrays
     assert np.all(rows_of(trained) % N_GROUPS == arrays.indices % N_GROUPS)
-    assert arrays.weights.max() == WEIGHT_SCALE
+    assert WEIGHT_SCALE / 3 < arrays.weights.max() < WEIGHT_SCALE * 2 / 3
     assert arrays.weights.min() > 0
 
 
@@ -181,9 +181,7 @@ def test_kinds_that_say_nothing_of_taste_teach_nothing():
     assert rows_of(run(Interactions.joined(returned, bought))).tolist() == [2, 3]
 
 
-def test_interactions_outside_the_matrix_and_tiers_of_the_wrong_length_are_refused(grouped):
-    with pytest.raises(ModelFitError, match="outside"):
-        fit(grouped, IDS, N_CUSTOMERS - 1, TIER, now_ms=NOW_MS)
+def test_interactions_outside_the_catalogue_and_tiers_of_the_wrong_length_are_refused(grouped):
     with pytest.raises(ModelFitError, match="outside"):
         run(replace(grouped, item_idx=grouped.item_idx - 1))
     with pytest.raises(ModelFitError, match="tier"):

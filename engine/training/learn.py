@@ -1,0 +1,246 @@
+"""The way from histories to a finished model, once it is settled what learner and what floor to use."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from engine.artefact import FORMAT, Manifest, ModelArrays
+from engine.errors import ModelFitError
+from engine.interactions import DAY_MS, WEIGHT_ONE, Interactions, Weighting
+from engine.models import LEARNERS, learner_named
+from engine.models.base import Learner
+from engine.models.pairs import Pairs
+from engine.training.histories import Histories, digest, histories
+from engine.training.repeats import repeats
+from engine.training.weights import saturated, strongest, summed_weights
+
+_LIBRARIES = ("implicit", "numba", "numpy", "scikit-learn", "scipy", "tactful")
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train.
+
+    Attributes:
+        learners: names to compare, cheapest first.
+        fallback: learner to use where there is too little to compare by.
+        weighting: what an interaction is worth.
+        popularity_half_life_days: how soon popularity forgets.
+        max_items_per_customer: distinct items that one customer contributes at most, the
+            heaviest first. On a year of grocery purchases 100, 200 and 300 rank alike, and
+            with 200 twice as many items as with 100 get to know what goes with them.
+        max_pieces: pieces of evidence to recommend a customer by when learners are compared.
+        validation_share: last part of the time span that is held out; 28 days of a year.
+        min_validated: customers with something new in that part, below which nothing is compared.
+        min_supports: floors to choose from, ascending; the first is the least ever used.
+        max_floor_cost: share of the validation NDCG that a stricter floor may cost.
+        min_support_sensitive: floor of edges that touch an item of tier 1 or above.
+        k: length of the rankings compared.
+    """
+
+    learners: tuple[str, ...] = tuple(LEARNERS)
+    fallback: str = "walk"
+    weighting: Weighting = field(default_factory=Weighting)
+    popularity_half_life_days: int = 14
+    max_items_per_customer: int = 200
+    max_pieces: int = 50
+    validation_share: float = 28 / 365
+    min_validated: int = 20
+    min_supports: tuple[int, ...] = (2, 3, 5, 10, 20, 50)
+    max_floor_cost: float = 0.02
+    min_support_sensitive: int = 20
+    k: int = 20
+
+
+class Trained(NamedTuple):
+    """A model ready to be written: its arrays and how they came to be."""
+
+    arrays: ModelArrays
+    manifest: Manifest
+
+
+class Recipe(NamedTuple):
+    """What a contest settles.
+
+    Attributes:
+        learner: not fitted yet.
+        min_support: the privacy floor.
+        metrics: what each learner achieved; see ``engine.artefact.Manifest``.
+        notes: what a reader of the model card should know.
+    """
+
+    learner: Learner
+    min_support: int
+    metrics: list[dict[str, Any]]
+    notes: list[str]
+
+
+class Shop(NamedTuple):
+    """What the items are.
+
+    Attributes:
+        item_ids: shop keys, strictly ascending.
+        tier: shape (n_items,), int8, 0 to 3: how sensitive each is.
+    """
+
+    item_ids: tuple[str, ...]
+    tier: NDArray[np.int8]
+
+
+class Weighed(NamedTuple):
+    """Histories as weights, (n_customers, n_items) each but the last.
+
+    Attributes:
+        learned: what learners learn from.
+        seen: everything, neither clipped nor saturated.
+        popularity: shape (n_items,), float64.
+    """
+
+    learned: csr_matrix
+    seen: csr_matrix
+    popularity: NDArray[np.float64]
+
+
+def recipe_of(manifest: Manifest) -> Recipe:
+    """Return how a model was made, to make another one just so.
+
+    Raises:
+        ModelFitError: this version does not know the learner or one of its parameters.
+    """
+    learner = learner_named(manifest.learner)
+    unknown = sorted(manifest.params.keys() - learner.get_params().keys())
+    if unknown:
+        raise ModelFitError(f"`{manifest.learner}` has no parameter `{unknown[0]}`")
+    learner.set_params(**manifest.params)
+    return Recipe(learner, manifest.min_support, manifest.metrics, manifest.notes)
+
+
+def what_is_known(interactions: Interactions, shop: Shop, settings: TrainingSettings) -> Histories:
+    """Keep what says something about taste, as histories.
+
+    Raises:
+        ModelFitError: an item lies outside the catalogue, or ``tier`` is not of its length.
+    """
+    if shop.tier.shape != (len(shop.item_ids),):
+        raise ModelFitError("`tier` does not have one entry an item")
+    known = interactions.where(settings.weighting.by_kind()[interactions.kind] > 0)
+    if len(known) and (known.item_idx.min() < 0 or known.item_idx.max() >= len(shop.item_ids)):
+        raise ModelFitError("an interaction lies outside the items given")
+    return histories(known, shop.item_ids)
+
+
+def weigh(
+    interactions: Interactions, shape: tuple[int, int], settings: TrainingSettings, now_ms: int
+) -> Weighed:
+    """Turn interactions into weights, ages counted to ``now_ms``; of every customer alone."""
+    weights = summed_weights(interactions, shape, settings.weighting, now_ms)
+    forgetful = Weighting(
+        **{**vars(settings.weighting), "half_life_days": settings.popularity_half_life_days}
+    )
+    recent = saturated(summed_weights(interactions, shape, forgetful, now_ms))
+    return Weighed(
+        learned=saturated(strongest(weights, settings.max_items_per_customer)),
+        seen=weights,
+        popularity=np.asarray(recent.sum(axis=0)).ravel(),
+    )
+
+
+def floor_of(tier: NDArray[np.int8], min_support: int, settings: TrainingSettings) -> NDArray[np.int32]:
+    """Return how many distinct customers a pair needs on behalf of each item, shape (n_items,), int32."""
+    sensitive = max(min_support, settings.min_support_sensitive)
+    return np.where(tier > 0, sensitive, min_support).astype(np.int32)
+
+
+def made_from(
+    total: NDArray[np.uint64], recipe: Recipe, shop: Shop, settings: TrainingSettings, as_of_ms: int
+) -> str:
+    """Return a digest of everything that the arrays of a model depend on; see ``histories.digest``."""
+    floor = floor_of(shop.tier, recipe.min_support, settings)
+    circumstances = {
+        "format": FORMAT,
+        "item_ids": _hashed("\0".join(shop.item_ids).encode()),
+        "floor": _hashed(floor.astype("<i4").tobytes()),
+        "learner": type(recipe.learner).__name__,
+        "params": recipe.learner.get_params(),
+        "as_of_day": as_of_ms // DAY_MS,
+        "weighting": asdict(settings.weighting),
+        "popularity_half_life_days": settings.popularity_half_life_days,
+        "max_items_per_customer": settings.max_items_per_customer,
+        "libraries": _libraries(),
+    }
+    return digest(total, circumstances)
+
+
+def finished(
+    edges: Pairs,
+    exponent: int,
+    recipe: Recipe,
+    known: Histories,
+    weighed: Weighed,
+    shop: Shop,
+    settings: TrainingSettings,
+    now_ms: int,
+) -> Trained:
+    """Put a model together.
+
+    Args:
+        edges: W, quantized.
+        exponent: what its integers were quantized by.
+        recipe: how it was learned.
+        known: from whom.
+        weighed: the same as weights.
+        shop: the items.
+        settings: how it was trained.
+        now_ms: what ages were counted to.
+    """
+    n_items = len(shop.item_ids)
+    floor = floor_of(shop.tier, recipe.min_support, settings)
+    bought_again = repeats(known.interactions, n_items, floor)
+    n_distinct = np.bincount(weighed.seen.indices, minlength=n_items)
+    popularity = np.where(n_distinct >= floor, np.rint(weighed.popularity * WEIGHT_ONE), 0)
+    arrays = ModelArrays(
+        item_ids=shop.item_ids,
+        indptr=edges.item_to_item.indptr,
+        indices=edges.item_to_item.indices,
+        weights=edges.item_to_item.data,
+        support=edges.support,
+        popularity=popularity.astype(np.int64),
+        repeat=bought_again.repeat,
+        repeat_support=bought_again.support,
+        repeat_interval_days=bought_again.interval_days,
+    )
+    manifest = Manifest(
+        learner=next(name for name, kind in LEARNERS.items() if kind is type(recipe.learner)),
+        params=dict(recipe.learner.get_params()),
+        latent=recipe.learner.latent,
+        data_from_ms=int(known.interactions.at_ms.min()),
+        data_to_ms=int(known.interactions.at_ms.max()),
+        as_of_ms=now_ms,
+        training_digest=made_from(known.total, recipe, shop, settings, now_ms),
+        scale_exponent=exponent,
+        n_customers=known.n_customers,
+        n_interactions=len(known.interactions),
+        n_edges=int(arrays.indices.size),
+        min_support=recipe.min_support,
+        min_support_sensitive=max(recipe.min_support, settings.min_support_sensitive),
+        max_items_per_customer=settings.max_items_per_customer,
+        metrics=recipe.metrics,
+        notes=recipe.notes,
+        libraries=_libraries(),
+    )
+    return Trained(arrays, manifest)
+
+
+def _libraries() -> dict[str, str]:
+    return {name: version(name) for name in _LIBRARIES}
+
+
+def _hashed(content: bytes) -> str:
+    return blake2b(content, digest_size=16).hexdigest()
