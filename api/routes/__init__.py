@@ -13,6 +13,9 @@ from api.routes import (
     preferences,
     probes,
     recommendations,
+    requests,
+    rights,
+    tokens,
     transparency,
 )
 from api.routes.resource import Resource
@@ -24,6 +27,9 @@ RESOURCES: tuple[Resource, ...] = (
     consents.blueprint,
     preferences.blueprint,
     feedback.blueprint,
+    tokens.blueprint,
+    rights.blueprint,
+    requests.blueprint,
     decisions.blueprint,
     models.blueprint,
     transparency.blueprint,

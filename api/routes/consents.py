@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, request
 from sqlalchemy import Connection
 
-from api.auth import only
+from api.auth import only, require_account, require_in_person
 from api.errors import ClockSkewError, Finding, InvalidRequestError
 from api.imports.consents import STATUSES
 from api.pointers import pointer_to
@@ -56,12 +56,13 @@ PURPOSES = (*_ON_ITS_OWN, *map(communications_key, OUTBOUND), *map(sensitive_key
 @blueprint.operation(
     "GET",
     "/v1/customers/<id:customer_id>/consents",
-    only(Role.SITE),
+    only(Role.SITE, customer=True),
     query=SubjectTypeSchema(),
     answer=ConsentsSchema(),
 )
 def consents_of(query: dict[str, str], customer_id: str) -> Response:
     """Say where every purpose stands now, with what follows from it."""
+    require_account(query["subject_type"])
     found = wiring()
     at_ms = found.clock()
     with reading(found.engine) as conn:
@@ -80,7 +81,7 @@ def consents_of(query: dict[str, str], customer_id: str) -> Response:
 @blueprint.operation(
     "POST",
     "/v1/customers/<id:customer_id>/consents",
-    only(Role.SITE),
+    only(Role.SITE, customer=True),
     status=201,
     body=ConsentChangeSchema(),
     answer=ReceiptSchema(),
@@ -96,6 +97,8 @@ def change_consents(body: dict[str, Any], customer_id: str) -> Response:
     found = wiring()
     now_ms = found.clock()
     written, several = (body["events"], True) if "events" in body else ([body], False)
+    require_account(body["subject_type"])
+    require_in_person(written)
     events = _events(written, several=several, now_ms=now_ms, found=found)
     key = _subject_key(body["subject_type"], customer_id, found)
     with writing(found.engine) as conn:

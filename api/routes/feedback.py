@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 from sqlalchemy import Connection
 
-from api.auth import only
+from api.auth import only, require_own
 from api.errors import Finding, InvalidRequestError, UnknownDecisionError
 from api.pointers import pointer_to
 from api.routes.resource import Resource, json_answer
@@ -29,7 +29,7 @@ blueprint = Resource("feedback", __name__, description="what customers say of su
 @blueprint.operation(
     "POST",
     "/v1/decisions/<name:decision_id>/feedback",
-    only(Role.SITE),
+    only(Role.SITE, customer=True),
     body=FeedbackSchema(),
     answer=FeedbackAnswerSchema(),
     problems=(404, 422, 503),
@@ -46,6 +46,7 @@ def give_feedback(body: dict[str, Any], decision_id: str) -> Response:
     until_ms = now_ms + found.runtime.current().house.limits.holds.item_mute_days * DAY_MS
     said = body["items"]
     with writing(found.engine) as conn:
+        require_own(decision_subject(conn, decision_id))
         numbers = _numbers(conn, decision_id, said)
         n_stored = sum(
             add_feedback(conn, decision_id, item_no, FeedbackKind(each["kind"]), now_ms)

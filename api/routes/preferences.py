@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response
 
-from api.auth import only
+from api.auth import calling_customer, only
 from api.errors import InvalidRequestError
 from api.pointers import pointer_to
 from api.routes.resource import Resource, json_answer
@@ -24,16 +24,19 @@ blueprint = Resource("preferences", __name__, description="mutes, age, suggestio
 @blueprint.operation(
     "PUT",
     "/v1/customers/<id:customer_id>/preferences",
-    only(Role.SITE),
+    only(Role.SITE, customer=True),
     body=PreferencesSchema(),
     answer=PreferencesSchema(),
     problems=(422, 503),
     example={"mutes": [{"scope": "brand", "value": "National"}], "non_profiled": False},
 )
 def put_preferences(body: dict[str, Any], customer_id: str) -> Response:
-    """Replace all settings of a customer; they hold from the next request on."""
+    """Replace all settings of a customer; they hold from the next request on.
+
+    How old somebody is, is for the shop to say: with a customer's token the age stays as it is.
+    """
     found = wiring()
-    now_ms = found.clock()
+    now_ms, age_assurance = found.clock(), _age_assurance(body)
     mutes = tuple(Mute(MuteScope(each["scope"]), each["value"], each["until_ms"]) for each in body["mutes"])
     _refuse_unknown_classes(mutes)
     with writing(found.engine) as conn:
@@ -41,12 +44,26 @@ def put_preferences(body: dict[str, Any], customer_id: str) -> Response:
         set_preferences(
             conn,
             numbers[customer_id],
-            age_assurance=AgeAssurance(body["age_assurance"]),
+            age_assurance=age_assurance,
             non_profiled=body["non_profiled"],
             shared_device=body["shared_device"],
         )
         set_mutes(conn, found.subjects.account(customer_id), mutes, now_ms)
     return json_answer(body)
+
+
+def _age_assurance(body: dict[str, Any]) -> AgeAssurance | None:
+    """Return what the shop says of the age; ``None`` to a customer, who must not make themselves older.
+
+    Raises:
+        InvalidRequestError: a customer says it nevertheless.
+    """
+    said = AgeAssurance(body["age_assurance"])
+    if calling_customer() is None:
+        return said
+    if said is not AgeAssurance.UNKNOWN:
+        raise InvalidRequestError.at("/age_assurance", "is for the shop to say")
+    return None
 
 
 def _refuse_unknown_classes(mutes: tuple[Mute, ...]) -> None:

@@ -108,6 +108,7 @@ class Resource(Blueprint):  # type: ignore[misc]  # its base publishes no types
             decorated = self.doc(operationId=view.__name__, **_security(access))(decorated)
             decorated.access = access
             decorated.takes_query = query is not None
+            decorated.takes_body = body is not None
             self.add_url_rule(rule, None, decorated, methods=[method])
             return view
 

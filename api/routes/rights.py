@@ -1,0 +1,187 @@
+"""What a customer can see and set right: interests, privacy status, and all that is held."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Response, request
+
+from api.auth import only
+from api.rights.interests import Basics, read_interests
+from api.routes.resource import Resource, json_answer
+from api.runtime import Snapshot
+from api.schemas.recommendation import MODES
+from api.schemas.rights import (
+    CorrectionsAnswerSchema,
+    CorrectionsSchema,
+    InterestsQuerySchema,
+    InterestsSchema,
+    PrivacySchema,
+)
+from api.storage.api_keys import Role
+from api.storage.connection import reading, writing
+from api.storage.consents import lock_subject, read_choices
+from api.storage.customers import find_customer
+from api.storage.requests import RequestKind, RequestState, close_request, open_request
+from api.storage.rights import CorrectionAction, CorrectionRow, CorrectionScope, correct, read_signals
+from api.wiring import wiring
+from engine.vocabulary import Channel, from_word, word
+from guardrails.consent.check import check
+from guardrails.consent.ledger import Ledger
+from guardrails.consent.purposes import KEY_OF, OUTBOUND, Purpose, communications_key
+from guardrails.consent.signals.gpc import SALE_AND_SHARING, gpc_from_header
+
+blueprint = Resource("rights", __name__, description="what customers can see and set right")
+
+_SALE_AND_SHARING = tuple(KEY_OF[purpose] for purpose in sorted(SALE_AND_SHARING))
+_MARKETING = (KEY_OF[Purpose.TARGETED_OFFERS], *map(communications_key, OUTBOUND))
+
+
+def basics_of(snapshot: Snapshot) -> Basics:
+    """Return what interests are worked out with, from the house in force."""
+    house = snapshot.house
+    return Basics(house.catalogue, house.limits, house.weighting, house.consent)
+
+
+@blueprint.operation(
+    "GET",
+    "/v1/customers/<id:customer_id>/interests",
+    only(Role.SITE, customer=True),
+    query=InterestsQuerySchema(),
+    answer=InterestsSchema(),
+    problems=(503,),
+)
+def interests(query: dict[str, str], customer_id: str) -> Response:
+    """Say what is inferred of a customer now, and from which pieces of evidence.
+
+    It is worked out as for an answer and stored nowhere. Where the profile may not be used there is
+    nothing. Sensitive items are counted and not named; the export names them.
+    """
+    found = wiring()
+    with reading(found.engine) as conn:
+        inferred = read_interests(
+            conn,
+            found.subjects.account(customer_id),
+            basics_of(found.runtime.current()),
+            found.clock(),
+            channel=from_word(Channel, query["channel"]),
+            gpc=gpc_from_header(request.headers.get("Sec-GPC")),
+        )
+    document = asdict(inferred)
+    document["pieces"] = [
+        asdict(piece) | {"kind": word(piece.kind), "channel": word(piece.channel)}
+        for piece in inferred.pieces
+    ]
+    return _depends_on_signal(json_answer(document))
+
+
+@blueprint.operation(
+    "PATCH",
+    "/v1/customers/<id:customer_id>/interests",
+    only(Role.SITE, customer=True),
+    body=CorrectionsSchema(),
+    answer=CorrectionsAnswerSchema(),
+    problems=(422, 503),
+    example={
+        "corrections": [
+            {"scope": "category", "value": "Baby > Nappies", "action": "relabel", "as": "gift"},
+            {"scope": "brand", "value": "Acme", "action": "drop"},
+        ]
+    },
+)
+def set_right(body: dict[str, Any], customer_id: str) -> Response:
+    """Take evidence out of the profile, or mark it as gifts (GDPR 16); the next answer differs.
+
+    What is dropped stays as an order where it was one, under a purpose that is never evidence;
+    anything else is deleted. The model forgets it at its next training.
+    """
+    found = wiring()
+    now_ms, request_id = found.clock(), found.new_id()
+    subject_key = found.subjects.account(customer_id)
+    with writing(found.engine) as conn:
+        lock_subject(conn, subject_key)
+        customer = find_customer(conn, subject_key)
+        made = [
+            _corrected(each, now_ms)
+            if customer is None
+            else correct(
+                conn,
+                subject_key,
+                customer.customer_no,
+                CorrectionScope(each["scope"]),
+                each["value"],
+                CorrectionAction(each["action"]),
+                now_ms,
+            )
+            for each in body["corrections"]
+        ]
+        open_request(conn, request_id, subject_key, RequestKind.RECTIFICATION, now_ms)
+        n_changed = sum(row.n_interactions for row in made)
+        close_request(conn, request_id, RequestState.DONE, f"{n_changed} interactions were set right", now_ms)
+    return json_answer(
+        {
+            "request_id": request_id,
+            "corrections": [
+                {
+                    "scope": row.scope,
+                    "value": row.value,
+                    "action": row.action,
+                    "n_interactions": row.n_interactions,
+                }
+                for row in made
+            ],
+        }
+    )
+
+
+@blueprint.operation(
+    "GET",
+    "/v1/customers/<id:customer_id>/privacy",
+    only(Role.SITE, customer=True),
+    answer=PrivacySchema(),
+    problems=(503,),
+)
+def privacy(customer_id: str) -> Response:
+    """Show what the customer has switched off, as it is in force for this request.
+
+    `Sec-GPC: 1` is honoured, and shown to be (11 CCR 7025(c)(6), 7026(g)).
+    """
+    found = wiring()
+    gpc, now_ms = gpc_from_header(request.headers.get("Sec-GPC")), found.clock()
+    subject_key = found.subjects.account(customer_id)
+    with reading(found.engine) as conn:
+        choices, _ = read_choices(conn, subject_key)
+        signals = read_signals(conn, subject_key)
+    ledger = choices.ledger or Ledger.empty()
+
+    def standing(purpose: str) -> dict[str, Any]:
+        answer = check(ledger, choices.question(purpose, now_ms, gpc=gpc), found.settings.consent)
+        return {"purpose": purpose, "permitted": answer.permitted, "because": answer.because}
+
+    return _depends_on_signal(
+        json_answer(
+            {
+                "gpc": gpc,
+                "signals_seen": [asdict(signal) for signal in signals],
+                "sale_and_sharing": [standing(purpose) for purpose in _SALE_AND_SHARING],
+                "marketing": [standing(purpose) for purpose in _MARKETING],
+                "limit_sensitive": choices.limit_sensitive,
+                "mode": MODES[choices.non_profiled],
+                "restricted": ledger.restriction_at(now_ms) is not None,
+                "shared_device": choices.shared_device,
+            }
+        )
+    )
+
+
+def _corrected(each: dict[str, str], now_ms: int) -> CorrectionRow:
+    """Of somebody never heard of there is nothing to set right."""
+    return CorrectionRow(
+        now_ms, CorrectionScope(each["scope"]), each["value"], CorrectionAction(each["action"]), 0
+    )
+
+
+def _depends_on_signal(answer: Response) -> Response:
+    answer.headers["Vary"] = "Sec-GPC"
+    return answer
