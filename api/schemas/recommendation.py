@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from api.schemas.base import (
     Flag,
@@ -22,6 +24,9 @@ from guardrails.reasons import ReasonCode
 MAX_COUNT = 50
 DEFAULT_COUNT = 10
 MAX_BASKET = 100
+DECISION_TYPES = ("recommendation", "credit", "price_individual", "access")
+"""What an answer may be used for; all but the first can affect somebody much as the law does."""
+
 MODES = ("profiled", "non_profiled")
 """``profiled`` uses what the customer consented to; ``non_profiled`` uses nothing about them."""
 
@@ -68,6 +73,20 @@ class RecommendationRequestSchema(RequestSchema):
         load_default=False, metadata={"description": "the customer is recognised but not logged in"}
     )
     shared_device = Flag(load_default=False, metadata={"description": "others use this device or account"})
+    decision_type = fields.String(
+        load_default=DECISION_TYPES[0],
+        validate=validate.OneOf(DECISION_TYPES),
+        metadata={"description": "what the answer is used for; any but the first needs `human_review`"},
+    )
+    human_review = Flag(
+        load_default=False, metadata={"description": "a person decides, with the power to decide otherwise"}
+    )
+
+    @validates_schema
+    def _no_machine_decides_alone(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        """Refuse decisions with legal or similar effect that no person takes (GDPR 22)."""
+        if data["decision_type"] != DECISION_TYPES[0] and not data["human_review"]:
+            raise ValidationError("a decision of this type is for a person to take", "human_review")
 
 
 class EvidenceSchema(Schema):
