@@ -89,6 +89,19 @@ class Metrics:
             multiprocess_mode="min",
         )
 
+        self.cascades_open = Gauge(
+            "tactful_cascades_open",
+            "erasures and withdrawals under way",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        self.cascade_steps_failed = Gauge(
+            "tactful_cascade_steps_failed",
+            "steps of these that have failed and are tried again",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+
     def exposition(self) -> bytes:
         """Return all figures in Prometheus' text format."""
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:

@@ -42,6 +42,7 @@ class Settings:
         contact: whom a customer can turn to instead; empty when nobody is named.
         controller: who runs the shop and answers for the data; empty when nobody is named.
         recipients: who is handed data and must be told of an erasure (GDPR 19).
+        purges_daily: whether the server removes, once a day, what is kept no longer than it serves.
         pseudonym_key: 32 bytes that subject keys derive from, base64 in the variable; ``None``
             keeps them in a file.
         consent: how long consent lasts and how far signals reach, each as ``TACTFUL_CONSENT_`` and
@@ -61,6 +62,7 @@ class Settings:
     contact: str = ""
     controller: str = ""
     recipients: tuple[str, ...] = ()
+    purges_daily: bool = True
     pseudonym_key: bytes | None = field(default=None, repr=False)
     consent: ConsentSettings = field(default_factory=ConsentSettings)
 
@@ -196,6 +198,7 @@ _READERS: Mapping[str, Reader] = {
     f"{PREFIX}CONTACT": _text,
     f"{PREFIX}CONTROLLER": _text,
     f"{PREFIX}RECIPIENTS": _names,
+    f"{PREFIX}PURGES_DAILY": _one_of(_YES_OR_NO),
     f"{PREFIX}PSEUDONYM_KEY": _key,
 }
 _CONSENT_READERS: Mapping[str, Reader] = {

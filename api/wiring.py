@@ -14,6 +14,7 @@ from importlib.metadata import version
 from flask import current_app
 from sqlalchemy import Engine
 
+from api.forgetting.worker import Cascades, Forgetting
 from api.metrics import Metrics
 from api.runtime import Runtime
 from api.settings import Settings
@@ -40,6 +41,7 @@ class Wiring:
         subjects: pseudonyms of customers and visits.
         recorder: makes decisions durable.
         runtime: model, catalogue and policy in force.
+        cascades: removes what is to be forgotten.
         metrics: what is counted.
         build: SHA-256 of the build manifest, named by every record.
         clock: milliseconds since the epoch.
@@ -52,6 +54,7 @@ class Wiring:
     subjects: Subjects
     recorder: Recorder
     runtime: Runtime
+    cascades: Cascades
     metrics: Metrics
     build: str
     clock: Callable[[], int] = now_ms
@@ -61,6 +64,7 @@ class Wiring:
     def close(self) -> None:
         """Let what is being recorded finish, then let go of everything; closing twice is fine."""
         self.recorder.close()
+        self.cascades.close()
         self.runtime.close()
         self.engine.dispose()
 
@@ -81,14 +85,19 @@ def wire(settings: Settings) -> Wiring:
     engine = open_engine(settings)
     recorder = Recorder(engine)
     runtime = Runtime(engine, settings, metrics)
+    cascades = Cascades(
+        Forgetting(engine, settings, now_ms), engine, metrics, purges_daily=settings.purges_daily
+    )
     recorder.start()
     runtime.start()
+    cascades.start()
     return Wiring(
         settings=settings,
         engine=engine,
         subjects=open_subjects(settings),
         recorder=recorder,
         runtime=runtime,
+        cascades=cascades,
         metrics=metrics,
         build=build_digest(),
     )

@@ -9,8 +9,10 @@ import click
 from api.cli.database import database
 from api.cli.demo import demo
 from api.cli.evaluation import evaluate
+from api.cli.forget import forget
 from api.cli.imports import import_group
 from api.cli.keys import keys
+from api.cli.purge import purge
 from api.cli.serving import serve
 from api.cli.training import train
 from api.errors import EdgeError
@@ -45,5 +47,5 @@ def main() -> None:
     """
 
 
-for command in (demo, serve, database, import_group, train, evaluate, keys):
+for command in (demo, serve, database, import_group, train, evaluate, keys, forget, purge):
     main.add_command(command)

@@ -115,6 +115,8 @@ def show(
 
 def curls(settings: Settings, examples: Sequence[Example]) -> list[str]:
     """Return commands that can be pasted: ask, take consent back, ask again, read the record."""
+    if not examples:  # those they were asked for have been erased since
+        return []
     first = examples[0]
     base = base_url(settings)
     keys_file = shlex.quote(str((settings.data_dir / KEYS_FILE).resolve()))

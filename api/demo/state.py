@@ -110,6 +110,27 @@ def read_examples(data_dir: Path) -> list[Example]:
     return [Example(**each) for each in _read(data_dir / EXAMPLES_FILE, list)]
 
 
+def forget_example(data_dir: Path, customer_id: str) -> int:
+    """Remove the examples that were asked for a customer; return 1 when there were any.
+
+    Raises:
+        OSError: the file cannot be read or written.
+    """
+    file = data_dir / EXAMPLES_FILE
+    if not file.exists():
+        return 0
+    try:
+        examples = read_examples(data_dir)
+    except DemoDataError:  # what cannot be read cannot be told apart either
+        file.unlink()
+        return 1
+    kept = [each for each in examples if each.request.get("customer_id") != customer_id]
+    if len(kept) == len(examples):
+        return 0
+    write_privately(file, [asdict(each) for each in kept])
+    return 1
+
+
 def write_privately(file: Path, document: object) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     draft = file.with_name(f".{file.name}-{secrets.token_hex(4)}")

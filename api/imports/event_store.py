@@ -19,6 +19,7 @@ from api.storage.consents import lock_subject, read_choices
 from api.storage.customers import customer_numbers
 from api.storage.interactions import event_key, insert_interactions
 from api.storage.subjects import Subjects
+from api.storage.suppressions import SUPPRESSED, anybody_suppressed, is_suppressed
 from guardrails.consent.check import Question, check
 from guardrails.consent.collection import DATA_CATEGORY_OF, purpose_of_collection
 from guardrails.consent.ledger import Ledger
@@ -39,7 +40,7 @@ class WithheldEvent:
         index: position of its event in the batch, from 0.
         event_id: id of the interaction.
         purpose: key of the purpose that was not permitted.
-        because: why not: a ``Denial``, or ``NON_PROFILED``.
+        because: why not: a ``Denial``, ``NON_PROFILED``, or ``SUPPRESSED`` for who was erased.
     """
 
     index: int
@@ -106,9 +107,16 @@ def store_events(
         else:
             result.bad.append(BadEvent(event.index, event.item_pointer, "is not in the catalogue"))
     choices = _read_choices(conn, known, subjects)
+    erased = _erased(conn, choices, subjects)
     kept: list[_Kept] = []
     for event in known:
-        outcome = _judge(event, choices[_subject_key(event, subjects)], settings, gpc=gpc)
+        key = _subject_key(event, subjects)
+        if key in erased:
+            result.withheld.append(
+                WithheldEvent(event.index, event.event_id, KEY_OF[Purpose.PROFILING], SUPPRESSED)
+            )
+            continue
+        outcome = _judge(event, choices[key], settings, gpc=gpc)
         if isinstance(outcome, WithheldEvent):
             result.withheld.append(outcome)
         else:
@@ -123,6 +131,14 @@ def _subject_key(event: NewInteraction, subjects: Subjects) -> bytes:
     if event.customer_id is not None:
         return subjects.account(event.customer_id)
     return subjects.session(event.session_id or "")
+
+
+def _erased(conn: Connection, keys: Iterable[bytes], subjects: Subjects) -> set[bytes]:
+    """Return those of the subjects who were erased and have not come back since."""
+    if not anybody_suppressed(conn):
+        return set()
+    key_of = {subjects.suppression(key): key for key in keys}
+    return {key_of[each] for each in is_suppressed(conn, key_of)}
 
 
 def _read_choices(

@@ -27,6 +27,7 @@ from api.imports.fields import Record, TimeLimits, read_id, read_word, require
 from api.imports.occurrences import Occurrences
 from api.imports.readers import Fields
 from api.imports.stored import Stored
+from api.imports.suppression import WAS_ERASED, erased_customers
 from api.storage.customers import customer_numbers
 from api.storage.interactions import event_key, insert_interactions
 from api.storage.subjects import Subjects
@@ -203,9 +204,19 @@ class InteractionImport:
             Reject(columns.lines[i], "item_id", "is not in the catalogue")
             for i in np.flatnonzero(~known).tolist()
         ]
-        rows = self._rows(conn, columns.where(known), item_no[known].tolist())
+        columns, item_no = columns.where(known), item_no[known]
+        welcome = self._welcome(conn, columns.customer_id)
+        rejects += [
+            Reject(columns.lines[i], "customer_id", WAS_ERASED) for i in np.flatnonzero(~welcome).tolist()
+        ]
+        rows = self._rows(conn, columns.where(welcome), item_no[welcome].tolist())
         inserted = insert_interactions(conn, rows) if rows else 0
         return Stored(inserted=inserted, unchanged=len(rows) - inserted), rejects
+
+    def _welcome(self, conn: Connection, customer_ids: Sequence[str | None]) -> NDArray[np.bool_]:
+        """Return for each row, shape (n,), whether its customer was never erased."""
+        erased = erased_customers(conn, self._subjects, customer_ids)
+        return np.fromiter((each not in erased for each in customer_ids), np.bool_, len(customer_ids))
 
     def _rows(
         self, conn: Connection, columns: InteractionColumns, item_no: list[int]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api.routes import (
+    cascades,
     consents,
     decisions,
     documentation,
@@ -30,6 +31,7 @@ RESOURCES: tuple[Resource, ...] = (
     tokens.blueprint,
     rights.blueprint,
     requests.blueprint,
+    cascades.blueprint,
     decisions.blueprint,
     models.blueprint,
     transparency.blueprint,

@@ -108,6 +108,7 @@ def recommend(asked: dict[str, Any]) -> Response:
                 body=record.body,
                 subject_key=subject.key,
                 exposure=exposure,
+                suppression_key=None if subject.key is None else found.subjects.suppression(subject.key),
             ),
             found,
         )

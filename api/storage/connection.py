@@ -7,7 +7,7 @@ driver messages repeat the values they choke on, and those are somebody's data.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ _SQLITE_SETUP = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # a commit is on the disk when it returns
     "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",  # what is deleted is overwritten with zeros, not just let go of
     "PRAGMA cache_size = -32768",  # KiB
     "PRAGMA mmap_size = 1073741824",
     "PRAGMA journal_size_limit = 67108864",
@@ -85,6 +86,42 @@ def writing(engine: Engine) -> Iterator[Connection]:
         connection.execution_options(**{_WRITES: True})
         with connection.begin():
             yield connection
+
+
+def clear_deleted(engine: Engine, tables: Sequence[str]) -> str:
+    """Remove what deleted rows have left behind, as far as a database lets us; say how far that is.
+
+    Args:
+        engine: the database.
+        tables: names of the tables that rows were deleted from.
+
+    Raises:
+        StoreUnavailableError: somebody still reads from before the deletion, or the database is gone.
+        StoreRefusedError: we may not do this.
+    """
+    with _own_errors(engine):
+        if engine.dialect.name == "postgresql":
+            _vacuum(engine, tables)
+            return _LEFT_ON_POSTGRESQL
+        with engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            ((busy, _, _),) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    if busy:
+        raise StoreUnavailableError(_BUSY)
+    return _LEFT_ON_SQLITE
+
+
+def _vacuum(engine: Engine, tables: Sequence[str]) -> None:
+    with engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        for table in tables:
+            connection.exec_driver_sql(f"VACUUM {engine.dialect.identifier_preparer.quote(table)}")
+
+
+_LEFT_ON_SQLITE = "overwritten in the file and gone from its log; backups of it are for the shop to rotate"
+_LEFT_ON_POSTGRESQL = (
+    "vacuumed; the server reuses freed pages, its write-ahead log and backups in its own time"
+)
 
 
 def upgrade(engine: Engine) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, insert, select
 
 from api.storage.exposures import ExposureRow, insert_exposures
+from api.storage.suppressions import is_suppressed
 from api.storage.tables import decision_bodies, decision_subjects, decisions
 
 
@@ -28,6 +29,7 @@ class StoredDecision:
         body: the personal part.
         subject_key: whom it was for; ``None`` for nobody.
         exposure: what was shown; ``None`` for nothing, or nothing that may be remembered.
+        suppression_key: under which it is remembered if they were erased; ``None`` for nobody.
     """
 
     decision_id: str
@@ -41,6 +43,7 @@ class StoredDecision:
     body: bytes
     subject_key: bytes | None
     exposure: ExposureRow | None
+    suppression_key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +69,27 @@ _HEADER = ("decision_id", "minute", "placement", "basis", "outcome", "policy", "
 
 
 def append_decisions(conn: Connection, batch: Sequence[StoredDecision]) -> None:
-    """Store decisions in the order given, each with its body, whom it was for and what was shown."""
+    """Store decisions in the order given, each with its body, whom it was for and what was shown.
+
+    Of a decision for somebody who was erased, be it while it was made, the header alone is stored.
+    """
     if not batch:
         return
     conn.execute(insert(decisions), [{name: getattr(each, name) for name in _HEADER} for each in batch])
-    conn.execute(
-        insert(decision_bodies), [{"decision_id": each.decision_id, "body": each.body} for each in batch]
-    )
+    erased = is_suppressed(conn, (each.suppression_key for each in batch if each.suppression_key))
+    kept = [each for each in batch if each.suppression_key not in erased]
+    if kept:
+        conn.execute(
+            insert(decision_bodies), [{"decision_id": each.decision_id, "body": each.body} for each in kept]
+        )
     subjects = [
         {"subject_key": each.subject_key, "decision_id": each.decision_id}
-        for each in batch
+        for each in kept
         if each.subject_key is not None
     ]
     if subjects:
         conn.execute(insert(decision_subjects), subjects)
-    insert_exposures(conn, [(each.decision_id, each.exposure) for each in batch if each.exposure is not None])
+    insert_exposures(conn, [(each.decision_id, each.exposure) for each in kept if each.exposure is not None])
 
 
 def read_decision(conn: Connection, decision_id: str) -> tuple[bytes, bytes | None] | None:

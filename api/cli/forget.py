@@ -1,0 +1,87 @@
+"""``tactful forget``: erase a customer, from the answer to the last file."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api.cli.terminal import console, json_option, print_json, progress, say
+
+if TYPE_CHECKING:
+    from api.cli.shop import Shop
+    from api.imports.importer import Progress
+    from api.storage.cascades import Cascade
+
+
+@click.command()
+@click.argument("customer")
+@click.option(
+    "--mode",
+    type=click.Choice(["delete", "anonymize"]),
+    default="delete",
+    show_default=True,
+    help="Remove the history, or keep it as nobody's.",
+)
+@click.option(
+    "--subject-type",
+    type=click.Choice(["account", "session", "device"]),
+    default="account",
+    show_default=True,
+    help="What CUSTOMER is the id of.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def forget(customer: str, mode: str, subject_type: str, *, yes: bool, as_json: bool) -> None:
+    """Erase a customer everywhere and print the receipt; CUSTOMER is the shop's own id.
+
+    What cannot be done now is tried again by the server; the exit code is 1 then.
+    """
+    from api.cli.shop import open_shop  # noqa: PLC0415  storage is not needed for --help
+    from api.forgetting.receipt import receipt  # noqa: PLC0415  as above
+
+    if not yes and sys.stdin.isatty():
+        click.confirm("Erase this customer? That cannot be undone.", abort=True, err=True)
+    with open_shop() as shop, progress("forgetting") as show:
+        cascade = _erase(shop, customer, mode, subject_type, show)
+    told = receipt(cascade)
+    if as_json:
+        print_json(told)
+    else:
+        _show(told)
+    if cascade.finished_at_ms is None:
+        raise click.exceptions.Exit(1)
+
+
+def _erase(shop: Shop, customer: str, mode: str, subject_type: str, show: Progress) -> Cascade:
+    """Begin the erasure, and go through it here unless a server does so already."""
+    from api.cli.shop import now_ms  # noqa: PLC0415  storage is not needed for --help
+    from api.forgetting.begin import Erasable, begin_erasure  # noqa: PLC0415  as above
+    from api.forgetting.worker import Forgetting  # noqa: PLC0415  as above
+    from api.schemas.base import canonical_text  # noqa: PLC0415  as above
+    from api.storage.cascades import Mode  # noqa: PLC0415  as above
+    from api.storage.connection import writing  # noqa: PLC0415  as above
+    from guardrails.request import SubjectKind  # noqa: PLC0415  as above
+
+    subject = Erasable.of(shop.subjects, SubjectKind(subject_type), canonical_text(customer))
+    forgetting = Forgetting(shop.engine, shop.settings, now_ms)
+    with writing(shop.engine) as conn:
+        cascade_id = begin_erasure(
+            conn, subject, Mode(mode), shop.settings.recipients, lambda: str(uuid.uuid4()), shop.now_ms
+        )
+    return forgetting.finish_now(cascade_id, show)
+
+
+def _show(told: dict[str, Any]) -> None:
+    from rich.table import Table  # noqa: PLC0415  slow to import, not needed for --help
+
+    table = Table("place", "status", "removed or changed", "", box=None)
+    for step in told["steps"]:
+        table.add_row(step["step"], step["status"], f"{step['n_affected']:,}", step["detail"] or "")
+    for each in told["recipients"]:
+        table.add_row(f"recipient {each['recipient']}", each["status"], "", each["detail"] or "")
+    console().print(table)
+    state = "finished" if told["finished_at_ms"] is not None else "not finished: the server tries again"
+    say(f"erasure {told['cascade_id']} is {state}")

@@ -1,0 +1,1 @@
+"""Forgetting: erasure, withdrawal and retention, from the answer to the last file."""

@@ -1,0 +1,236 @@
+"""Cascades: an erasure or a withdrawal on its way, each step with a status of its own.
+
+Several processes share the work by a lease on the row: whoever moves ``claimed_until_ms`` from what
+it was seen to be holds the cascade until then. A lease that ran out belongs to nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, Row, case, exists, func, insert, select, update
+
+from api.storage.statements import insert_new
+from api.storage.tables import cascade_steps, cascades
+
+
+class CascadeKind(StrEnum):
+    """Why data is removed."""
+
+    ERASURE = "erasure"
+    WITHDRAWAL = "withdrawal"
+    RETENTION = "retention"
+
+
+class Mode(StrEnum):
+    """What an erasure leaves of a history: nothing, or what is nobody's."""
+
+    ANONYMIZE = "anonymize"
+    DELETE = "delete"
+
+
+class StepStatus(StrEnum):
+    """How far a step has come."""
+
+    PENDING = "pending"
+    COMPLETE = "complete"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+SETTLED = frozenset({StepStatus.COMPLETE, StepStatus.SKIPPED})
+"""Statuses after which a step asks for nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class CascadeStep:
+    """One place that data is removed from.
+
+    Attributes:
+        downstream: which place.
+        status: how far it has come.
+        n_affected: rows or files that were removed or changed.
+        at_ms: when it last changed, milliseconds since the epoch.
+        detail: plain words, nothing personal.
+    """
+
+    downstream: str
+    status: StepStatus
+    n_affected: int
+    at_ms: int
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """A cascade as stored.
+
+    Attributes:
+        cascade_id: random id.
+        kind: why data is removed.
+        mode: of an erasure, what it leaves.
+        subject_key: whose data; ``None`` once nothing is left to find by it.
+        customer_no: the same, of an account.
+        request_id: the request it answers.
+        requested_at_ms: when it was asked for; of a withdrawal, data from before then goes.
+        claimed_until_ms: until when somebody works on it, or before which nobody tries again.
+        n_attempts: how many times it was claimed.
+        finished_at_ms: when everything of ours was done.
+        steps: the places, in the order they are gone through.
+    """
+
+    cascade_id: str
+    kind: CascadeKind
+    mode: Mode | None
+    subject_key: bytes | None
+    customer_no: int | None
+    request_id: str | None
+    requested_at_ms: int
+    claimed_until_ms: int = 0
+    n_attempts: int = 0
+    finished_at_ms: int | None = None
+    steps: tuple[CascadeStep, ...] = ()
+
+    def status_of(self, downstream: str) -> StepStatus | None:
+        """Return how far a step has come; ``None`` when there is no such step."""
+        return next((step.status for step in self.steps if step.downstream == downstream), None)
+
+
+_COLUMNS = tuple(cascades.c[name] for name in Cascade.__dataclass_fields__ if name != "steps")
+_UNFINISHED = cascades.c.finished_at_ms.is_(None)
+
+
+def insert_cascade(conn: Connection, cascade: Cascade) -> bool:
+    """Store a cascade and its steps; tell whether it is new."""
+    row = {column.name: getattr(cascade, column.name) for column in _COLUMNS}
+    added = insert_new(conn, cascades).execution_options(preserve_rowcount=True)
+    if conn.execute(added, row).rowcount != 1:
+        return False
+    steps = [{"cascade_id": cascade.cascade_id, **asdict(step)} for step in cascade.steps]
+    if steps:
+        conn.execute(insert(cascade_steps), steps)
+    return True
+
+
+def get_cascade(conn: Connection, cascade_id: str) -> Cascade | None:
+    """Return a cascade with its steps, in the order they were last changed in; ``None`` for none."""
+    row = conn.execute(select(*_COLUMNS).where(cascades.c.cascade_id == cascade_id)).first()
+    if row is None:
+        return None
+    steps = conn.execute(
+        select(*(cascade_steps.c[name] for name in CascadeStep.__dataclass_fields__)).where(
+            cascade_steps.c.cascade_id == cascade_id
+        )
+    )
+    return _cascade(
+        row, (CascadeStep(**{**each, "status": StepStatus(each["status"])}) for each in steps.mappings())
+    )
+
+
+def running_erasure(conn: Connection, subject_key: bytes) -> str | None:
+    """Return the id of the erasure of a subject that is under way; ``None`` when there is none."""
+    found: str | None = conn.execute(
+        select(cascades.c.cascade_id).where(
+            cascades.c.subject_key == subject_key,
+            cascades.c.kind == CascadeKind.ERASURE.value,
+            _UNFINISHED,
+        )
+    ).scalar()
+    return found
+
+
+def due_cascades(conn: Connection, now_ms: int, limit: int) -> list[tuple[str, int]]:
+    """Return ids of cascades that nobody works on, oldest first, each with the lease that ran out."""
+    rows = conn.execute(
+        select(cascades.c.cascade_id, cascades.c.claimed_until_ms)
+        .where(_UNFINISHED, cascades.c.claimed_until_ms <= now_ms)
+        .order_by(cascades.c.requested_at_ms, cascades.c.cascade_id)
+        .limit(limit)
+    )
+    return [(row.cascade_id, row.claimed_until_ms) for row in rows]
+
+
+def claim(conn: Connection, cascade_id: str, seen_until_ms: int, until_ms: int) -> bool:
+    """Take the lease on a cascade if nobody was quicker; tell whether that worked."""
+    return _move_lease(conn, cascade_id, seen_until_ms, until_ms, n_more_attempts=1)
+
+
+def renew(conn: Connection, cascade_id: str, held_until_ms: int, until_ms: int) -> bool:
+    """Move the end of a lease that is held; tell whether it was still held."""
+    return _move_lease(conn, cascade_id, held_until_ms, until_ms, n_more_attempts=0)
+
+
+def note_step(
+    conn: Connection,
+    cascade_id: str,
+    downstream: str,
+    status: StepStatus,
+    now_ms: int,
+    *,
+    n_more: int = 0,
+    detail: str | None = None,
+) -> bool:
+    """Say how far a step has come and how much more it has affected; tell whether there is such a step."""
+    noted = conn.execute(
+        update(cascade_steps)
+        .where(cascade_steps.c.cascade_id == cascade_id, cascade_steps.c.downstream == downstream)
+        .values(
+            status=status.value,
+            n_affected=cascade_steps.c.n_affected + n_more,
+            at_ms=now_ms,
+            detail=detail,
+        )
+    )
+    return noted.rowcount == 1
+
+
+def forget_whose(conn: Connection, cascade_id: str) -> None:
+    """Remove from a cascade whose data it was about; what is left of it is the receipt."""
+    conn.execute(
+        update(cascades).where(cascades.c.cascade_id == cascade_id).values(subject_key=None, customer_no=None)
+    )
+
+
+def finish(conn: Connection, cascade_id: str, now_ms: int) -> None:
+    """Say that everything of ours is done."""
+    conn.execute(
+        update(cascades)
+        .where(cascades.c.cascade_id == cascade_id, _UNFINISHED)
+        .values(finished_at_ms=now_ms, subject_key=None, customer_no=None)
+    )
+
+
+def count_cascades(conn: Connection) -> tuple[int, int]:
+    """Return how many cascades are under way, and how many of their steps have failed."""
+    n_open = func.count(cascades.c.cascade_id.distinct())
+    n_failed = func.count(case((cascade_steps.c.status == StepStatus.ERROR.value, 1)))
+    of_cascade = cascade_steps.c.cascade_id == cascades.c.cascade_id
+    query = select(n_open, n_failed).select_from(cascades).join(cascade_steps, of_cascade, isouter=True)
+    open_, failed = conn.execute(query.where(_UNFINISHED)).one()
+    return int(open_), int(failed)
+
+
+def begun_since(conn: Connection, at_ms: int) -> bool:
+    """Tell whether anybody was erased, or took profiling back, at a time or later."""
+    kinds = (CascadeKind.ERASURE.value, CascadeKind.WITHDRAWAL.value)
+    return bool(
+        conn.scalar(select(exists().where(cascades.c.kind.in_(kinds), cascades.c.requested_at_ms >= at_ms)))
+    )
+
+
+def _move_lease(conn: Connection, cascade_id: str, from_ms: int, to_ms: int, *, n_more_attempts: int) -> bool:
+    moved = conn.execute(
+        update(cascades)
+        .where(cascades.c.cascade_id == cascade_id, cascades.c.claimed_until_ms == from_ms, _UNFINISHED)
+        .values(claimed_until_ms=to_ms, n_attempts=cascades.c.n_attempts + n_more_attempts)
+    )
+    return moved.rowcount == 1
+
+
+def _cascade(row: Row[tuple[object, ...]], steps: Iterable[CascadeStep]) -> Cascade:
+    values = dict(row._mapping)  # noqa: SLF001  SQLAlchemy's public name begins with an underscore
+    values["kind"] = CascadeKind(values["kind"])
+    values["mode"] = None if values["mode"] is None else Mode(values["mode"])
+    return Cascade(**values, steps=tuple(steps))

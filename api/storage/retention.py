@@ -1,0 +1,245 @@
+"""What is kept no longer than it serves: each rule is a table, which rows, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, exists, func, or_, select
+
+from api.storage.erasure import delete_some, update_some
+from api.storage.tables import (
+    cascade_steps,
+    cascades,
+    consent_events,
+    consent_states,
+    corrections,
+    customers,
+    decision_bodies,
+    decision_subjects,
+    decisions,
+    device_accounts,
+    exposures,
+    feedback,
+    interactions,
+    items,
+    mutes,
+    notices_served,
+    requests,
+    signals_seen,
+)
+from engine.interactions import DAY_MS
+from engine.vocabulary import Kind
+from guardrails.admit import SENSITIVE_FROM_TIER
+from guardrails.consent.collection import ORDER_FACTS
+from guardrails.consent.events import GRANTS
+from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
+from guardrails.policy.limits import EvidenceLimits
+
+_HOUR_MS, _MINUTE_MS = 3_600_000, 60_000
+_ORDERS = tuple(sorted(int(kind) for kind in ORDER_FACTS))
+_GRANTS = tuple(sorted(GRANTS))
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How many days is kept what is not evidence; how old evidence may be is in the policy's limits.
+
+    Attributes:
+        order_fact_days: orders and returns as facts of the contract: the two years in which goods
+            can be complained of (Directive (EU) 2019/771, article 10).
+        decision_body_days: what a decision was made from, and feedback on it: as long as a purchase
+            may be evidence, so that whatever still has an effect can be explained. Headers stay.
+        proof_days: consent after its end, notices shown, requests answered, receipts of erasure and
+            what was set right: three years, the usual time in which claims can be brought (GDPR
+            7(1), 17(3)(e)).
+        device_days: which accounts used a device, and which signals it sent: as long as any consent
+            lasts; then the question is put again anyway.
+    """
+
+    order_fact_days: int = 730
+    decision_body_days: int = 365
+    proof_days: int = 1096
+    device_days: int = 395
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One kind of thing that is kept no longer.
+
+    Attributes:
+        store: word under which it is counted.
+        table: where it is.
+        expired: which rows.
+        becomes: new values of these rows; empty when they are removed.
+    """
+
+    store: str
+    table: Table
+    expired: ColumnElement[bool]
+    becomes: Mapping[str, Any] = field(default_factory=dict)
+
+    def count(self, conn: Connection) -> int:
+        """Return how many rows it is about now."""
+        return int(conn.scalar(select(func.count()).select_from(self.table).where(self.expired)) or 0)
+
+    def apply(self, conn: Connection, limit: int) -> int:
+        """Change or remove at most ``limit`` rows; return how many that were."""
+        if self.becomes:
+            return update_some(conn, self.table, self.expired, dict(self.becomes), limit)
+        return delete_some(conn, self.table, self.expired, limit)
+
+
+def rules(evidence: EvidenceLimits, exposure_days: int, keep: Retention, now_ms: int) -> tuple[Rule, ...]:
+    """Return what is to be removed now, in the order to do it in.
+
+    Args:
+        evidence: how old evidence may be.
+        exposure_days: how many days of exposures any rule looks at.
+        keep: how long everything else is kept.
+        now_ms: the clock, milliseconds since the epoch.
+    """
+    return (
+        *_of_evidence(evidence, keep, now_ms),
+        *_of_visits(evidence, now_ms),
+        *_of_decisions(exposure_days, keep, now_ms),
+        *_of_consents(keep, now_ms),
+        *_of_rights(keep, now_ms),
+    )
+
+
+def expired_profiles(conn: Connection, now_ms: int, longest_ms: int) -> list[bytes]:
+    """Return subject keys of customers whose consent to profiling ended while data of it is still kept.
+
+    Args:
+        conn: a connection.
+        now_ms: the clock, milliseconds since the epoch.
+        longest_ms: how long a grant lasts at most.
+    """
+    kept = exists().where(
+        interactions.c.customer_no == customers.c.customer_no,
+        interactions.c.purpose == int(Purpose.PROFILING),
+    )
+    ends_ms = case(
+        (consent_states.c.valid_until_ms.is_(None), consent_states.c.at_ms + longest_ms),
+        else_=consent_states.c.valid_until_ms,
+    )
+    under_way = exists().where(
+        cascades.c.subject_key == customers.c.subject_key, cascades.c.finished_at_ms.is_(None)
+    )
+    query = (
+        select(customers.c.subject_key)
+        .join(consent_states, consent_states.c.subject_key == customers.c.subject_key)
+        .where(
+            consent_states.c.purpose == KEY_OF[Purpose.PROFILING],
+            consent_states.c.status.in_(_GRANTS),
+            ends_ms <= now_ms,
+            kept,
+            ~under_way,
+        )
+    )
+    return sorted(conn.scalars(query))
+
+
+def _of_evidence(evidence: EvidenceLimits, keep: Retention, now_ms: int) -> tuple[Rule, ...]:
+    """Interactions that can no longer be evidence; orders are facts of the contract for longer."""
+    named = interactions.c.customer_no.is_not(None)
+    collected = named & (interactions.c.purpose != int(Purpose.ESSENTIAL_SERVICE))
+    outdated = or_(_too_old(evidence, now_ms), _too_private(evidence, now_ms))
+    is_order = interactions.c.kind.in_(_ORDERS)
+    facts = {"purpose": int(Purpose.ESSENTIAL_SERVICE), "session_key": None}
+    fact = named & (interactions.c.purpose == int(Purpose.ESSENTIAL_SERVICE))
+    old_fact = interactions.c.at_ms < now_ms - keep.order_fact_days * DAY_MS
+    return (
+        Rule("history", interactions, collected & ~is_order & outdated),
+        Rule("orders kept as facts alone", interactions, collected & is_order & outdated, facts),
+        Rule("order facts", interactions, fact & old_fact),
+    )
+
+
+def _too_old(evidence: EvidenceLimits, now_ms: int) -> ColumnElement[bool]:
+    days = evidence.max_age_days().tolist()
+    days[Kind.REMOVE_FROM_CART] = evidence.cart_days  # never evidence itself, but a part of the cart
+    today = now_ms // DAY_MS
+    return or_(
+        *(
+            and_(interactions.c.kind == int(kind), interactions.c.at_ms < (today - days[kind]) * DAY_MS)
+            for kind in Kind
+        )
+    )
+
+
+def _too_private(evidence: EvidenceLimits, now_ms: int) -> ColumnElement[bool]:
+    """Sensitive goods: kept for days with the consent of their class, for the visit without."""
+    sensitive = interactions.c.item_no.in_(select(items.c.item_no).where(items.c.tier >= SENSITIVE_FROM_TIER))
+    agreed = exists(
+        select(consent_states.c.purpose)
+        .join(customers, customers.c.subject_key == consent_states.c.subject_key)
+        .join(items, consent_states.c.purpose == sensitive_key("") + items.c.sensitive_class)
+        .where(
+            customers.c.customer_no == interactions.c.customer_no,
+            items.c.item_no == interactions.c.item_no,
+            consent_states.c.status.in_(_GRANTS),
+            or_(consent_states.c.valid_until_ms.is_(None), consent_states.c.valid_until_ms > now_ms),
+        )
+    )
+    with_consent_ms = (now_ms // DAY_MS - evidence.sensitive_days) * DAY_MS
+    without_ms = now_ms - evidence.session_hours * _HOUR_MS
+    return sensitive & or_(
+        interactions.c.at_ms < with_consent_ms, (interactions.c.at_ms < without_ms) & ~agreed
+    )
+
+
+def _of_visits(evidence: EvidenceLimits, now_ms: int) -> tuple[Rule, ...]:
+    over = now_ms - evidence.session_hours * _HOUR_MS
+    in_visit = interactions.c.session_key.is_not(None) & (interactions.c.at_ms < over)
+    nobodys = interactions.c.customer_no.is_(None)
+    return (
+        Rule("visits", interactions, in_visit & nobodys),
+        Rule("links to visits", interactions, in_visit & ~nobodys, {"session_key": None}),
+    )
+
+
+def _of_decisions(exposure_days: int, keep: Retention, now_ms: int) -> tuple[Rule, ...]:
+    start_of_day_ms = (now_ms // DAY_MS - exposure_days) * DAY_MS
+    oldest_minute = (now_ms - keep.decision_body_days * DAY_MS) // _MINUTE_MS
+    old = select(decisions.c.decision_id).where(decisions.c.minute < oldest_minute)
+    return (
+        Rule("exposures", exposures, exposures.c.at_ms < start_of_day_ms),
+        Rule("feedback", feedback, feedback.c.at_ms < now_ms - keep.decision_body_days * DAY_MS),
+        Rule("decision bodies", decision_bodies, decision_bodies.c.decision_id.in_(old)),
+        Rule("whose decisions", decision_subjects, decision_subjects.c.decision_id.in_(old)),
+    )
+
+
+def _of_consents(keep: Retention, now_ms: int) -> tuple[Rule, ...]:
+    """Proofs that have expired: events that decide nothing any more, and ended long ago."""
+    proof_from_ms = now_ms - keep.proof_days * DAY_MS
+    ended_ms = case(
+        (consent_events.c.valid_until_ms.is_(None), consent_events.c.at_ms),
+        else_=consent_events.c.valid_until_ms,
+    )
+    decides = exists().where(consent_states.c.record_id == consent_events.c.record_id)
+    proves = exists().where(consent_events.c.served_id == notices_served.c.served_id)
+    grant_long_over = consent_states.c.status.in_(_GRANTS) & (consent_states.c.valid_until_ms < proof_from_ms)
+    device_from_ms = now_ms - keep.device_days * DAY_MS
+    return (
+        Rule("consent states", consent_states, grant_long_over),
+        Rule("consents", consent_events, (ended_ms < proof_from_ms) & ~decides),
+        Rule("notices served", notices_served, (notices_served.c.at_ms < proof_from_ms) & ~proves),
+        Rule("mutes", mutes, mutes.c.until_ms < now_ms),
+        Rule("signals", signals_seen, signals_seen.c.changed_at_ms < device_from_ms),
+        Rule("devices", device_accounts, device_accounts.c.last_seen_ms < device_from_ms),
+    )
+
+
+def _of_rights(keep: Retention, now_ms: int) -> tuple[Rule, ...]:
+    proof_from_ms = now_ms - keep.proof_days * DAY_MS
+    over = select(cascades.c.cascade_id).where(cascades.c.finished_at_ms < proof_from_ms)
+    return (
+        Rule("corrections", corrections, corrections.c.at_ms < proof_from_ms),
+        Rule("requests", requests, requests.c.closed_at_ms < proof_from_ms),
+        Rule("receipts, step by step", cascade_steps, cascade_steps.c.cascade_id.in_(over)),
+        Rule("receipts", cascades, cascades.c.finished_at_ms < proof_from_ms),
+    )

@@ -1,0 +1,44 @@
+"""Suppression: who was erased, so that no import and no event brings them back.
+
+What is kept is a keyed digest of its own, which joins with nothing else (GDPR 17(3)(b): without it
+the next import would undo the erasure).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, delete, exists, select
+
+from api.storage.statements import chunks, insert_new
+from api.storage.tables import suppressions
+
+SUPPRESSED = "SUPPRESSED"
+"""Why something about an erased subject is not taken."""
+
+
+def suppress(conn: Connection, suppression_key: bytes, now_ms: int) -> None:
+    """Remember that a subject was erased; said again it stays as it was."""
+    conn.execute(insert_new(conn, suppressions), {"suppression_key": suppression_key, "since_ms": now_ms})
+
+
+def lift(conn: Connection, suppression_key: bytes) -> bool:
+    """Let a subject come back, on their own new and explicit consent; tell whether there was need to."""
+    lifted = conn.execute(delete(suppressions).where(suppressions.c.suppression_key == suppression_key))
+    return lifted.rowcount == 1
+
+
+def is_suppressed(conn: Connection, suppression_keys: Iterable[bytes]) -> set[bytes]:
+    """Return those of the keys whose subjects were erased."""
+    wanted = sorted(set(suppression_keys))
+    queries = (
+        select(suppressions.c.suppression_key).where(suppressions.c.suppression_key.in_(some))
+        for some in chunks(wanted)
+    )
+    return set(itertools.chain.from_iterable(conn.scalars(query) for query in queries))
+
+
+def anybody_suppressed(conn: Connection) -> bool:
+    """Tell whether anybody was ever erased: where nobody was, nobody need be looked up."""
+    return bool(conn.scalar(select(exists().where(suppressions.c.suppression_key.is_not(None)))))
