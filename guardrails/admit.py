@@ -12,7 +12,7 @@ Whatever is not kept never reaches the sum, so it cannot change one byte of the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -23,7 +23,7 @@ from engine.catalogue import Catalogue
 from engine.interactions import WEIGHT_ONE, Interactions, Weighting, age_in_days
 from engine.serving.candidates import Evidence
 from engine.vocabulary import Channel, Kind, Origin
-from guardrails.consent.check import Question, check
+from guardrails.consent.check import check
 from guardrails.consent.collection import coverage
 from guardrails.consent.ledger import Ledger
 from guardrails.consent.permission import Denial, LawfulBasis, Permission
@@ -92,11 +92,17 @@ class Muted:
             catalogue.item_ids[idx] in self.items
             or (brand >= 0 and catalogue.brands[brand] in self.brands)
             or (sensitive >= 0 and catalogue.sensitive_classes[sensitive] in self.classes)
-            or (category >= 0 and self._covers_category(catalogue.categories[category]))
+            or (category >= 0 and is_within(catalogue.categories[category], self.categories))
         )
 
-    def _covers_category(self, path: str) -> bool:
-        return any(path == muted or path.startswith(f"{muted} > ") for muted in self.categories)
+
+def is_within(path: str, above: Collection[str]) -> bool:
+    """Tell whether a category is one of ``above`` or lies below one of them.
+
+    >>> is_within("Food > Tea", {"Food"}), is_within("Foods", {"Food"})
+    (True, False)
+    """
+    return any(path == each or path.startswith(f"{each} > ") for each in above)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +182,7 @@ def admit(
         return _nobody(request, choices, Denial.NO_SUBJECT)
     if choices.ledger is None:
         return _nobody(request, choices, Denial.UNREADABLE)
-    ask = _asker(choices.ledger, request, choices.age_assurance, settings)
+    ask = _asker(choices.ledger, request, choices, settings)
     storage, limited = ask(KEY_OF[Purpose.FUNCTIONAL_STORAGE]), ask(KEY_OF[Purpose.LIMITED_CONTENT])
     profiling = ask(KEY_OF[Purpose.PROFILING], None)  # binds where data came from, not where it is used
     profiled = ask(KEY_OF[Purpose.PROFILED_CONTENT])
@@ -198,7 +204,9 @@ def admit(
         may_use_context=bool(limited),
         offers=offers,
         outreach=outreach,
-        sensitive_granted=frozenset(name for name, permission in sensitive.items() if permission),
+        sensitive_granted=frozenset(
+            name for name, permission in sensitive.items() if permission and not choices.limit_sensitive
+        ),
         muted=Muted.in_force(choices.mutes, request.now_ms),
         age_assurance=choices.age_assurance,
         shared_audience=request.shared_device or choices.shared_device,
@@ -269,16 +277,9 @@ class _Ask(Protocol):
     def __call__(self, key: str, channel: Channel | None = ...) -> Permission: ...
 
 
-def _asker(ledger: Ledger, request: Request, age: AgeAssurance, settings: ConsentSettings) -> _Ask:
+def _asker(ledger: Ledger, request: Request, choices: Choices, settings: ConsentSettings) -> _Ask:
     def ask(key: str, channel: Channel | None = request.channel) -> Permission:
-        question = Question(
-            purpose=key,
-            at_ms=request.now_ms,
-            channel=channel,
-            gpc=request.gpc,
-            minor=age is AgeAssurance.MINOR,
-        )
-        return check(ledger, question, settings)
+        return check(ledger, choices.question(key, request.now_ms, channel, gpc=request.gpc), settings)
 
     return ask
 

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from engine.interactions import Interactions
 from engine.vocabulary import Channel, Intent
+from guardrails.consent.ages import AgeBand
+from guardrails.consent.check import Question
 from guardrails.consent.ledger import Ledger
 from guardrails.messages import SOURCE
 
@@ -15,6 +17,7 @@ class SubjectKind(StrEnum):
     """Whom a decision is for."""
 
     ACCOUNT = "account"
+    DEVICE = "device"
     SESSION = "session"
     NONE = "none"
 
@@ -139,7 +142,11 @@ class Choices:
         mutes: what the customer does not want to see.
         age_assurance: what is known of the customer's age.
         non_profiled: the customer switched profiling off for good.
-        shared_device: the account is marked as shared.
+        shared_device: the account is marked as shared, or several use the device.
+        age_band: how old a minor is, if that is known.
+        jurisdiction: code of the place where the customer lives; ``None`` when not known.
+        limit_sensitive: sensitive information serves the order and nothing else, whatever was
+            agreed to before (California Civil Code 1798.121).
     """
 
     ledger: Ledger | None
@@ -147,6 +154,26 @@ class Choices:
     age_assurance: AgeAssurance = AgeAssurance.UNKNOWN
     non_profiled: bool = False
     shared_device: bool = False
+    age_band: AgeBand | None = None
+    jurisdiction: str | None = None
+    limit_sensitive: bool = False
+
+    @property
+    def minor(self) -> bool:
+        """Whether the customer is known to be under 18."""
+        return self.age_assurance is AgeAssurance.MINOR
+
+    def question(self, purpose: str, at_ms: int, channel: Channel | None = None, *, gpc: bool) -> Question:
+        """Return a question to the ledger with all that is known of the customer beside it."""
+        return Question(
+            purpose=purpose,
+            at_ms=at_ms,
+            channel=channel,
+            gpc=gpc,
+            minor=self.minor,
+            age_band=self.age_band,
+            jurisdiction=self.jurisdiction,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from engine.catalogue import Catalogue
 from engine.interactions import Interactions, age_in_days
 from engine.vocabulary import LEARNED_FROM, Channel, Kind
 from guardrails.admit import SENSITIVE_FROM_TIER
+from guardrails.consent.ages import AgeBand
 from guardrails.consent.check import Question, check
 from guardrails.consent.collection import coverage
 from guardrails.consent.ledger import Ledger
@@ -37,11 +38,17 @@ class TrainingCustomer:
         ledger: where every purpose stands.
         minor: known to be under 18.
         non_profiled: switched profiling off for good.
+        age_band: how old a minor is, if that is known.
+        jurisdiction: code of the place where the customer lives; ``None`` for the shop's own.
+        limit_sensitive: sensitive information serves the order and nothing else.
     """
 
     ledger: Ledger
     minor: bool = False
     non_profiled: bool = False
+    age_band: AgeBand | None = None
+    jurisdiction: str | None = None
+    limit_sensitive: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +111,14 @@ def _profiling(customer: TrainingCustomer, at_ms: int, settings: ConsentSettings
 
 
 def _ask(key: str, customer: TrainingCustomer, at_ms: int, settings: ConsentSettings) -> Permission:
-    return check(customer.ledger, Question(key, at_ms, minor=customer.minor), settings)
+    question = Question(
+        key,
+        at_ms,
+        minor=customer.minor,
+        age_band=customer.age_band,
+        jurisdiction=customer.jurisdiction,
+    )
+    return check(customer.ledger, question, settings)
 
 
 def _consented(found: Interactions, permissions: Sequence[Permission | None]) -> NDArray[np.bool_]:
@@ -131,7 +145,7 @@ def _may_be_known(
     names = catalogue.sensitive_classes
     agreed = np.zeros((len(customers), len(names) + 1), np.bool_)  # -1, no class, is never agreed to
     for idx, customer in enumerate(customers):
-        for code, name in enumerate(names):
+        for code, name in enumerate(() if customer.limit_sensitive else names):
             if customer.ledger.get(sensitive_key(name)) is not None:  # never answered means no
                 agreed[idx, code] = bool(_ask(sensitive_key(name), customer, now_ms, settings))
     told = agreed[found.customer_idx, catalogue.sensitive_class[found.item_idx]]

@@ -14,7 +14,7 @@ from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
 from engine.interactions import DAY_MS, Interactions, age_in_days
 from engine.serving.candidates import Candidates, Evidence
 from engine.vocabulary import Intent, Kind, Origin
-from guardrails.admit import Admission, Admitted
+from guardrails.admit import Admission, Admitted, is_within
 from guardrails.house import House
 from guardrails.policy.limits import EvidenceLimits, RepeatLimits
 from guardrails.request import Exposure, Request
@@ -66,6 +66,7 @@ def look(
         latent=house.recommender.latent,
         dismissed_nearby=_dismissed_nearby(admission, catalogue, candidates.item_idx),
         reason_available=(edges.n_of > 0) | (candidates.base > 0),
+        outside_outreach=_outside_outreach(admission, catalogue, candidates.item_idx),
         anchor_price_minor=_anchor_prices(request, catalogue, candidates.item_idx),
         basket_minor=_basket_value(request, catalogue),
         n_ignored_short=shown.n_ignored_lately(candidates.item_idx, repeat.window_days),
@@ -86,6 +87,17 @@ def look(
             shown.n_slates(outbound=True, days=_WEEK_DAYS) if admission.may_read_messages else NOT_COUNTED
         ),
     )
+
+
+def _outside_outreach(
+    admission: Admission, catalogue: Catalogue, item_idx: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """Whether each candidate is of another category than the shop may write about; bool, shape (n,)."""
+    paths = admission.outreach.item_categories if admission.outreach else None
+    if paths is None:
+        return np.zeros(item_idx.size, np.bool_)
+    covered = np.array([is_within(path, paths) for path in catalogue.categories] + [False], np.bool_)
+    return ~covered[catalogue.category[item_idx]]  # the last entry is for no category at all
 
 
 def reads_back_days(repeat: RepeatLimits) -> int:

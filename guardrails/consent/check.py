@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.vocabulary import Channel
-from guardrails.consent.events import GRANTS, Status, channel_of
+from guardrails.consent.ages import AgeBand, may_be_younger_than
+from guardrails.consent.events import GRANTS, PARENT, Status, channel_of
+from guardrails.consent.jurisdictions import Jurisdiction, jurisdiction_of
 from guardrails.consent.ledger import Ledger, PurposeState
-from guardrails.consent.permission import Denial, LawfulBasis, Permission
+from guardrails.consent.permission import Denial, GpcStatus, LawfulBasis, Permission
 from guardrails.consent.purposes import Purpose, PurposeEntry, entry_of
 from guardrails.consent.settings import ConsentSettings
 from guardrails.consent.signals.gpc import PROFILE, gpc_covers, gpc_silences
@@ -21,14 +23,14 @@ CLOSED_TO_MINORS = frozenset(
 )
 """What nobody under 18 can consent to here (DSA 28(2))."""
 
-TAKEN_BACK = {
+DENIAL_OF = {
     Status.CONSENT_REFUSED: Denial.DENIED,
     Status.CONSENT_WITHDRAWN: Denial.WITHDRAWN,
     Status.CONSENT_REVOKED: Denial.WITHDRAWN,
     Status.CONSENT_INVALIDATED: Denial.DENIED,
     Status.OBJECTION_RAISED: Denial.OBJECTED,
 }
-"""Statuses by which a purpose is off, also one that is on by default."""
+"""What each of the ``REFUSALS`` is told as."""
 
 OPEN = {
     Status.CONSENT_UNKNOWN: Denial.PENDING,
@@ -36,12 +38,13 @@ OPEN = {
     Status.CONSENT_REQUEST_DEFERRED: Denial.REQUESTED,
     Status.CONSENT_EXPIRED: Denial.EXPIRED,
     Status.OBJECTION_NOT_RAISED: Denial.PENDING,
+    Status.SOFT_OPT_IN: Denial.PENDING,
     Status.CONSENT_GIVEN: Denial.EXPIRED,
     Status.RENEWED_CONSENT_GIVEN: Denial.EXPIRED,
 }
 """Statuses that leave the default in place; a grant gets that far only when it has expired."""
 
-LOOSENING = GRANTS | {Status.OBJECTION_NOT_RAISED}
+LOOSENING = GRANTS | {Status.OBJECTION_NOT_RAISED, Status.SOFT_OPT_IN}
 """Statuses that open what was closed before them."""
 
 
@@ -57,6 +60,8 @@ class Question:
         data_category: data to be used; ``None`` leaves it open.
         gpc: the request carries ``Sec-GPC: 1``.
         minor: the customer is known to be under 18.
+        age_band: how old a minor is, if that is known.
+        jurisdiction: code of the place where the customer lives; ``None`` for the shop's own.
         out_of_context: evidence collected in another context is used.
     """
 
@@ -66,6 +71,8 @@ class Question:
     data_category: str | None = None
     gpc: bool = False
     minor: bool = False
+    age_band: AgeBand | None = None
+    jurisdiction: str | None = None
     out_of_context: bool = False
 
 
@@ -78,6 +85,11 @@ class _Case:
     entry: PurposeEntry
     state: PurposeState | None
     restriction: PurposeState | None
+
+    @property
+    def rules(self) -> Jurisdiction:
+        """The law that holds for the customer."""
+        return rules_for(self.question, self.settings)
 
     @property
     def grant(self) -> PurposeState | None:
@@ -111,12 +123,18 @@ def check(ledger: Ledger, question: Question, settings: ConsentSettings) -> Perm
     case = _Case(
         question=question,
         settings=settings,
-        entry=entry_of(question.purpose),
+        entry=settings.in_force(entry_of(question.purpose)),
         state=ledger.get(question.purpose),
         restriction=ledger.restriction_at(question.at_ms),
     )
     answers = (step(case) for step in STEPS)
-    return next(answer for answer in answers if answer is not None)
+    answer = next(answer for answer in answers if answer is not None)
+    return replace(answer, gpc=_gpc_status(case, answer)) if question.gpc else answer
+
+
+def rules_for(question: Question, settings: ConsentSettings) -> Jurisdiction:
+    """Return the law that a question is answered under: the customer's own, else the shop's."""
+    return jurisdiction_of(question.jurisdiction or settings.jurisdiction)
 
 
 def _essential_service(case: _Case) -> Permission | None:
@@ -130,10 +148,20 @@ def _statutory_block(case: _Case) -> Permission | None:
     """What no consent can allow, or only an explicit one (DSA 28(2), GDPR 9(2)(a))."""
     if case.question.minor and case.entry.purpose in CLOSED_TO_MINORS:
         return case.deny(Denial.MINOR, None)
+    if _needs_parent(case):
+        return case.deny(Denial.MINOR, case.state)
     needs_explicit = case.entry.basis is LawfulBasis.EXPLICIT_CONSENT
     if needs_explicit and case.state and case.state.grants and not case.state.explicit:
         return case.deny(Denial.DENIED, case.state)
     return None
+
+
+def _needs_parent(case: _Case) -> bool:
+    """Whether a child gave a consent that only a parent can give (GDPR 8(1))."""
+    if not case.question.minor or case.state is None or not case.state.grants:
+        return False
+    too_young = may_be_younger_than(case.question.age_band, case.rules.consent_age)
+    return too_young and case.state.actor != PARENT
 
 
 def _restriction(case: _Case) -> Permission | None:
@@ -146,28 +174,40 @@ def _taken_back(case: _Case) -> Permission | None:
 
     It counts at once, even when its clock runs ahead of the question's.
     """
-    because = TAKEN_BACK.get(case.state.status) if case.state else None
+    because = DENIAL_OF.get(case.state.status) if case.state else None
     return case.deny(because, case.state) if because else None
 
 
 def _signal(case: _Case) -> Permission | None:
     """Global Privacy Control, for what it covers."""
+    applies = _signal_covers(case) and not _overridden(case)
+    return case.deny(Denial.SIGNAL_OPT_OUT, None) if applies else None
+
+
+def _signal_covers(case: _Case) -> bool:
     question = case.question
-    covered = question.gpc and gpc_covers(
+    return question.gpc and gpc_covers(
         case.entry.purpose,
         question.channel,
         case.settings.gpc_scope,
         out_of_context=question.out_of_context,
     )
-    return case.deny(Denial.SIGNAL_OPT_OUT, None) if covered and not _overridden(case) else None
 
 
 def _overridden(case: _Case) -> bool:
     """Whether a grant in force stands against the signal: confirmed, or explicit for the profile."""
     grant = case.grant
-    if grant is None or not case.settings.gpc_override_allowed:
+    allowed = case.settings.gpc_override_allowed and case.rules.signal_may_be_overridden
+    if grant is None or not allowed:
         return False
     return grant.confirmed_override or (grant.explicit and case.entry.purpose in PROFILE)
+
+
+def _gpc_status(case: _Case, answer: Permission) -> GpcStatus:
+    """What became of a signal that was sent."""
+    if answer.because is Denial.SIGNAL_OPT_OUT:
+        return GpcStatus.APPLIED
+    return GpcStatus.OVERRIDDEN if answer.permitted and _signal_covers(case) else GpcStatus.NONE
 
 
 def _not_yet(case: _Case) -> Permission | None:
@@ -183,6 +223,8 @@ def _specific_grant(case: _Case) -> Permission | None:
     question, grant = case.question, case.grant
     if grant is None or case.entry.on_by_default:
         return None
+    if _is_outdated(case, grant):
+        return case.deny(Denial.NOTICE_OUTDATED, grant)
     channels = _channels_covered(grant)
     if not _covers(channels, question.channel):
         return case.deny(Denial.NOT_COVERED_CHANNEL, grant)
@@ -198,6 +240,33 @@ def _specific_grant(case: _Case) -> Permission | None:
         expires_at_ms=case.expires_at_ms(grant),
         channels=channels,
         data_categories=grant.data_categories,
+    )
+
+
+def _is_outdated(case: _Case, grant: PurposeState) -> bool:
+    """Whether what the customer was told has changed too much since (GDPR 4(11): informed)."""
+    versions = case.settings.outdated.get(grant.notice_id or "", {})
+    since_ms = versions.get(grant.notice_version or "")
+    return since_ms is not None and since_ms <= case.question.at_ms
+
+
+def _soft_opt_in(case: _Case) -> Permission | None:
+    """Who bought may be written to about similar goods, until they object (ePrivacy 13(2))."""
+    state, question = case.state, case.question
+    if state is None or state.status is not Status.SOFT_OPT_IN or not case.rules.soft_opt_in:
+        return None
+    channels = _channels_covered(state)
+    if not _covers(channels, question.channel):
+        return case.deny(Denial.NOT_COVERED_CHANNEL, state)
+    return Permission(
+        purpose=question.purpose,
+        permitted=True,
+        because=None,
+        basis=LawfulBasis.SOFT_OPT_IN,
+        record_id=state.record_id,
+        notice_version=state.notice_version,
+        channels=channels,
+        item_categories=state.item_categories,
     )
 
 
@@ -236,6 +305,7 @@ STEPS: tuple[Callable[[_Case], Permission | None], ...] = (
     _signal,
     _not_yet,
     _specific_grant,
+    _soft_opt_in,
     _default,
 )
 """What wins, first to last."""

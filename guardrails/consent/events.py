@@ -1,7 +1,7 @@
 """A consent event: one dated choice of a customer for one purpose, and what makes it acceptable.
 
-Statuses are those of the W3C Data Privacy Vocabulary 2.3, with four of our own for objection
-(GDPR 21) and restriction (GDPR 18); field names follow ISO/IEC TS 27560.
+Statuses are those of the W3C Data Privacy Vocabulary 2.3, with five of our own for objection
+(GDPR 21), restriction (GDPR 18) and soft opt-in (ePrivacy 13(2)); field names follow ISO/IEC TS 27560.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from engine.vocabulary import Channel, word
-from guardrails.consent.permission import LawfulBasis
-from guardrails.consent.purposes import KEY_OF, Purpose, PurposeEntry, communications_key, entry_of
+from engine.vocabulary import Channel
+from guardrails.consent.permission import GpcStatus
+from guardrails.consent.purposes import KEY_OF, Purpose, communications_key
 from guardrails.consent.settings import ConsentSettings
-from guardrails.errors import ConsentEventError, UnknownPurposeError
 
 WHOLE_SUBJECT = "*"
 """Stands where a purpose key stands when an event is about all data of the customer (GDPR 18).
@@ -23,7 +22,7 @@ A restriction is kept beside the choices, not among them: lifting it leaves ever
 
 
 class Status(StrEnum):
-    """Where a purpose stands after an event; values are DPV's names, the last four our own."""
+    """Where a purpose stands after an event; values are DPV's names, the last five our own."""
 
     CONSENT_GIVEN = "ConsentGiven"
     RENEWED_CONSENT_GIVEN = "RenewedConsentGiven"
@@ -39,10 +38,22 @@ class Status(StrEnum):
     OBJECTION_NOT_RAISED = "ObjectionNotRaised"
     RESTRICTED = "Restricted"
     RESTRICTION_LIFTED = "RestrictionLifted"
+    SOFT_OPT_IN = "SoftOptIn"
 
 
 GRANTS = frozenset({Status.CONSENT_GIVEN, Status.RENEWED_CONSENT_GIVEN})
 """Statuses under which consent stands."""
+
+REFUSALS = frozenset(
+    {
+        Status.CONSENT_REFUSED,
+        Status.CONSENT_WITHDRAWN,
+        Status.CONSENT_REVOKED,
+        Status.CONSENT_INVALIDATED,
+        Status.OBJECTION_RAISED,
+    }
+)
+"""Statuses by which a purpose is off, also one that is on by default."""
 
 RESTRICTIONS = frozenset({Status.RESTRICTED, Status.RESTRICTION_LIFTED})
 """Statuses about the whole subject; no other status is, and these are about nothing less."""
@@ -58,16 +69,35 @@ METHODS = frozenset(
         "import",
         "system_expiry",
         "notice_change",
+        "sale",
     }
 )
-"""How a choice was expressed. ``gpc`` is missing on purpose: that signal is evaluated on every
-request and never stored as if the customer had refused a question."""
+"""How a choice was expressed; ``sale`` is the soft opt-in alone. ``gpc`` is missing on purpose: that
+signal is evaluated on every request and never stored as if the customer had refused a question."""
 
-ACTORS = ("data_subject", "parent", "agent", "controller", "signal:adpc", "import:")
+DATA_SUBJECT, PARENT, CONTROLLER = "data_subject", "parent", "controller"
+
+ACTORS = (DATA_SUBJECT, PARENT, "agent", CONTROLLER, "signal:adpc", "import:")
 """Who acted; a name ending in a colon is followed by the source, as in ``import:tcf``."""
 
-_NEVER_GRANT = frozenset({"reject_all", "system_expiry", "notice_change"})
-_LAST_MS = 253_402_300_799_999  # the end of the year 9999: beyond it a time is a mistake
+IN_PERSON = frozenset({DATA_SUBJECT, PARENT, "agent", "signal:adpc"})
+"""Actors by whom the person speaks. Only they can take an objection or a refusal back to neutral:
+that a form elsewhere shows no objection is no answer of anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """Who consented in the place of a child (GDPR 8(1), (2)).
+
+    Attributes:
+        relation: to the child, as it was stated.
+        verification_method: how the shop made sure of it.
+        verified_at_ms: when.
+    """
+
+    relation: str
+    verification_method: str
+    verified_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +119,14 @@ class ConsentEvent:
         explicit: an express statement, as GDPR 9(2)(a) asks for.
         confirmed_override: the customer confirmed this grant knowing that a privacy signal of
             theirs says otherwise.
+        notice_sha256: SHA-256 of the text they were shown.
+        language: language it was shown in (BCP 47).
+        jurisdiction: rules it was given under, see ``Jurisdiction.fingerprint``.
+        served_id: when and how the notice was shown.
+        signal_sha256: digest of the outside signal that the event was read from.
+        gpc: whether Global Privacy Control was sent with it, and whether it was overridden.
+        parent: who consented in the place of a child.
+        item_categories: category paths of the goods that a soft opt-in is for.
     """
 
     record_id: str
@@ -104,6 +142,14 @@ class ConsentEvent:
     actor: str
     explicit: bool
     confirmed_override: bool
+    notice_sha256: str | None = None
+    language: str | None = None
+    jurisdiction: str | None = None
+    served_id: str | None = None
+    signal_sha256: str | None = None
+    gpc: GpcStatus = GpcStatus.NONE
+    parent: Parent | None = None
+    item_categories: frozenset[str] | None = None
 
     @property
     def grants(self) -> bool:
@@ -121,98 +167,6 @@ def with_defaults(event: ConsentEvent, settings: ConsentSettings) -> ConsentEven
     if not event.grants:
         return event
     return replace(event, valid_until_ms=settings.expiry_ms(event.at_ms, event.valid_until_ms))
-
-
-def validate(event: ConsentEvent) -> None:
-    """Refuse an event that cannot be understood or that the law gives no effect.
-
-    Raises:
-        ConsentEventError: the purpose is unknown; status and purpose do not go together; a
-            grant of a sensitive class is not explicit; a limit is empty, unknown or contradicts
-            the purpose; the times are not times or end before they begin; the method or the
-            actor is unknown.
-    """
-    _validate_times(event)
-    _validate_expression(event)
-    if event.purpose == WHOLE_SUBJECT or event.status in RESTRICTIONS:
-        _validate_restriction(event)
-        return
-    _validate_choice(event, _entry(event.purpose))
-    _validate_limits(event)
-
-
-def _entry(purpose: str) -> PurposeEntry:
-    try:
-        return entry_of(purpose)
-    except UnknownPurposeError as error:
-        raise ConsentEventError(str(error)) from error
-
-
-def _validate_times(event: ConsentEvent) -> None:
-    if not 0 <= event.at_ms <= _LAST_MS:
-        raise ConsentEventError(f"`{event.at_ms}` is not a time in milliseconds since the epoch")
-    if event.valid_until_ms is None:
-        return
-    if not event.grants:
-        raise ConsentEventError(f"only a grant can end, `{event.status}` cannot")
-    if event.valid_until_ms <= event.at_ms:
-        raise ConsentEventError("consent cannot end before it begins")
-
-
-def _validate_expression(event: ConsentEvent) -> None:
-    if not event.record_id:
-        raise ConsentEventError("the record id is empty")
-    if event.method not in METHODS:
-        raise ConsentEventError(f"unknown method `{event.method}`")
-    if not _is_actor(event.actor):
-        raise ConsentEventError(f"unknown actor `{event.actor}`")
-    if event.grants and event.method in _NEVER_GRANT:
-        raise ConsentEventError(f"consent cannot be given by `{event.method}`")
-    if event.confirmed_override and not event.grants:
-        raise ConsentEventError(f"only a grant can be confirmed against a signal, `{event.status}` cannot")
-
-
-def _is_actor(actor: str) -> bool:
-    return any(
-        actor.startswith(known) and actor != known if known.endswith(":") else actor == known
-        for known in ACTORS
-    )
-
-
-def _validate_restriction(event: ConsentEvent) -> None:
-    if event.status not in RESTRICTIONS:
-        raise ConsentEventError(f"`{event.status}` needs a purpose of its own")
-    if event.purpose != WHOLE_SUBJECT:
-        raise ConsentEventError(f"`{event.status}` covers all purposes: its purpose is `{WHOLE_SUBJECT}`")
-    if event.channels is not None or event.data_categories is not None:
-        raise ConsentEventError("a restriction covers all channels and data categories")
-
-
-def _validate_choice(event: ConsentEvent, entry: PurposeEntry) -> None:
-    if entry.purpose is Purpose.ESSENTIAL_SERVICE:
-        raise ConsentEventError(f"`{event.purpose}` rests on the contract: there is nothing to choose")
-    if event.grants and entry.basis is LawfulBasis.EXPLICIT_CONSENT and not event.explicit:
-        raise ConsentEventError(f"`{event.purpose}` needs explicit consent")
-
-
-def _validate_limits(event: ConsentEvent) -> None:
-    if (event.channels is not None or event.data_categories is not None) and not event.grants:
-        raise ConsentEventError(f"only a grant can be limited, `{event.status}` covers everything")
-    if event.channels is not None:
-        _validate_channels(event.purpose, event.channels)
-    if event.data_categories is not None and not (event.data_categories and all(event.data_categories)):
-        raise ConsentEventError("a grant that names data categories names at least one")
-
-
-def _validate_channels(purpose: str, channels: frozenset[int]) -> None:
-    if not channels:
-        raise ConsentEventError("a grant that names channels names at least one")
-    unknown = channels - set(Channel)
-    if unknown:
-        raise ConsentEventError(f"unknown channel `{min(unknown)}`")
-    named = channel_of(purpose)
-    if named is not None and channels != {named}:
-        raise ConsentEventError(f"`{purpose}` is consent for `{word(named)}` alone")
 
 
 def channel_of(purpose: str) -> Channel | None:

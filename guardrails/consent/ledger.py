@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import Self
 
 from guardrails.consent.events import (
+    DATA_SUBJECT,
     GRANTS,
+    IN_PERSON,
     WHOLE_SUBJECT,
     ConsentEvent,
     Status,
-    validate,
     with_defaults,
 )
+from guardrails.consent.validation import validate
 from guardrails.errors import ConsentEventError
 
 __all__ = [
@@ -34,12 +36,13 @@ __all__ = [
 
 ASKED_ONLY = frozenset({Status.CONSENT_UNKNOWN, Status.CONSENT_REQUESTED, Status.CONSENT_REQUEST_DEFERRED})
 """Statuses that say a question was or was not put. They never replace an answer: a banner shown
-again neither ends a grant nor lifts an objection."""
+again neither ends a grant nor lifts an objection. Nor does a form elsewhere that shows no objection."""
 
 _FROM_LOOSE_TO_PROTECTIVE = (
     Status.CONSENT_UNKNOWN,
     Status.CONSENT_REQUESTED,
     Status.CONSENT_REQUEST_DEFERRED,
+    Status.SOFT_OPT_IN,
     Status.CONSENT_GIVEN,
     Status.RENEWED_CONSENT_GIVEN,
     Status.OBJECTION_NOT_RAISED,
@@ -69,6 +72,9 @@ class PurposeState:
     notice_version: str | None
     explicit: bool
     confirmed_override: bool
+    notice_id: str | None = None
+    actor: str = DATA_SUBJECT
+    item_categories: frozenset[str] | None = None
 
     @property
     def grants(self) -> bool:
@@ -116,18 +122,7 @@ def project(state: PurposeState | None, event: ConsentEvent) -> PurposeState:
     Raises:
         ConsentEventError: the event is about another purpose than the state.
     """
-    new = PurposeState(
-        purpose=event.purpose,
-        status=event.status,
-        at_ms=event.at_ms,
-        record_id=event.record_id,
-        valid_until_ms=event.valid_until_ms,
-        channels=event.channels,
-        data_categories=event.data_categories,
-        notice_version=event.notice_version,
-        explicit=event.explicit,
-        confirmed_override=event.confirmed_override,
-    )
+    new = PurposeState(**{name: getattr(event, name) for name in PurposeState.__dataclass_fields__})
     if state is None:
         return new
     if state.purpose != event.purpose:
@@ -146,7 +141,7 @@ def replay(events: Iterable[ConsentEvent]) -> Ledger:
 def _precedence(state: PurposeState) -> tuple[object, ...]:
     """Total order: of two states of a purpose the greater decides, and equal means identical."""
     return (
-        state.status not in ASKED_ONLY,
+        _weight(state),
         state.at_ms,
         _PROTECTIVENESS[state.status],
         not state.confirmed_override,
@@ -158,7 +153,19 @@ def _precedence(state: PurposeState) -> tuple[object, ...]:
         state.record_id,
         state.notice_version or "",
         state.notice_version is None,
+        state.notice_id or "",
+        state.notice_id is None,
+        state.actor,
+        _narrowness(state.item_categories),
     )
+
+
+def _weight(state: PurposeState) -> int:
+    """Answers outweigh what the law lets the shop assume, and that outweighs mere questions."""
+    if state.status is Status.SOFT_OPT_IN:
+        return 1
+    unsaid = state.status is Status.OBJECTION_NOT_RAISED and state.actor not in IN_PERSON
+    return 0 if unsaid or state.status in ASKED_ONLY else 2
 
 
 def _narrowness(named: frozenset[int] | frozenset[str] | None) -> tuple[object, ...]:

@@ -26,13 +26,22 @@ class Denial(StrEnum):
 
 
 class LawfulBasis(StrEnum):
-    """The ground of GDPR Article 6(1) or 9(2)(a) a purpose stands on."""
+    """The ground of GDPR Article 6(1) or 9(2)(a) a purpose stands on, or of ePrivacy 13(2)."""
 
     CONSENT = "consent"
     EXPLICIT_CONSENT = "explicit_consent"
     LEGITIMATE_INTEREST = "legitimate_interest"
+    SOFT_OPT_IN = "soft_opt_in"
     CONTRACT = "contract"
     NONE = "none"
+
+
+class GpcStatus(StrEnum):
+    """What became of Global Privacy Control in one answer (ISO/IEC TS 27560, annex F)."""
+
+    NONE = "none"
+    APPLIED = "applied"
+    OVERRIDDEN = "overridden"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,9 @@ class Permission:
         expires_at_ms: when a permission that stands now ends by itself.
         channels: channels the grant names; ``None`` means the purpose is not bound to channels.
         data_categories: data categories the grant names; ``None`` means it is not bound to any.
+        item_categories: category paths of the goods it is limited to (soft opt-in); ``None`` means
+            it is not limited to any.
+        gpc: what became of Global Privacy Control, if it was sent and covers the purpose.
     """
 
     purpose: str
@@ -60,6 +72,8 @@ class Permission:
     expires_at_ms: int | None = None
     channels: frozenset[int] | None = None
     data_categories: frozenset[str] | None = None
+    item_categories: frozenset[str] | None = None
+    gpc: GpcStatus = GpcStatus.NONE
 
     def __bool__(self) -> bool:
         return self.permitted

@@ -11,7 +11,7 @@ from enum import IntEnum
 
 from engine.vocabulary import Channel, word
 from guardrails.consent.permission import LawfulBasis
-from guardrails.errors import UnknownPurposeError
+from guardrails.errors import PolicyError, UnknownPurposeError
 from guardrails.sensitive.classes import CLASS_NAMES
 
 
@@ -42,6 +42,10 @@ class PurposeEntry:
         meaning: what it allows, in plain words.
         basis: the lawful basis it stands on.
         on_by_default: whether it stands until objected to.
+        iri: the purpose in the W3C Data Privacy Vocabulary 2.3; ``None`` where it has none.
+
+    Raises:
+        PolicyError: it stands on nothing (GDPR 6(1)).
     """
 
     purpose: Purpose
@@ -49,7 +53,14 @@ class PurposeEntry:
     meaning: str
     basis: LawfulBasis
     on_by_default: bool = False
+    iri: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.basis is LawfulBasis.NONE:
+            raise PolicyError(f"`{self.key}` has no lawful basis")
+
+
+_DPV = "https://w3id.org/dpv#"
 
 REGISTER: tuple[PurposeEntry, ...] = (
     PurposeEntry(
@@ -58,6 +69,7 @@ REGISTER: tuple[PurposeEntry, ...] = (
         "run the cart, the order and the record of your choices",
         LawfulBasis.CONTRACT,
         on_by_default=True,
+        iri=f"{_DPV}RequestedServiceProvision",
     ),
     PurposeEntry(
         Purpose.FUNCTIONAL_STORAGE,
@@ -71,36 +83,42 @@ REGISTER: tuple[PurposeEntry, ...] = (
         "suggest from the page you look at, the basket and what sells well",
         LawfulBasis.LEGITIMATE_INTEREST,
         on_by_default=True,
+        iri=f"{_DPV}ProvideProductRecommendations",
     ),
     PurposeEntry(
         Purpose.PROFILING,
         "personalize.content.profiling",
         "keep what you look at and buy, and learn from it",
         LawfulBasis.CONSENT,
+        iri=f"{_DPV}ServicePersonalisation",
     ),
     PurposeEntry(
         Purpose.PROFILED_CONTENT,
         "personalize.content.profiled",
         "use that history to choose what is shown to you",
         LawfulBasis.CONSENT,
+        iri=f"{_DPV}ProvidePersonalisedRecommendations",
     ),
     PurposeEntry(
         Purpose.TARGETED_OFFERS,
         "marketing.advertising.first_party.targeted",
         "choose offers, add-ons and dearer alternatives from your history",
         LawfulBasis.CONSENT,
+        iri=f"{_DPV}TargetedAdvertising",
     ),
     PurposeEntry(
         Purpose.COMMUNICATIONS,
         "marketing.communications.",
         "contact you, each channel by itself",
         LawfulBasis.CONSENT,
+        iri=f"{_DPV}DirectMarketing",
     ),
     PurposeEntry(
         Purpose.PERFORMANCE,
         "analytics.reporting.content_performance",
         "measure how suggestions do",
         LawfulBasis.CONSENT,
+        iri=f"{_DPV}ServiceOptimisation",
     ),
     PurposeEntry(
         Purpose.ENRICHMENT,
@@ -108,18 +126,26 @@ REGISTER: tuple[PurposeEntry, ...] = (
         "add data from other sources, devices or the household",
         LawfulBasis.CONSENT,
     ),
-    PurposeEntry(Purpose.SHARING, "third_party_sharing", "sell or share data", LawfulBasis.CONSENT),
+    PurposeEntry(
+        Purpose.SHARING,
+        "third_party_sharing",
+        "sell or share data",
+        LawfulBasis.CONSENT,
+        iri=f"{_DPV}SellDataToThirdParties",
+    ),
     PurposeEntry(
         Purpose.SENSITIVE,
         "sensitive.",
         "use purchases of one sensitive class, each by itself",
         LawfulBasis.EXPLICIT_CONSENT,
+        iri="https://w3id.org/dpv/legal/eu/gdpr#A9-2-a",
     ),
     PurposeEntry(
         Purpose.PERSONALISED_PRICE,
         "price.personalised",
         "set a price for you alone",
         LawfulBasis.CONSENT,
+        iri=f"{_DPV}PersonalisedBenefits",
     ),
 )
 

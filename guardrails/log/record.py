@@ -227,6 +227,10 @@ def _permission(permission: Permission) -> Json:
         "data_categories": (
             None if permission.data_categories is None else sorted(permission.data_categories)
         ),
+        "item_categories": (
+            None if permission.item_categories is None else sorted(permission.item_categories)
+        ),
+        "gpc": permission.gpc.value,
     }
 
 

@@ -72,6 +72,7 @@ class View:
         latent: whether the model's edges are latent factors rather than counted pairs.
         dismissed_nearby: bool: something of its category was dismissed by the customer.
         reason_available: bool: a faithful reason can be given.
+        outside_outreach: bool: the permission to speak first is for other goods than this one (soft opt-in).
         anchor_price_minor: int64: price of the anchor an upsell is held against; -1 without one.
         basket_minor: int64 scalar: value of the basket; -1 when unknown.
         n_ignored_short: int32: shown and ignored within the short window (``repeat.window_days``) that
@@ -106,6 +107,7 @@ class View:
     latent: bool
     dismissed_nearby: NDArray[np.bool_]
     reason_available: NDArray[np.bool_]
+    outside_outreach: NDArray[np.bool_]
     anchor_price_minor: NDArray[np.int64]
     basket_minor: int
     n_ignored_short: NDArray[np.int32]

@@ -28,8 +28,9 @@ def is_outbound(view: View) -> bool:
 def refused(view: View, *, ended_by_customer: bool) -> NDArray[np.bool_]:
     """Return which candidates lack a consent they need; bool, shape (n,).
 
-    Three things need one: speaking first on a channel (every candidate), history as evidence, and
-    an upsell or cross-sell moved by history. A permission that was never asked counts as missing.
+    Three things need one: speaking first on a channel (every candidate, and where the law lets the
+    shop write to its buyers, every one that is not like what they bought), history as evidence,
+    and an upsell or cross-sell moved by history. A permission that was never asked counts as missing.
 
     Args:
         view: the candidates.
@@ -39,6 +40,8 @@ def refused(view: View, *, ended_by_customer: bool) -> NDArray[np.bool_]:
     missing = np.zeros(len(view), np.bool_)
     if is_outbound(view) and _lacks(admission.outreach, ended_by_customer=ended_by_customer):
         missing[:] = True
+    if is_outbound(view) and not ended_by_customer:
+        missing |= view.outside_outreach
     if not admission.may_read_history and _ended(admission.history) is ended_by_customer:
         missing |= view.from_history
     if _lacks(admission.offers, ended_by_customer=ended_by_customer):

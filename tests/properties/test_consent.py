@@ -4,12 +4,15 @@ from dataclasses import replace
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel, word
+from guardrails.consent.ages import AgeBand
 from guardrails.consent.check import Question, check
-from guardrails.consent.events import RESTRICTIONS, WHOLE_SUBJECT
+from guardrails.consent.events import REFUSALS, RESTRICTIONS, WHOLE_SUBJECT
 from guardrails.consent.ledger import ConsentEvent, Status, project, replay, validate, with_defaults
+from guardrails.consent.merge import confirmed_here, most_protective
 from guardrails.consent.permission import Denial, LawfulBasis
 from guardrails.consent.purposes import entry_of
 from guardrails.consent.settings import ConsentSettings
@@ -37,6 +40,8 @@ settings_of_any_shop = st.builds(
     max_valid_for_days=st.just(395),
     gpc_scope=st.sampled_from(["spec", "spec_plus", "strict"]),
     gpc_override_allowed=st.booleans(),
+    jurisdiction=st.sampled_from([None, "DK", "US-CA"]),
+    outdated=st.sampled_from([{}, {"n": {"1": 500 * DAY_MS}}]),
 )
 
 
@@ -53,12 +58,13 @@ def events(draw, purposes=PURPOSES, statuses=tuple(Status)):
         valid_until_ms=None if lasts_ms is None else at_ms + lasts_ms,
         channels=draw(st.none() | st.frozensets(st.sampled_from(CHANNELS), max_size=2)),
         data_categories=draw(st.none() | st.frozensets(st.sampled_from(CATEGORIES), max_size=2)),
-        notice_id=None,
+        notice_id=draw(st.sampled_from([None, "n"])),
         notice_version=draw(st.sampled_from([None, "", "1", "2"])),
         method="toggle",
-        actor="data_subject",
+        actor=draw(st.sampled_from(["data_subject", "parent", "controller", "import:tcf", "signal:adpc"])),
         explicit=draw(st.booleans()),
         confirmed_override=draw(st.booleans()),
+        item_categories=frozenset({"Food"}) if status is Status.SOFT_OPT_IN else None,
     )
 
 
@@ -71,6 +77,7 @@ def questions(draw, purposes=(*PURPOSES, "essential.service")):
         data_category=draw(st.none() | st.sampled_from(CATEGORIES)),
         gpc=draw(st.booleans()),
         minor=draw(st.booleans()),
+        age_band=draw(st.none() | st.sampled_from(AgeBand)),
         out_of_context=draw(st.booleans()),
     )
 
@@ -81,11 +88,13 @@ def grants_it(event, question, settings):
     end_ms = event.at_ms + lasts_days * DAY_MS
     if event.valid_until_ms is not None:
         end_ms = min(end_ms, event.valid_until_ms)
+    outdated_ms = settings.outdated.get(event.notice_id, {}).get(event.notice_version)
     channels = {Channel.EMAIL} if event.purpose.endswith(f".{word(Channel.EMAIL)}") else event.channels
     return (
         event.status in GRANTING
         and event.purpose == question.purpose
         and event.at_ms <= question.at_ms < end_ms
+        and (outdated_ms is None or question.at_ms < outdated_ms)
         and (question.channel is None or channels is None or question.channel in channels)
         and (
             question.data_category is None
@@ -212,3 +221,72 @@ def test_a_reason_is_given_exactly_when_denied(history, question, settings):
     answer = check(replay(history), question, settings)
     assert (answer.because is None) is answer.permitted
     assert (answer.basis is LawfulBasis.NONE) is not answer.permitted
+
+
+histories = st.lists(events(), max_size=6)
+
+
+@given(histories, histories, histories, questions(), settings_of_any_shop)
+def test_a_device_and_a_visit_never_permit_an_account_more(account, device, visit, question, settings):
+    alone = check(replay(account), question, settings)
+    merged = most_protective(replay(account), replay(device), replay(visit))
+    together = check(merged, question, settings)
+    assert alone.permitted or not together.permitted
+    if together.basis in {LawfulBasis.CONSENT, LawfulBasis.EXPLICIT_CONSENT}:
+        assert any(grants_it(event, question, settings) for event in account)
+
+
+@given(histories, histories, events(statuses=sorted(REFUSALS)), questions(), settings_of_any_shop)
+def test_a_refusal_on_the_device_holds_for_whoever_uses_it(account, device, refusal, question, settings):
+    newest_ms = max((event.at_ms for event in device), default=0)
+    refused = replay([*device, replace(refusal, at_ms=newest_ms)])
+    question = replace(question, purpose=refusal.purpose)
+    assert not check(most_protective(replay(account), refused), question, settings)
+
+
+class Shop(RuleBasedStateMachine):
+    """Signals, imports, logins and merges in any order: nothing is permitted that nobody agreed to.
+
+    What is written to the ledgers here is written as the edge writes it: the account's own choices,
+    imports under the actor that they came from, and what confirming on a device changes there.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.account, self.device, self.visit = [], [], []
+        self.logged_in = False
+        self.n_confirmed = 0
+
+    @rule(event=events())
+    def choose(self, event):
+        event = replace(event, actor="data_subject")
+        if not self.logged_in:
+            self.device.append(event)
+            return
+        self.account.append(event)
+        self.n_confirmed += 1
+        self.device += confirmed_here(replay(self.device), [event], [f"confirmed-{self.n_confirmed}"])
+
+    @rule(event=events(), to=st.sampled_from(["account", "device", "visit"]))
+    def receive_a_signal_or_an_import(self, event, to):
+        getattr(self, to).append(replace(event, actor="import:tcf"))
+
+    @rule()
+    def log_in_or_out(self):
+        self.logged_in = not self.logged_in
+
+    @rule(question=questions(), settings=settings_of_any_shop)
+    def ask(self, question, settings):
+        first, *beside = (
+            [self.account, self.device, self.visit] if self.logged_in else [self.device, self.visit]
+        )
+        answer = check(most_protective(replay(first), *map(replay, beside)), question, settings)
+        if answer.basis in {LawfulBasis.CONSENT, LawfulBasis.EXPLICIT_CONSENT}:
+            assert any(grants_it(event, question, settings) for event in first)
+        elif answer.basis is LawfulBasis.SOFT_OPT_IN:
+            assert any(event.status is Status.SOFT_OPT_IN for event in first)
+        elif answer:
+            assert settings.in_force(entry_of(question.purpose)).on_by_default
+
+
+TestShop = Shop.TestCase

@@ -7,9 +7,11 @@ import pytest
 import yaml
 
 from engine.vocabulary import Channel, from_word
+from guardrails.consent.ages import AgeBand
 from guardrails.consent.check import Question, check
+from guardrails.consent.events import Parent
 from guardrails.consent.ledger import ConsentEvent, Status, replay, validate, with_defaults
-from guardrails.consent.permission import Denial, LawfulBasis
+from guardrails.consent.permission import Denial, GpcStatus, LawfulBasis
 from guardrails.consent.settings import ConsentSettings
 
 FOLDER = Path(__file__).parents[2] / "cases" / "consent"
@@ -35,7 +37,7 @@ def ms(moment):
 def event_of(given, number):
     fields = dict(given)
     channels, categories = fields.pop("channels", None), fields.pop("data_categories", None)
-    valid_until = fields.pop("valid_until", None)
+    valid_until, goods = fields.pop("valid_until", None), fields.pop("item_categories", None)
     event = ConsentEvent(
         record_id=fields.pop("record", f"event-{number}"),
         purpose=fields.pop("purpose"),
@@ -50,19 +52,39 @@ def event_of(given, number):
         actor=fields.pop("actor", "data_subject"),
         explicit=fields.pop("explicit", False),
         confirmed_override=fields.pop("confirmed_override", False),
+        parent=parent_of(fields.pop("parent", None)),
+        item_categories=None if goods is None else frozenset(goods),
     )
     assert not fields, f"the case names unknown fields {sorted(fields)}"
     return event
 
 
+def parent_of(fields):
+    return fields and Parent(fields["relation"], fields["verification_method"], ms(fields["verified_at"]))
+
+
 def question_of(asked):
     fields = dict(asked)
     at_ms, channel = ms(fields.pop("at")), fields.pop("channel", None)
-    return Question(at_ms=at_ms, channel=channel and from_word(Channel, channel), **fields)
+    band = fields.pop("age_band", None)
+    return Question(
+        at_ms=at_ms,
+        channel=channel and from_word(Channel, channel),
+        age_band=band and AgeBand(band),
+        **fields,
+    )
+
+
+def settings_of(given):
+    outdated = {
+        notice: {str(version): ms(since) for version, since in versions.items()}
+        for notice, versions in given.get("outdated", {}).items()
+    }
+    return ConsentSettings(**{"jurisdiction": "EU", **given, "outdated": outdated})
 
 
 def answer_of(case):
-    settings = ConsentSettings(**case.get("settings", {}))
+    settings = settings_of(case.get("settings", {}))
     events = [
         with_defaults(event_of(given, number), settings) for number, given in enumerate(case.get("given", []))
     ]
@@ -80,7 +102,7 @@ def test_there_are_enough_cases_and_no_title_is_used_twice():
 @pytest.mark.parametrize("case", CASES)
 def test_the_case_is_complete(case):
     assert set(case) - {"settings", "given"} == {"title", "asked", "expect", "why"}
-    assert set(case["expect"]) <= {"permitted", "because", "basis", "decided_by", "expires"}
+    assert set(case["expect"]) <= {"permitted", "because", "basis", "decided_by", "expires", "gpc"}
     assert ("because" in case["expect"]) is not case["expect"]["permitted"]
 
 
@@ -90,6 +112,8 @@ def test_the_check_answers_as_the_case_says(case):
     assert answer.permitted is expect["permitted"]
     assert answer.because == (Denial(expect["because"]) if "because" in expect else None)
     assert answer.basis is LawfulBasis(expect.get("basis", "none"))
+    if "gpc" in expect:
+        assert answer.gpc is GpcStatus(expect["gpc"])
     if "decided_by" in expect:
         assert answer.record_id == expect["decided_by"]
     if "expires" in expect:

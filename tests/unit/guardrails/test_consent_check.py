@@ -5,12 +5,20 @@ import pytest
 
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel, Kind
-from guardrails.consent.check import OPEN, TAKEN_BACK, Question, check
+from guardrails.consent.check import DENIAL_OF, OPEN, Question, check
 from guardrails.consent.collection import DATA_CATEGORY_OF, coverage, purpose_of_collection
 from guardrails.consent.events import RESTRICTIONS
 from guardrails.consent.ledger import Ledger, PurposeState, Status
 from guardrails.consent.permission import Denial, LawfulBasis, Permission
-from guardrails.consent.purposes import OUTBOUND, REGISTER, Purpose, communications_key, entry_of
+from guardrails.consent.purposes import (
+    KEY_OF,
+    OUTBOUND,
+    REGISTER,
+    Purpose,
+    PurposeEntry,
+    communications_key,
+    entry_of,
+)
 from guardrails.consent.settings import ConsentSettings
 from guardrails.consent.signals.gpc import gpc_covers, gpc_from_header, gpc_silences
 from guardrails.errors import PolicyError, UnknownPurposeError
@@ -109,8 +117,8 @@ def test_a_stored_grant_that_lasts_too_long_ends_after_thirteen_months():
 
 
 def test_every_status_of_a_purpose_has_an_answer():
-    assert TAKEN_BACK.keys() | OPEN.keys() | RESTRICTIONS == set(Status)
-    assert not TAKEN_BACK.keys() & OPEN.keys()
+    assert DENIAL_OF.keys() | OPEN.keys() | RESTRICTIONS == set(Status)
+    assert not DENIAL_OF.keys() & OPEN.keys()
 
 
 @pytest.mark.parametrize("days", [(0, 395), (-1, 10), (366, 365)])
@@ -122,6 +130,38 @@ def test_settings_whose_days_contradict_each_other_are_refused(days):
 def test_an_unknown_scope_of_the_signal_is_refused():
     with pytest.raises(PolicyError, match="unknown scope of the privacy signal `half`"):
         ConsentSettings(gpc_scope="half")
+
+
+@pytest.mark.parametrize(
+    "purpose", [Purpose.PROFILING, Purpose.PROFILED_CONTENT, Purpose.TARGETED_OFFERS, Purpose.COMMUNICATIONS]
+)
+def test_legitimate_interest_for_the_profile_and_for_marketing_needs_a_written_assessment(purpose):
+    with pytest.raises(PolicyError, match=f"`P{purpose}` cannot rest"):
+        ConsentSettings(legitimate_interest=frozenset({purpose}))
+    ConsentSettings(legitimate_interest=frozenset({purpose}), lia_document_id="LIA-7")
+
+
+@pytest.mark.parametrize(
+    "purpose", [Purpose.FUNCTIONAL_STORAGE, Purpose.SHARING, Purpose.SENSITIVE, Purpose.PERSONALISED_PRICE]
+)
+def test_no_document_puts_what_needs_consent_by_law_on_legitimate_interest(purpose):
+    with pytest.raises(PolicyError, match="cannot rest"):
+        ConsentSettings(legitimate_interest=frozenset({purpose}), lia_document_id="LIA-7")
+
+
+def test_measuring_may_rest_on_legitimate_interest_until_somebody_objects():
+    settings = ConsentSettings(legitimate_interest=frozenset({Purpose.PERFORMANCE}))
+    key = KEY_OF[Purpose.PERFORMANCE]
+    question = Question(key, 1)
+    assert check(Ledger.empty(), question, SETTINGS).because is Denial.PENDING
+    assert check(Ledger.empty(), question, settings).basis is LawfulBasis.LEGITIMATE_INTEREST
+    objection = state(key, status=Status.OBJECTION_RAISED)
+    assert check(Ledger({key: objection}), question, settings).because is Denial.OBJECTED
+
+
+def test_a_purpose_that_stands_on_nothing_cannot_be_registered():
+    with pytest.raises(PolicyError, match="no lawful basis"):
+        PurposeEntry(Purpose.SHARING, "sharing", "share", LawfulBasis.NONE)
 
 
 @pytest.mark.parametrize("value", [None, "", "0", "01", " 1", "1 ", "true", "1, 1", "1;q=1", "\uff11"])

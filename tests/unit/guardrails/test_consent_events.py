@@ -6,7 +6,7 @@ import pytest
 
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel
-from guardrails.consent.events import METHODS, WHOLE_SUBJECT, channel_of
+from guardrails.consent.events import METHODS, WHOLE_SUBJECT, Parent, channel_of
 from guardrails.consent.ledger import ConsentEvent, Status, validate, with_defaults
 from guardrails.consent.settings import ConsentSettings
 from guardrails.errors import ConsentEventError
@@ -29,6 +29,15 @@ GRANT = ConsentEvent(
 WITHDRAWAL = replace(GRANT, status=Status.CONSENT_WITHDRAWN)
 RESTRICTION = replace(GRANT, status=Status.RESTRICTED, purpose=WHOLE_SUBJECT)
 EMAIL = "marketing.communications.email"
+MOTHER = Parent("mother", "card", 900)
+SOLD = replace(
+    GRANT,
+    purpose=EMAIL,
+    status=Status.SOFT_OPT_IN,
+    method="sale",
+    actor="controller",
+    item_categories=frozenset({"Food"}),
+)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +56,9 @@ EMAIL = "marketing.communications.email"
         replace(GRANT, actor="import:tcf", method="import"),
         replace(GRANT, confirmed_override=True),
         replace(GRANT, notice_id=None, notice_version=None),
+        replace(GRANT, actor="parent", parent=MOTHER),
+        replace(WITHDRAWAL, actor="parent"),
+        SOLD,
     ],
 )
 def test_an_event_that_makes_sense_is_accepted(event):
@@ -56,6 +68,18 @@ def test_an_event_that_makes_sense_is_accepted(event):
 @pytest.mark.parametrize(
     ("event", "message"),
     [
+        (replace(GRANT, actor="parent"), "a parent who consents is named"),
+        (replace(GRANT, parent=MOTHER), "a parent who consents is named"),
+        (replace(WITHDRAWAL, actor="parent", parent=MOTHER), "a parent who consents is named"),
+        (replace(SOLD, method="api"), "comes from a sale"),
+        (replace(SOLD, item_categories=None), "comes from a sale"),
+        (replace(GRANT, item_categories=frozenset({"Food"})), "comes from a sale"),
+        (replace(WITHDRAWAL, method="sale"), "comes from a sale"),
+        (replace(SOLD, purpose="marketing.communications.sms"), "is for e-mail"),
+        (replace(SOLD, actor="data_subject"), "is for e-mail"),
+        (replace(SOLD, item_categories=frozenset()), "at least one category"),
+        (replace(SOLD, item_categories=frozenset({""})), "at least one category"),
+        (replace(SOLD, notice_id=None), "the notice that offered"),
         (replace(GRANT, purpose="world.domination"), "unknown purpose `world.domination`"),
         (replace(GRANT, purpose="sensitive."), "unknown purpose `sensitive.`"),
         (replace(GRANT, purpose="essential.service"), "nothing to choose"),

@@ -5,6 +5,7 @@ from support.shops import NOW_MS, PROFILING, a_catalogue, a_ledger, an_event, di
 
 from engine.interactions import DAY_MS, Interactions
 from engine.vocabulary import Channel, Kind
+from guardrails.consent.ages import AgeBand
 from guardrails.consent.events import Status
 from guardrails.consent.purposes import Purpose, sensitive_key
 from guardrails.consent.settings import ConsentSettings
@@ -91,10 +92,33 @@ def test_a_sensitive_purchase_is_learned_for_thirty_days_once_its_class_was_agre
 
 
 def test_a_minor_cannot_agree_to_a_sensitive_class():
+    customer = TrainingCustomer(
+        a_ledger(PROFILING, sensitive_key("sexual_health")),
+        minor=True,
+        age_band=AgeBand.SIXTEEN_OR_SEVENTEEN,
+    )
+    assert items_of(learned(did("test-0"), did("milk-0"), customer=customer)) == ["milk-0"]
+
+
+@pytest.mark.parametrize(
+    ("age_band", "jurisdiction", "learnt"),
+    [
+        (None, "DK", []),
+        (AgeBand.FOURTEEN, "DK", []),
+        (AgeBand.FIFTEEN, "DK", ["milk-0"]),
+        (AgeBand.FIFTEEN, None, []),
+        (AgeBand.THIRTEEN, "SE", ["milk-0"]),
+    ],
+)
+def test_nothing_is_learned_from_a_child_whose_parent_was_not_asked(age_band, jurisdiction, learnt):
+    customer = TrainingCustomer(a_ledger(PROFILING), minor=True, age_band=age_band, jurisdiction=jurisdiction)
+    assert items_of(learned(did("milk-0"), customer=customer)) == learnt
+
+
+def test_who_limits_sensitive_information_teaches_nothing_sensitive():
     ledger = a_ledger(PROFILING, sensitive_key("sexual_health"))
-    assert items_of(learned(did("test-0"), did("milk-0"), customer=TrainingCustomer(ledger, minor=True))) == [
-        "milk-0"
-    ]
+    limited = TrainingCustomer(ledger, limit_sensitive=True)
+    assert items_of(learned(did("test-0"), did("milk-0"), customer=limited)) == ["milk-0"]
 
 
 def test_returns_and_items_that_are_gone_teach_nothing_and_break_no_rule():
