@@ -28,6 +28,7 @@ from api.metrics import Metrics
 from api.settings import Settings
 from api.storage.connection import reading
 from api.storage.items import load_catalogue
+from api.storage.notices import consent_in_force
 from api.storage.placements import read_placements
 from api.storage.versions import CATALOGUE, MODEL, POLICY, ModelRow, active, get_model, get_policy
 from engine.artefact import Artefact, load_artefact
@@ -210,6 +211,7 @@ class Runtime:
             catalogue = before.house.catalogue if before and same_catalogue else load_catalogue(conn)
             placements = read_placements(conn)
             limits, policy_version = _policy(conn, versions.get(POLICY))
+            consent = consent_in_force(conn, self._settings.consent)
             model = get_model(conn, versions[MODEL]) if MODEL in versions else None
         artefact, fault = _artefact(model, before.artefact if before else None)
         if fault:
@@ -219,7 +221,7 @@ class Runtime:
             catalogue=catalogue,
             limits=limits,
             policy_version=policy_version,
-            consent=self._settings.consent,
+            consent=consent,
         )
         return Snapshot(house, placements, versions, artefact), fault
 

@@ -6,7 +6,6 @@ start that was interrupted is taken up again, and a shop that stands is left as 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +19,6 @@ from sqlalchemy import Engine
 
 from api.demo.examples import ask_all
 from api.demo.households import (
-    FORGOTTEN_DAYS_AGO,
     NOTICE_ID,
     NOTICE_PURPOSES,
     NOTICE_TEXT,
@@ -52,14 +50,14 @@ from api.imports.importer import ImportKind, ImportReport, Progress, import_file
 from api.settings import Settings
 from api.storage.api_keys import Role, create_key
 from api.storage.connection import open_engine, reading, upgrade, writing
-from api.storage.consents import Notice, put_notice
 from api.storage.items import load_catalogue
+from api.storage.notices import put_notice
 from api.storage.subjects import Subjects, open_subjects
 from api.storage.versions import POLICY, activate, active, put_policy
 from api.training import TrainingReport, train
 from engine.catalogue import Catalogue
-from engine.interactions import DAY_MS
 from guardrails.admit import SENSITIVE_FROM_TIER
+from guardrails.consent.notices import Notice
 from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.document import to_document, version_of
@@ -169,10 +167,13 @@ class _Steps:
     now_ms: int
 
     def take_in(self, kind: ImportKind, name: str, show: Progress) -> ImportReport:
-        """Import one of the files."""
-        return import_file(
-            kind, self.source / name, None, self.engine, self.settings, self.subjects, show, None, self.now_ms
+        """Import one of the files, and remove it: a copy of everybody's data is one too many."""
+        file = self.source / name
+        report = import_file(
+            kind, file, None, self.engine, self.settings, self.subjects, show, None, self.now_ms
         )
+        file.unlink()
+        return report
 
 
 def purposes_of(purchases: Purchases, now_ms: int, settings: ConsentSettings) -> NDArray[np.str_]:
@@ -235,13 +236,12 @@ def _put_notice(engine: Engine, now_ms: int) -> None:
         language="en",
         jurisdiction="EU",
         text=NOTICE_TEXT,
-        text_sha256=hashlib.sha256(NOTICE_TEXT.encode()).hexdigest(),
         purposes=NOTICE_PURPOSES,
         material_change=False,
-        effective_from_ms=now_ms - FORGOTTEN_DAYS_AGO * DAY_MS,
+        effective_from_ms=0,  # the same in every run: a version that was shown is never changed
     )
     with writing(engine) as conn:
-        put_notice(conn, notice)
+        put_notice(conn, notice, now_ms)
 
 
 def _create_keys(engine: Engine, data_dir: Path, now_ms: int) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -16,9 +16,12 @@ from sqlalchemy import Column, Connection, RowMapping, bindparam, delete, exists
 
 from api.storage.customers import CHOICES_OF_CUSTOMER, read_mutes
 from api.storage.statements import chunks, insert_or_replace
-from api.storage.tables import consent_events, consent_states, customers, notices
-from guardrails.consent.events import GRANTS
+from api.storage.tables import consent_events, consent_states, customers
+from guardrails.consent.ages import AgeBand
+from guardrails.consent.events import GRANTS, Parent
 from guardrails.consent.ledger import ConsentEvent, Ledger, PurposeState, Status, project, replay
+from guardrails.consent.merge import most_protective
+from guardrails.consent.permission import GpcStatus
 from guardrails.errors import ConsentEventError
 from guardrails.request import AgeAssurance, Choices, SubjectKind
 
@@ -27,34 +30,8 @@ SubjectEvent = tuple[bytes, SubjectKind, ConsentEvent]
 
 _EVENT_COLUMNS = tuple(consent_events.c[name] for name in ConsentEvent.__dataclass_fields__)
 _STATE_COLUMNS = tuple(consent_states.c[name] for name in PurposeState.__dataclass_fields__)
+_SETS = ("channels", "data_categories", "item_categories")
 _STATES_OF_SUBJECT = select(*_STATE_COLUMNS).where(consent_states.c.subject_key == bindparam("subject_key"))
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A notice as it was shown to customers in one language.
-
-    Attributes:
-        notice_id: which notice.
-        version: which version of it.
-        language: language tag (BCP 47).
-        jurisdiction: country or region it was written for.
-        text: what it says.
-        text_sha256: SHA-256 of the text in UTF-8, 64 hex digits.
-        purposes: keys of the purposes it asks for.
-        material_change: it changed so much that consent must be asked for again.
-        effective_from_ms: from when it is shown, milliseconds since the epoch.
-    """
-
-    notice_id: str
-    version: str
-    language: str
-    jurisdiction: str
-    text: str
-    text_sha256: str
-    purposes: tuple[str, ...]
-    material_change: bool
-    effective_from_ms: int
 
 
 def append_events(
@@ -120,10 +97,20 @@ def read_ledger(conn: Connection, subject_key: bytes) -> Ledger:
     return Ledger({row["purpose"]: _state(row) for row in rows})
 
 
-def read_choices(conn: Connection, subject_key: bytes) -> tuple[Choices, int | None]:
-    """Return a subject's own instructions and its customer number, if it has one; three queries."""
+def read_choices(
+    conn: Connection, subject_key: bytes, beside: Sequence[bytes] = ()
+) -> tuple[Choices, int | None]:
+    """Return a subject's own instructions and its customer number, if it has one.
+
+    Args:
+        conn: a connection.
+        subject_key: who is asked.
+        beside: the device and the visit that the request comes from: what was refused there holds.
+    """
     customer = conn.execute(CHOICES_OF_CUSTOMER, {"subject_key": subject_key}).first()
     ledger, mutes = read_ledger(conn, subject_key), read_mutes(conn, subject_key)
+    if beside:
+        ledger = most_protective(ledger, *(read_ledger(conn, key) for key in beside))
     if customer is None:
         return Choices(ledger, mutes), None
     choices = Choices(
@@ -132,6 +119,9 @@ def read_choices(conn: Connection, subject_key: bytes) -> tuple[Choices, int | N
         age_assurance=AgeAssurance(customer.age_assurance),
         non_profiled=customer.non_profiled,
         shared_device=customer.shared_device,
+        age_band=None if customer.age_band is None else AgeBand(customer.age_band),
+        jurisdiction=customer.jurisdiction,
+        limit_sensitive=customer.limit_sensitive,
     )
     return choices, customer.customer_no
 
@@ -166,28 +156,6 @@ def rebuild_states(conn: Connection, subject_key: bytes) -> Ledger:
     conn.execute(delete(consent_states).where(consent_states.c.subject_key == subject_key))
     _store_states(conn, {(subject_key, purpose): state for purpose, state in ledger.states.items()})
     return ledger
-
-
-def put_notice(conn: Connection, notice: Notice) -> None:
-    """Store a notice; the same version in the same language is replaced."""
-    row = {**asdict(notice), "purposes": orjson.dumps(notice.purposes).decode()}
-    conn.execute(insert_or_replace(conn, notices, "notice_id", "version", "language"), row)
-
-
-def get_notice(conn: Connection, notice_id: str, version: str, language: str) -> Notice | None:
-    """Return a notice, or ``None`` when there is none."""
-    row = (
-        conn.execute(
-            select(notices).where(
-                notices.c.notice_id == notice_id, notices.c.version == version, notices.c.language == language
-            )
-        )
-        .mappings()
-        .first()
-    )
-    if row is None:
-        return None
-    return Notice(**{**row, "purposes": tuple(orjson.loads(row["purposes"]))})
 
 
 def _append(conn: Connection, events: Sequence[SubjectEvent], now_ms: int) -> int:
@@ -239,12 +207,7 @@ def _read_states(conn: Connection, subject_keys: Iterable[bytes]) -> dict[tuple[
 
 def _store_states(conn: Connection, states: dict[tuple[bytes, str], PurposeState]) -> None:
     rows = [
-        {
-            **asdict(state),
-            "subject_key": subject_key,
-            "channels": _to_json(state.channels),
-            "data_categories": _to_json(state.data_categories),
-        }
+        {**_values(state, PurposeState), "subject_key": subject_key}
         for (subject_key, _), state in states.items()
     ]
     if rows:
@@ -254,17 +217,30 @@ def _store_states(conn: Connection, states: dict[tuple[bytes, str], PurposeState
 def _event_row(each: SubjectEvent, now_ms: int) -> dict[str, Any]:
     subject_key, subject_kind, event = each
     return {
-        **asdict(event),
+        **_values(event, ConsentEvent),
         "subject_key": subject_key,
         "subject_kind": subject_kind,
         "received_at_ms": now_ms,
-        "channels": _to_json(event.channels),
-        "data_categories": _to_json(event.data_categories),
+        "parent": None if event.parent is None else orjson.dumps(asdict(event.parent)).decode(),
     }
 
 
+def _values(of: ConsentEvent | PurposeState, kind: type[ConsentEvent | PurposeState]) -> dict[str, Any]:
+    """Return the columns of an event or a state; sets of names become JSON lists."""
+    values = {name: getattr(of, name) for name in kind.__dataclass_fields__}
+    return values | {name: _to_json(values[name]) for name in _SETS}
+
+
 def _event(row: RowMapping) -> ConsentEvent:
-    return ConsentEvent(**_fields(row, _EVENT_COLUMNS))
+    fields = _fields(row, _EVENT_COLUMNS)
+    parent = fields["parent"]
+    return ConsentEvent(
+        **fields
+        | {
+            "gpc": GpcStatus(fields["gpc"]),
+            "parent": None if parent is None else Parent(**orjson.loads(parent)),
+        }
+    )
 
 
 def _state(row: RowMapping) -> PurposeState:
@@ -273,12 +249,7 @@ def _state(row: RowMapping) -> PurposeState:
 
 def _fields(row: RowMapping, columns: Iterable[Column[Any]]) -> dict[str, Any]:
     values = {column.name: row[column] for column in columns}
-    return {
-        **values,
-        "status": Status(row["status"]),
-        "channels": _from_json(row["channels"]),
-        "data_categories": _from_json(row["data_categories"]),
-    }
+    return values | {"status": Status(row["status"])} | {name: _from_json(row[name]) for name in _SETS}
 
 
 def _to_json(named: frozenset[int] | frozenset[str] | None) -> str | None:

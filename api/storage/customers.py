@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from api.storage.statements import chunks, insert_new, insert_or_replace
 from api.storage.subjects import Subjects
 from api.storage.tables import customers, mutes
+from guardrails.consent.ages import AgeBand
 from guardrails.request import AgeAssurance, Mute, MuteScope
 
 CHOICES_OF_CUSTOMER = select(
@@ -17,6 +18,9 @@ CHOICES_OF_CUSTOMER = select(
     customers.c.age_assurance,
     customers.c.non_profiled,
     customers.c.shared_device,
+    customers.c.age_band,
+    customers.c.jurisdiction,
+    customers.c.limit_sensitive,
 ).where(customers.c.subject_key == bindparam("subject_key"))
 """What a customer's own row says to every decision."""
 
@@ -38,6 +42,9 @@ class CustomerRow:
         age_assurance: what is known of the customer's age.
         non_profiled: the customer switched profiling off for good.
         shared_device: the account is marked as shared.
+        age_band: how old a minor is, if that is known.
+        jurisdiction: code of the place where the customer lives, if that is known.
+        limit_sensitive: sensitive information serves the order and nothing else.
         created_at_ms: when first heard of, milliseconds since the epoch.
     """
 
@@ -48,6 +55,9 @@ class CustomerRow:
     non_profiled: bool
     shared_device: bool
     created_at_ms: int
+    age_band: AgeBand | None
+    jurisdiction: str | None
+    limit_sensitive: bool
 
 
 def customer_numbers(
@@ -72,7 +82,14 @@ def find_customer(conn: Connection, subject_key: bytes) -> CustomerRow | None:
     row = conn.execute(select(customers).where(customers.c.subject_key == subject_key)).mappings().first()
     if row is None:
         return None
-    return CustomerRow(**{**row, "age_assurance": AgeAssurance(row["age_assurance"])})
+    band = row["age_band"]
+    return CustomerRow(
+        **dict(row)
+        | {
+            "age_assurance": AgeAssurance(row["age_assurance"]),
+            "age_band": None if band is None else AgeBand(band),
+        }
+    )
 
 
 def all_customer_ids(conn: Connection) -> list[str]:
@@ -87,12 +104,18 @@ def set_preferences(
     age_assurance: AgeAssurance | None = None,
     non_profiled: bool | None = None,
     shared_device: bool | None = None,
+    age_band: AgeBand | None = None,
+    jurisdiction: str | None = None,
+    limit_sensitive: bool | None = None,
 ) -> None:
     """Change what a customer's row says; what is ``None`` stays as it is."""
     given = {
         "age_assurance": None if age_assurance is None else age_assurance.value,
         "non_profiled": non_profiled,
         "shared_device": shared_device,
+        "age_band": None if age_band is None else age_band.value,
+        "jurisdiction": jurisdiction,
+        "limit_sensitive": limit_sensitive,
     }
     changes = {name: value for name, value in given.items() if value is not None}
     if changes:

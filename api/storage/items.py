@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 
 from api.storage.statements import chunks, insert_or_replace
 from api.storage.tables import items
-from api.storage.versions import catalogue_changed
+from api.storage.versions import CATALOGUE, count_up
 from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
 from guardrails.sensitive.classes import CLASS_NAMES, class_number
 from guardrails.sensitive.classify import Classification, ItemFacts, classify
@@ -142,7 +142,7 @@ def upsert_items(conn: Connection, rows: Sequence[ItemRow], now_ms: int) -> Coun
     if different:
         rows_to_store = [{**values, "updated_at_ms": now_ms} for values in different]
         conn.execute(insert_or_replace(conn, items, "item_id"), rows_to_store)
-        catalogue_changed(conn, now_ms)
+        count_up(conn, CATALOGUE, now_ms)
     n_changed = sum(values["item_id"] in stored for values in different)
     return Counts(
         inserted=len(different) - n_changed,

@@ -356,7 +356,7 @@ models = Table(
 active_versions = Table(
     "active_versions",
     metadata,
-    Column("name", Text, primary_key=True, comment="model, policy or catalogue"),
+    Column("name", Text, primary_key=True, comment="model, policy, catalogue or notices"),
     Column("version", Text, nullable=False),
     Column("changed_at_ms", BigInteger, nullable=False),
 )

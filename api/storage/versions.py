@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import BigInteger, Connection, Text, cast, select, update
+from sqlalchemy import BigInteger, Connection, Text, cast, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from api.storage.statements import insert_new, insert_or_replace
 from api.storage.tables import active_versions, models, policies
 
-MODEL, POLICY, CATALOGUE = "model", "policy", "catalogue"
+MODEL, POLICY, CATALOGUE, NOTICES = "model", "policy", "catalogue", "notices"
 """What has a version in force."""
 
 _ACTIVE = select(active_versions.c.name, active_versions.c.version)
@@ -33,12 +33,24 @@ class ModelRow:
     created_at_ms: int
 
 
-def active(conn: Connection) -> dict[str, str]:
-    """Return the version in force of model, policy and catalogue, as far as there is one.
+_MODELS = select(*(models.c[name] for name in ModelRow.__dataclass_fields__))
 
-    The catalogue's is a number that rises with every change, not its content hash.
+
+def active(conn: Connection) -> dict[str, str]:
+    """Return the version in force of model, policy, catalogue and notices, as far as there is one.
+
+    That of catalogue and notices is a number that rises with every change, not a content hash.
     """
     return {row.name: row.version for row in conn.execute(_ACTIVE)}
+
+
+def changed_at_ms(conn: Connection) -> int | None:
+    """Return when model or policy last changed, milliseconds since the epoch; ``None`` if never."""
+    last = select(func.max(active_versions.c.changed_at_ms)).where(
+        active_versions.c.name.in_((MODEL, POLICY))
+    )
+    changed: int | None = conn.execute(last).scalar()
+    return changed
 
 
 def activate(conn: Connection, name: str, version: str, now_ms: int) -> None:
@@ -47,13 +59,13 @@ def activate(conn: Connection, name: str, version: str, now_ms: int) -> None:
     conn.execute(insert_or_replace(conn, active_versions, "name"), row)
 
 
-def catalogue_changed(conn: Connection, now_ms: int) -> None:
-    """Count the catalogue's version up, so that every process loads it anew."""
+def count_up(conn: Connection, name: str, now_ms: int) -> None:
+    """Count the version of catalogue or notices up, so that every process loads them anew."""
     on_postgresql = conn.dialect.name == "postgresql"
     insert = postgresql.insert(active_versions) if on_postgresql else sqlite.insert(active_versions)
     next_version = cast(cast(active_versions.c.version, BigInteger) + 1, Text)
     conn.execute(
-        insert.values(name=CATALOGUE, version="1", changed_at_ms=now_ms).on_conflict_do_update(
+        insert.values(name=name, version="1", changed_at_ms=now_ms).on_conflict_do_update(
             index_elements=["name"], set_={"version": next_version, "changed_at_ms": now_ms}
         )
     )
@@ -67,13 +79,13 @@ def put_model(conn: Connection, model: ModelRow) -> None:
 
 def get_model(conn: Connection, version: str) -> ModelRow | None:
     """Return a model, or ``None`` when there is none."""
-    row = conn.execute(select(models).where(models.c.version == version)).mappings().first()
+    row = conn.execute(_MODELS.where(models.c.version == version)).mappings().first()
     return None if row is None else ModelRow(**row)
 
 
 def list_models(conn: Connection) -> list[ModelRow]:
     """Return every model, newest first."""
-    newest_first = select(models).order_by(models.c.created_at_ms.desc(), models.c.version)
+    newest_first = _MODELS.order_by(models.c.created_at_ms.desc(), models.c.version)
     return [ModelRow(**row) for row in conn.execute(newest_first).mappings()]
 
 

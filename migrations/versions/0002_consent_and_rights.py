@@ -16,6 +16,7 @@ def upgrade() -> None:
     for table, columns in _added().items():
         for column in columns:
             op.add_column(table, column)
+    _say_what_has_a_version("model, policy, catalogue or notices")
     _complete_states()
     _create_notices_served()
     _create_device_accounts()
@@ -29,6 +30,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop what is new, then the added columns."""
+    _say_what_has_a_version("model, policy or catalogue")
     for table in _NEW_TABLES:
         op.drop_table(table)
     for table, columns in _added().items():
@@ -91,6 +93,11 @@ def _added() -> dict[str, tuple[sa.Column[object], ...]]:
             ),
         ),
     }
+
+
+def _say_what_has_a_version(comment: str) -> None:
+    if op.get_context().dialect.name == "postgresql":  # SQLite keeps no comments
+        op.alter_column("active_versions", "name", comment=comment)
 
 
 def _complete_states() -> None:

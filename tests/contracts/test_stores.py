@@ -20,7 +20,7 @@ from support.stores import (
 from api.errors import StoreRefusedError
 from api.storage.api_keys import Role, create_key, find_role, list_keys, revoke
 from api.storage.connection import reading, writing
-from api.storage.consents import Notice, append_events, get_notice, put_notice, read_choices, read_ledger
+from api.storage.consents import append_events, read_choices, read_ledger
 from api.storage.customers import (
     add_mute,
     all_customer_ids,
@@ -30,10 +30,20 @@ from api.storage.customers import (
     set_preferences,
 )
 from api.storage.decisions import append_decisions, decision_subject, read_decision, search_decisions
+from api.storage.devices import is_shared, seen_on_device
 from api.storage.exposures import insert_exposures, read_exposure, read_exposures
 from api.storage.feedback import FeedbackKind, add_feedback, read_feedback
 from api.storage.interactions import read_for_training, read_history, read_session
 from api.storage.items import Counts, ItemRow, item_numbers, load_catalogue, read_item, upsert_items
+from api.storage.notices import (
+    NoticeServed,
+    add_served,
+    consent_in_force,
+    get_notice,
+    list_notices,
+    put_notice,
+    read_served,
+)
 from api.storage.versions import (
     ModelRow,
     activate,
@@ -47,8 +57,10 @@ from api.storage.versions import (
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel, Intent, Kind
 from guardrails.consent.ledger import Ledger
+from guardrails.consent.notices import Notice
 from guardrails.consent.purposes import Purpose
-from guardrails.errors import SensitiveMarkError
+from guardrails.consent.settings import ConsentSettings
+from guardrails.errors import ConsentEventError, SensitiveMarkError
 from guardrails.request import AgeAssurance, Choices, Exposure, Mute, MuteScope, SubjectKind
 from guardrails.sensitive.classes import CLASS_NAMES
 
@@ -514,20 +526,60 @@ class TestVersions:
         assert get_policy(writer, "p2") is None
 
 
+A_NOTICE = Notice(
+    notice_id="n1",
+    version="1",
+    language="en",
+    jurisdiction="DE",
+    text="May we?",
+    purposes=("personalize.content.profiling", "sensitive.alcohol"),
+    material_change=True,
+    effective_from_ms=NOW_MS - DAY_MS,
+)
+
+
 class TestNotices:
     def test_a_notice_is_read_as_it_was_stored(self, writer):
-        notice = Notice(
-            notice_id="n1",
-            version="1",
-            language="en",
-            jurisdiction="DE",
-            text="May we?",
-            text_sha256="0" * 64,
-            purposes=("personalize.content.profiling", "sensitive.alcohol"),
-            material_change=True,
-            effective_from_ms=NOW_MS - DAY_MS,
+        notice = replace(
+            A_NOTICE,
+            data_categories=("user.behavior.purchase_history",),
+            controllers=("A Shop Ltd",),
+            recipients=("a parcel service",),
+            retention="P1Y",
+            withdrawal_url="https://shop.example/privacy",
         )
-        put_notice(writer, notice)
-        put_notice(writer, replace(notice, text="Please may we?"))
-        assert get_notice(writer, "n1", "1", "en") == replace(notice, text="Please may we?")
+        assert put_notice(writer, notice, NOW_MS)
+        assert get_notice(writer, "n1", "1", "en") == notice == get_notice(writer, "n1", "1")
+        assert get_notice(writer, "n1", "2") is None
         assert get_notice(writer, "n1", "1", "de") is None
+
+    def test_what_a_notice_said_is_never_changed(self, writer):
+        put_notice(writer, A_NOTICE, NOW_MS)
+        assert not put_notice(writer, A_NOTICE, NOW_MS)
+        with pytest.raises(ConsentEventError, match="give it a new one"):
+            put_notice(writer, replace(A_NOTICE, text="Please may we?"), NOW_MS)
+        assert active(writer)["notices"] == "1"
+
+    def test_a_material_change_is_told_to_the_check(self, writer):
+        put_notice(writer, A_NOTICE, NOW_MS)
+        later = replace(A_NOTICE, version="2", effective_from_ms=NOW_MS, material_change=True)
+        put_notice(writer, later, NOW_MS)
+        assert consent_in_force(writer, ConsentSettings()).outdated == {"n1": {"1": NOW_MS}}
+        assert list_notices(writer) == [A_NOTICE, later]
+
+    def test_what_was_shown_to_whom_is_kept(self, writer):
+        served = NoticeServed("s1", b"c" * 16, "n1", "1", "en", "banner", "0" * 64, NOW_MS)
+        add_served(writer, served)
+        assert read_served(writer, b"c" * 16) == [served]
+        assert read_served(writer, b"d" * 16) == []
+
+
+class TestDevices:
+    def test_a_device_is_shared_when_two_use_it_lately(self, writer):
+        seen_on_device(writer, b"p" * 16, b"a" * 16, NOW_MS)
+        assert not is_shared(writer, b"p" * 16, NOW_MS)
+        seen_on_device(writer, b"p" * 16, b"b" * 16, NOW_MS - 40 * DAY_MS)
+        assert not is_shared(writer, b"p" * 16, NOW_MS)
+        seen_on_device(writer, b"p" * 16, b"b" * 16, NOW_MS)
+        assert is_shared(writer, b"p" * 16, NOW_MS)
+        assert not is_shared(writer, b"p" * 16, NOW_MS + 31 * DAY_MS)

@@ -1,0 +1,34 @@
+"""Devices: who logged in where, so that a device that several use is known to be shared."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from api.storage.statements import insert_or_replace
+from api.storage.tables import device_accounts
+from engine.interactions import DAY_MS
+
+SHARED_WITHIN_DAYS = 30
+"""Two accounts on one device within so many days make it a shared one."""
+
+_N_ACCOUNTS = (
+    select(func.count())
+    .select_from(device_accounts)
+    .where(
+        device_accounts.c.device_key == bindparam("device_key"),
+        device_accounts.c.last_seen_ms >= bindparam("since_ms"),
+    )
+)
+
+
+def seen_on_device(conn: Connection, device_key: bytes, subject_key: bytes, now_ms: int) -> None:
+    """Note that a customer is logged in on a device."""
+    row = {"device_key": device_key, "subject_key": subject_key, "last_seen_ms": now_ms}
+    conn.execute(insert_or_replace(conn, device_accounts, "device_key", "subject_key"), row)
+
+
+def is_shared(conn: Connection, device_key: bytes, now_ms: int) -> bool:
+    """Tell whether more than one customer used a device lately."""
+    since_ms = now_ms - SHARED_WITHIN_DAYS * DAY_MS
+    n_accounts = conn.execute(_N_ACCOUNTS, {"device_key": device_key, "since_ms": since_ms}).scalar_one()
+    return bool(n_accounts > 1)
