@@ -94,7 +94,7 @@ def _notes(decisions: dict[str, set[str]], settings: SignalSettings) -> Iterator
     known = settings.known_requests
     n_unknown = len((decisions["consent"] | decisions["withdraw"]) - known.keys() - {_EVERYTHING})
     if n_unknown:
-        yield f"{n_unknown} consent requests are not known here"
+        yield f"consent requests that are not known here: {n_unknown}"
     if any(each in known and not can_be_granted(known[each]) for each in decisions["consent"]):
         yield "sensitive data needs an express statement: no signal grants it"
     if decisions["object"] - {_DIRECT_MARKETING}:

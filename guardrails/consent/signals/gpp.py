@@ -118,7 +118,7 @@ def read_gpp(value: object, settings: SignalSettings) -> Reading:
         signal="gpp",
         version=str(_HEADER_VERSION),
         answers=arranged(answer for each in said for answer in each.answers),
-        at_ms=next((each.at_ms for each in said if each.at_ms is not None), None),
+        at_ms=said[0].at_ms if len(said) == 1 else None,
         notes=tuple(note for each in said for note in each.notes),
         sha256=digest(text),
         known_child=True if any(each.known_child for each in said) else None,

@@ -101,6 +101,6 @@ def _collected_ms(seconds: object) -> int | None:
 def _notes(statuses: Mapping[str, Status | None], known: Mapping[str, str]) -> Iterator[str]:
     n_unknown = len(statuses.keys() - known.keys())
     if n_unknown:
-        yield f"{n_unknown} purpose codes stand for nothing here"
+        yield f"purpose codes that stand for nothing here: {n_unknown}"
     if None in statuses.values():
         yield "what is allowed on another basis than consent is not consent"
