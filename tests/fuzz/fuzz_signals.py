@@ -1,6 +1,6 @@
 """Throws bytes at every decoder of consent signals.
 
-    PYTHONPATH=. python tests/fuzz/fuzz_signals.py [libFuzzer options] [folder of inputs]
+    PYTHONPATH=.:tests python tests/fuzz/fuzz_signals.py [libFuzzer options] [folder of inputs]
 
 With atheris installed (it is no dependency of the project) the inputs are guided by coverage; without
 it they are mutated blindly for as long as ``-max_total_time=<seconds>`` says. A finding ends the run; its
@@ -17,6 +17,8 @@ import random
 import sys
 import time
 from pathlib import Path
+
+from support.signals import expected_of, grants, purposes_said, said
 
 from guardrails.consent.ledger import ConsentEvent, validate
 from guardrails.consent.purposes import Purpose, entry_of
@@ -65,6 +67,11 @@ def try_one(data: bytes) -> None:
     except SignalError:
         return
     keeps_promises(reading, kind)
+    if kind == "tcf":
+        spoken = purposes_said(str(value))
+        assert said(reading) == ({} if spoken is None else expected_of(*spoken)), "a second reader agrees"
+    if kind == "gpp" and grants(reading):
+        assert any(section.startswith("C") for section in str(value).split("~")), "only a TC string grants"
 
 
 def keeps_promises(reading: Reading, kind: str) -> None:
