@@ -21,10 +21,11 @@ _TEMPLATES = (
     validate.Length.message_max,
     validate.Length.message_all,
     validate.Length.message_equal,
+    _RANGE.message_all.format(**_LEAST, **_MOST),
     _RANGE.message_min.format(**_LEAST),
     _RANGE.message_max.format(**_MOST),
-    _RANGE.message_all.format(**_LEAST, **_MOST),
 )
+"""Its templates; one that another begins like comes after it."""
 
 
 def house_style(message: str) -> str:

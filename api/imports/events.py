@@ -12,6 +12,7 @@ from api.imports.new_interactions import BadEvent, IgnoredEvent, NewInteraction,
 from api.imports.segment_events import parse_segment
 from api.settings import Settings
 from engine.interactions import DAY_MS
+from guardrails.messages import Phrase
 
 __all__ = ["BadEvent", "IgnoredEvent", "NewInteraction", "ParsedEvents", "Shape", "guess", "parse_events"]
 
@@ -45,7 +46,8 @@ def parse_events(payload: object, shape: Shape | None, settings: Settings, now_m
             return parse_ga4(payload, limits, now_ms)
         case "segment":
             return parse_segment(payload, limits, now_ms)
-    raise InvalidRequestError.at("", f"is in none of the shapes {', '.join(get_args(Shape))}")
+    shapes = ", ".join(get_args(Shape))
+    raise InvalidRequestError.at("", Phrase("is in none of the shapes {shapes}", shapes=shapes))
 
 
 def guess(payload: Record) -> Shape:

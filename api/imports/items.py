@@ -130,4 +130,4 @@ class ItemImport:
         """Refuse an item that the file has described already: which of the two holds, nobody knows."""
         first = self._line_of.setdefault(item_id, line)
         if first != line:
-            raise FieldError("item_id", f"is the same as on line {first}")
+            raise FieldError("item_id", Phrase("is the same as on line {line}", line=first))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from flask import Response, current_app
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 
 from api.auth import PUBLIC
+from api.languages import choose_language
 from api.problems import PROBLEMS
+from api.routes.pages import page
 from api.routes.resource import Resource, json_answer
+from api.schemas.transparency import LanguageQuerySchema
 
 blueprint = Resource("documentation", __name__, description="this description, and what problems mean")
 
@@ -26,16 +26,17 @@ def openapi() -> Response:
 @blueprint.operation("GET", "/docs", PUBLIC, answer=None)
 def docs() -> Response:
     """Show every operation on one page."""
-    return _page("docs.html", document=_document(), operations=_operations(_document()))
+    return page("docs.html", document=_document(), operations=_operations(_document()))
 
 
-@blueprint.operation("GET", "/problems/<name:slug>", PUBLIC, answer=None)
-def problem(slug: str) -> Response:
+@blueprint.operation("GET", "/problems/<name:slug>", PUBLIC, query=LanguageQuerySchema(), answer=None)
+def problem(query: dict[str, Any], slug: str) -> Response:
     """Say what a kind of problem means and what to do about it."""
+    language = choose_language(query.get("language"))
     known = next((each for each in PROBLEMS if each.slug == slug), None)
     if known is None:
         raise NotFound
-    return _page("problem.html", problem=known)
+    return page("problem.html", language=language, translated=True, problem=known)
 
 
 def _document() -> dict[str, Any]:
@@ -56,34 +57,3 @@ def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
         for method, operation in item.items()
         if method != "parameters"
     ]
-
-
-def _page(template: str, **values: Any) -> Response:
-    return Response(
-        _templates().get_template(template).render(**values), content_type="text/html; charset=utf-8"
-    )
-
-
-@cache
-def _templates() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("api.routes"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["prose"] = _prose
-    return environment
-
-
-def _prose(text: str) -> Markup:
-    """Return text for a page, with what stands in `backticks` set as code.
-
-    >>> _prose("send `a<b>`")
-    Markup('send <code>a&lt;b&gt;</code>')
-    """
-    plain = Markup("{}")
-    code = Markup("<code>{}</code>")
-    parts = text.split("`")
-    return Markup().join((code if at % 2 else plain).format(part) for at, part in enumerate(parts))

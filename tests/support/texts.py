@@ -32,7 +32,13 @@ SPEAKERS = {
 }
 """What is given a text, and which argument that is."""
 
-SILENT = ("api/cli", "api/demo", "api/imports/merchant", "api/imports/consents.py", "guardrails/sensitive/keywords.py")
+SILENT = (
+    "api/cli",
+    "api/demo",
+    "api/imports/merchant",
+    "api/imports/consents.py",
+    "guardrails/sensitive/keywords.py",
+)
 """What only a shop's operator meets, on the command line, in English."""
 
 

@@ -1,0 +1,64 @@
+"""Pages for people: no script, nothing from elsewhere, readable on a phone and in the dark."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from typing import Any
+
+from babel.numbers import format_decimal
+from flask import Response, request
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from api.languages import NAMES, say, say_how_many
+from guardrails.messages import SOURCE
+
+
+def page(template: str, *, language: str = SOURCE, translated: bool = False, **values: Any) -> Response:
+    """Return a page.
+
+    Args:
+        template: file name of the template.
+        language: what the page is written in.
+        translated: whether it is there in the other languages as well, under ``?language=``.
+        values: what the template shows.
+    """
+    html = (
+        _templates()
+        .get_template(template)
+        .render(
+            language=language,
+            languages=NAMES if translated else {},
+            path=request.path,
+            say=partial(say, language=language),
+            how_many=partial(say_how_many, language=language),
+            number=partial(format_decimal, locale=language),
+            **values,
+        )
+    )
+    return Response(html, content_type="text/html; charset=utf-8")
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("api.routes"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["prose"] = prose
+    return environment
+
+
+def prose(text: str) -> Markup:
+    """Return text for a page, with what stands in `backticks` set as code.
+
+    >>> prose("send `a<b>`")
+    Markup('send <code>a&lt;b&gt;</code>')
+    """
+    plain = Markup("{}")
+    code = Markup("<code>{}</code>")
+    parts = text.split("`")
+    return Markup().join((code if at % 2 else plain).format(part) for at, part in enumerate(parts))

@@ -1,0 +1,336 @@
+"""What anybody may know about how suggestions are made: read from what is in force, put into words here.
+
+GDPR 13 and 14 with 13(2)(f) and 14(2)(g), DSA 27, and Article 6a of the Consumer Rights Directive ask
+for it. Keys, weights, days, rules and ways come from the register, the weighting, the policy, the
+catalogue of rules and the application's own map of operations; only the words stand in this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from api.languages import say, say_how_many
+from api.schemas.recommendation import MODES
+from api.settings import Settings
+from engine.vocabulary import LEARNED_FROM, Basis, Kind, Origin, word
+from guardrails.admit import CONTEXT_WEIGHT, SESSION_WEIGHT
+from guardrails.consent.collection import DATA_CATEGORY_OF
+from guardrails.consent.permission import LawfulBasis
+from guardrails.consent.purposes import REGISTER, PurposeEntry
+from guardrails.house import House
+from guardrails.messages import LANGUAGES, Phrase
+from guardrails.rules import CATALOGUE
+from guardrails.rules.base import MICRO
+
+Json = dict[str, Any]
+
+CONSENTS = ("POST", "/v1/customers/{customer_id}/consents")
+PREFERENCES = ("PUT", "/v1/customers/{customer_id}/preferences")
+
+LOGIC = (
+    "The system learns from customers who agreed to it which items go together. From what it may use of you, "
+    "it picks items that go with that. Each is held against the rules below before it is shown, and each "
+    "comes with its reason."
+)
+CONSEQUENCES = (
+    "It decides which items are suggested and in which order. No price, no contract and no access depends "
+    "on it."
+)
+SOURCES = "Everything comes from your own dealings with this shop. Nothing comes from third parties."
+
+KINDS: Mapping[Kind, str] = {
+    Kind.VIEW: "what you looked at",
+    Kind.CART: "what you put in the basket",
+    Kind.REMOVE_FROM_CART: "what you took out of the basket",
+    Kind.WISHLIST: "what you put on a wish list",
+    Kind.PURCHASE: "what you bought",
+    Kind.RATING: "what you rated",
+    Kind.RETURN: "what you sent back",
+}
+ORIGINS: Mapping[Origin, tuple[int, str]] = {
+    Origin.CONTEXT: (CONTEXT_WEIGHT, "the page you look at and what is in the basket"),
+    Origin.SESSION: (SESSION_WEIGHT, "what you do during this visit"),
+    Origin.HISTORY: (1, "what you did here earlier"),
+}
+"""How many times anything counts by where it comes from, and what that is."""
+
+STEPS: Mapping[Basis, str] = {
+    Basis.PROFILE: "First comes what you did here earlier, if you agreed to that.",
+    Basis.SESSION: "Next comes what you do during this visit, if you agreed to that.",
+    Basis.CONTEXTUAL: "Next come the page you look at and the basket, unless you object.",
+    Basis.POPULAR: "If none of these may be used or helps, it is what sells well in the shop.",
+}
+BASES: Mapping[LawfulBasis, tuple[str, str]] = {
+    LawfulBasis.CONSENT: (
+        "your consent",
+        "It is off until you agree. You can take that back at any time, as easily as you gave it.",
+    ),
+    LawfulBasis.EXPLICIT_CONSENT: (
+        "your explicit consent",
+        "It is off until you agree to it expressly. You can take that back at any time.",
+    ),
+    LawfulBasis.LEGITIMATE_INTEREST: (
+        "the shop's legitimate interest",
+        "It is on until you object. You can object at any time and need not say why.",
+    ),
+    LawfulBasis.CONTRACT: (
+        "the contract with you",
+        "The shop needs it to serve you, so there is nothing to choose.",
+    ),
+}
+"""What a purpose stands on, and how one chooses."""
+
+DATA: Mapping[str, str] = {
+    "user.behavior.browsing_history": "which items you looked at",
+    "user.behavior.cart": "what you put in the basket and took out of it",
+    "user.behavior.wishlist": "what you put on a wish list",
+    "user.behavior.purchase_history": "what you bought, when and how much of it",
+    "user.content.public": "how you rated items",
+    "user.behavior.returns": "what you sent back",
+    "user.behavior.suggestions": "what was suggested to you and why, and what you said of it",
+    "user.privacy_preferences": "what you agreed to, refused, took back or objected to",
+    "user.settings": "what you do not want to see, whether you are of age, whether others use your account",
+    "user.unique_id.pseudonymous": "a pseudonym made from the shop's number for you, your visit or device",
+}
+GIVEN_BY: Mapping[str, str] = {
+    "behaviour": "your own actions in this shop",
+    "choices": "your own choices and answers in this shop",
+    "shop": "made by the shop itself",
+}
+_GIVEN_AS = {
+    "user.behavior.suggestions": "shop",
+    "user.privacy_preferences": "choices",
+    "user.settings": "choices",
+    "user.unique_id.pseudonymous": "shop",
+}
+
+OPTIONS: Mapping[str, tuple[str, str, str]] = {
+    MODES[0]: (
+        "With your history",
+        "Suggestions use what you did here, as far as you agreed to that.",
+        "Set `non_profiled` to `false` in your preferences.",
+    ),
+    MODES[1]: (
+        "Without your history",
+        "Suggestions use the page, the basket and what sells well, and nothing about you.",
+        "Set `non_profiled` to `true` in your preferences.",
+    ),
+}
+"""Title, meaning and way of each mode: the same members for all, so that none looks lesser."""
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """Something a customer can demand.
+
+    Attributes:
+        key: its name.
+        article: where it stands in the GDPR.
+        meaning: what it is, in plain words.
+        ways: operations that it is used with, as method and path.
+    """
+
+    key: str
+    article: str
+    meaning: str
+    ways: tuple[tuple[str, str], ...] = ()
+
+
+_EXPORT = ("GET", "/v1/customers/{customer_id}/export")
+_INTERESTS = "/v1/customers/{customer_id}/interests"
+
+RIGHTS = (
+    Right(
+        "access",
+        "15",
+        "See what is kept about you, what was suggested and held back, and why.",
+        (_EXPORT, ("GET", "/v1/customers/{customer_id}/privacy")),
+    ),
+    Right("portability", "20", "Take your data with you, as JSON or CSV.", (_EXPORT,)),
+    Right(
+        "rectification",
+        "16",
+        "Drop or put right an interest that was read from your behaviour.",
+        (("GET", _INTERESTS), ("PATCH", _INTERESTS)),
+    ),
+    Right(
+        "erasure",
+        "17",
+        "Have everything about you erased, for good.",
+        (("DELETE", "/v1/customers/{customer_id}"),),
+    ),
+    Right("restriction", "18", "Have your data kept but not used.", (CONSENTS,)),
+    Right(
+        "objection",
+        "21",
+        "Object to a use of your data. For advertising that ends it at once.",
+        (CONSENTS,),
+    ),
+    Right(
+        "withdrawal",
+        "7(3)",
+        "Take back consent. It holds from the very next request.",
+        (CONSENTS,),
+    ),
+    Right(
+        "contest",
+        "22(3)",
+        "Contest a decision, say your view and have a human look at it.",
+        (("POST", "/v1/decisions/{decision_id}/contest"),),
+    ),
+    Right("complaint", "77", "Complain to a data protection authority."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What there is to tell of.
+
+    Attributes:
+        house: model, catalogue and policy.
+        settings: who runs the shop, and who is handed data.
+        changed_at_ms: when model or policy last changed; ``None`` when they never did.
+        operations: every operation that the application answers, as method and path.
+    """
+
+    house: House
+    settings: Settings
+    changed_at_ms: int | None
+    operations: frozenset[tuple[str, str]]
+
+
+def transparency(of: InForce, language: str) -> Json:
+    """Return all of it, in the language of the answer."""
+    settings, house = of.settings, of.house
+    return {
+        "language": language,
+        "languages": LANGUAGES,
+        "controller": settings.controller or None,
+        "contact": settings.contact or None,
+        "logic": say(LOGIC),
+        "consequences": say(CONSEQUENCES),
+        "options": {"default": MODES[0], "modes": [_mode(mode, of) for mode in MODES]},
+        "purposes": [_purpose(entry, of) for entry in REGISTER],
+        "data_categories": [_data_category(key) for key in DATA],
+        "sources": say(SOURCES),
+        "third_party_sources": [],
+        "recipients": list(settings.recipients),
+        "steps": [{"basis": word(basis), "meaning": say(meaning)} for basis, meaning in STEPS.items()],
+        "origins": [
+            {"origin": word(origin), "meaning": say(meaning), "times": times}
+            for origin, (times, meaning) in ORIGINS.items()
+        ],
+        "parameters": _parameters(house),
+        "half_life_days": house.weighting.half_life_days,
+        "half_life": say_how_many(
+            house.weighting.half_life_days,
+            "After {n} day anything counts half as much.",
+            "After {n} days anything counts half as much.",
+        ),
+        "retention": _retention(house),
+        "visit_hours": house.limits.evidence.session_hours,
+        "visit": say_how_many(
+            house.limits.evidence.session_hours,
+            "What you do during a visit counts for {n} hour.",
+            "What you do during a visit counts for {n} hours.",
+        ),
+        "rules": [
+            {"id": rule.id, "name": rule.name, "sentence": say(rule.sentence), "ground": say(rule.ground)}
+            for rule in CATALOGUE
+        ],
+        "rights": [_right(right, of) for right in RIGHTS],
+        "ai_generated": False,
+        "price_personalised": False,
+        "model_version": house.recommender.version,
+        "policy_version": house.policy_version,
+        "changed_at_ms": of.changed_at_ms,
+    }
+
+
+def _mode(mode: str, of: InForce) -> Json:
+    title, meaning, how = OPTIONS[mode]
+    return {
+        "mode": mode,
+        "title": say(title),
+        "meaning": say(meaning),
+        "how": say(how),
+        "ways": _ways((PREFERENCES,), of),
+    }
+
+
+def _purpose(entry: PurposeEntry, of: InForce) -> Json:
+    basis, choose = BASES[entry.basis]
+    fixed = entry.basis is LawfulBasis.CONTRACT
+    return {
+        "key": entry.key,
+        "meaning": say(entry.meaning),
+        "basis": entry.basis,
+        "basis_meaning": say(basis),
+        "on_by_default": entry.on_by_default,
+        "choose": say(choose),
+        "ways": [] if fixed else _ways((CONSENTS,), of),
+    }
+
+
+def _data_category(key: str) -> Json:
+    return {
+        "key": key,
+        "meaning": say(DATA[key]),
+        "kinds": [word(kind) for kind, category in DATA_CATEGORY_OF.items() if category == key],
+        "source": say(GIVEN_BY[_GIVEN_AS.get(key, "behaviour")]),
+    }
+
+
+def _parameters(house: House) -> list[Json]:
+    """How much each kind of behaviour counts: in millionths of a purchase, and as a share of all kinds."""
+    weights, kept_days = house.weighting.by_kind(), house.limits.evidence.max_age_days()
+    total = sum(float(weights[kind]) for kind in LEARNED_FROM)
+    return [
+        {
+            "kind": word(kind),
+            "meaning": say(KINDS[kind]),
+            "weight_micro": round(weights[kind] * MICRO),
+            "share_percent": round(100 * float(weights[kind]) / total, 1),
+            "half_life_days": house.weighting.half_life_days,
+            "kept_days": int(kept_days[kind]),
+            "counts": _counts(round(100 * weights[kind])),
+        }
+        for kind in LEARNED_FROM
+    ]
+
+
+def _counts(percent: int) -> str:
+    if percent == 100:  # noqa: PLR2004  all of it
+        return say("It counts in full.")
+    return say(Phrase("It counts {percent} % of a purchase of the same day.", percent=percent))
+
+
+def _retention(house: House) -> list[Json]:
+    """How long each kind of behaviour is used; what is older never counts."""
+    limits = house.limits.evidence
+    kept_days = limits.max_age_days()
+    by_kind = [
+        {"evidence": word(kind), "meaning": say(KINDS[kind]), "kept_days": int(kept_days[kind])}
+        for kind in (*LEARNED_FROM, Kind.RETURN)
+    ]
+    sensitive = say("anything about sensitive items, if you agreed to that expressly")
+    return [
+        *by_kind,
+        {"evidence": "sensitive", "meaning": sensitive, "kept_days": limits.sensitive_days},
+    ]
+
+
+def _right(right: Right, of: InForce) -> Json:
+    return {
+        "right": right.key,
+        "article": say(Phrase("GDPR {article}", article=right.article)),
+        "meaning": say(right.meaning),
+        "ways": _ways(right.ways, of),
+    }
+
+
+def _ways(ways: tuple[tuple[str, str], ...], of: InForce) -> list[Json]:
+    """Return those ways that there are: what is promised here is answered there."""
+    return [{"method": method, "path": path} for method, path in ways if (method, path) in of.operations]
