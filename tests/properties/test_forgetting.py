@@ -6,43 +6,66 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.models import item_ids
 
-from engine.artefact import ModelArrays, write_artefact
+from engine.artefact import Manifest, ModelArrays, write_artefact
 from engine.errors import ModelFitError
-from engine.interactions import DAY_MS, Interactions
+from engine.interactions import DAY_MS, Interactions, Weighting
 from engine.models import LEARNERS
 from engine.models.base import Counted
 from engine.training import Forgotten, Trained, TrainingSettings, fit, forget, refit
+from engine.training.learn import weigh
 from engine.vocabulary import Channel, Kind
 
-N_ITEMS, N_CUSTOMERS = 12, 10
+N_ITEMS, N_CUSTOMERS, N_SHELVES = 18, 15, 3
 IDS = item_ids(N_ITEMS)
 NOW_MS = 20_000 * DAY_MS
 COUNTED = sorted(name for name, kind in LEARNERS.items() if issubclass(kind, Counted))
-SETTINGS = {
-    name: TrainingSettings(fallback=name, min_validated=10**6, max_items_per_customer=5) for name in LEARNERS
-}
-"""Nothing is compared: the learner is the fallback, with the least floor."""
+SETTINGS = TrainingSettings(max_items_per_customer=5, min_support_sensitive=3)
+PURCHASE, VIEW, RETURN, CART = map(int, (Kind.PURCHASE, Kind.VIEW, Kind.RETURN, Kind.CART))
 
-rows = st.lists(
-    st.tuples(
-        st.integers(0, N_CUSTOMERS - 1),
-        st.integers(0, N_ITEMS - 1),
-        st.sampled_from([int(Kind.PURCHASE), int(Kind.VIEW), int(Kind.RETURN)]),
-        st.sampled_from([0, 1, 40, 400]).map(lambda days: NOW_MS - days * DAY_MS),
-    ),
-    min_size=1,
-    max_size=90,
+Rows = list[tuple[int, int, int, int]]
+"""Customer, item, kind, time."""
+
+
+@st.composite
+def shops(draw) -> Rows:
+    """Customers of whom most keep to a shelf of their own, so that what one does reaches not every item."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n_rows = draw(st.integers(1, 150))
+    strays = draw(st.sampled_from([0.0, 0.02, 0.2]))
+    customer = random.integers(0, N_CUSTOMERS, n_rows)
+    shelf = np.where(
+        random.random(n_rows) < strays, random.integers(0, N_SHELVES, n_rows), customer % N_SHELVES
+    )
+    item = (random.integers(0, N_ITEMS // N_SHELVES, n_rows) ** 2) % (
+        N_ITEMS // N_SHELVES
+    ) * N_SHELVES + shelf
+    kind = random.choice([PURCHASE, VIEW, RETURN], n_rows, p=[0.7, 0.25, 0.05])
+    at_ms = NOW_MS - random.choice([0, 1, 40, 77, 150, 400], n_rows) * DAY_MS
+    return list(zip(customer.tolist(), item.tolist(), kind.tolist(), at_ms.tolist(), strict=True))
+
+
+@st.composite
+def recipes(draw) -> Manifest:
+    """How a model was made that counts pairs; with few neighbours, so that rows are cut."""
+    name = draw(st.sampled_from(COUNTED))
+    return Manifest(
+        learner=name,
+        params={**LEARNERS[name]().get_params(), "n_neighbours": draw(st.sampled_from([2, 100]))},
+        min_support=2,
+    )
+
+
+tiers = st.lists(st.sampled_from([0, 0, 0, 1]), min_size=N_ITEMS, max_size=N_ITEMS).map(
+    lambda tier: np.array(tier, np.int8)
 )
-tiers = st.lists(st.sampled_from([0, 0, 0, 1]), min_size=N_ITEMS, max_size=N_ITEMS)
-customers = st.sets(st.integers(0, N_CUSTOMERS - 1))
-learner_names = st.sampled_from(COUNTED)
+customers = st.sets(st.integers(0, N_CUSTOMERS - 1), max_size=4)
 
 
-def interactions(found: list[tuple[int, int, int, int]]) -> Interactions:
+def interactions(found: Rows) -> Interactions:
     return Interactions.from_rows([(*row, int(Channel.WEB), 0, 0) for row in found])
 
 
@@ -51,19 +74,16 @@ def split(found: Interactions, gone: set[int]) -> tuple[Interactions, Interactio
     return found.where(~goes), found.where(goes)
 
 
-def settings_of(name: str) -> TrainingSettings:
-    return replace(SETTINGS[name], min_support_sensitive=3)
-
-
-def learned(name: str, found: Interactions, tier: np.ndarray) -> Trained | None:
+def learned(recipe: Manifest, found: Interactions, tier: np.ndarray) -> Trained | None:
+    """Learn from everything; ``None`` if there is nothing."""
     try:
-        return fit(found, IDS, tier, now_ms=NOW_MS, settings=settings_of(name))
+        return refit(recipe, found, IDS, tier, now_ms=NOW_MS, settings=SETTINGS)
     except ModelFitError:
         return None
 
 
-def without(trained: Trained, name: str, found: Interactions, gone: set[int], tier: np.ndarray) -> Forgotten:
-    forgotten = forget(*trained, *split(found, gone), tier, settings=settings_of(name))
+def without(trained: Trained, found: Interactions, gone: set[int], tier: np.ndarray) -> Forgotten:
+    forgotten = forget(*trained, *split(found, gone), tier, settings=SETTINGS)
     assert forgotten is not None
     return forgotten
 
@@ -75,46 +95,37 @@ def same(left: ModelArrays, right: ModelArrays) -> bool:
     )
 
 
-@given(learner_names, rows, tiers, customers)
-def test_taking_customers_out_gives_the_model_that_never_had_them(name, found, tier, gone):
-    found, tier = interactions(found), np.array(tier, np.int8)
-    trained, never = learned(name, found, tier), learned(name, split(found, gone)[0], tier)
-    if trained is None or never is None:
-        return
-    forgotten = without(trained, name, found, gone, tier).trained
-    again = refit(
-        trained.manifest, split(found, gone)[0], IDS, tier, now_ms=NOW_MS, settings=settings_of(name)
-    )
+@given(recipes(), shops(), tiers, customers)
+def test_taking_customers_out_gives_the_model_that_never_had_them(recipe, found, tier, gone):
+    found = interactions(found)
+    trained, never = learned(recipe, found, tier), learned(recipe, split(found, gone)[0], tier)
+    assume(trained is not None and never is not None)
+    forgotten = without(trained, found, gone, tier).trained
     assert same(forgotten.arrays, never.arrays)
-    assert same(again.arrays, never.arrays)
-    assert forgotten.manifest == never.manifest == again.manifest
+    assert forgotten.manifest == never.manifest
 
 
-@given(learner_names, rows, tiers, st.permutations(range(N_CUSTOMERS)), st.integers(1, 5))
-def test_one_after_the_other_is_the_same_as_all_at_once(name, found, tier, order, n_gone):
-    found, tier = interactions(found), np.array(tier, np.int8)
-    trained = learned(name, found, tier)
-    gone = set(order[:n_gone])
-    if trained is None or learned(name, split(found, gone)[0], tier) is None:
-        return
-    at_once = without(trained, name, found, gone, tier).trained
+@given(recipes(), shops(), tiers, st.permutations(range(N_CUSTOMERS)), st.integers(2, 5))
+def test_one_after_the_other_is_the_same_as_all_at_once(recipe, found, tier, order, n_gone):
+    found, gone = interactions(found), set(order[:n_gone])
+    trained = learned(recipe, found, tier)
+    assume(trained is not None and learned(recipe, split(found, gone)[0], tier) is not None)
+    at_once = without(trained, found, gone, tier).trained
     step, there = trained, found
     for customer in order[:n_gone]:
-        step = without(step, name, there, {customer}, tier).trained
+        step = without(step, there, {customer}, tier).trained
         there = split(there, {customer})[0]
     assert same(step.arrays, at_once.arrays)
     assert step.manifest == at_once.manifest
 
 
-@given(learner_names, rows, tiers, customers)
-def test_no_edge_is_left_that_too_few_of_the_others_share(name, found, tier, gone):
-    found, tier = interactions(found), np.array(tier, np.int8)
-    trained = learned(name, found, tier)
-    stay = split(found, gone)[0]
-    if trained is None or learned(name, stay, tier) is None:
-        return
-    arrays = without(trained, name, found, gone, tier).trained.arrays
-    stay = stay.where(stay.kind != Kind.RETURN)
+@given(recipes(), shops(), tiers, customers)
+def test_no_edge_is_left_that_too_few_of_the_others_share(recipe, found, tier, gone):
+    found = interactions(found)
+    trained, stay = learned(recipe, found, tier), split(found, gone)[0]
+    assume(trained is not None and learned(recipe, stay, tier) is not None)
+    arrays = without(trained, found, gone, tier).trained.arrays
+    stay = stay.where(stay.kind != RETURN)
     has = np.zeros((N_CUSTOMERS, N_ITEMS), bool)
     has[stay.customer_idx, stay.item_idx] = True
     row = np.repeat(np.arange(N_ITEMS), np.diff(arrays.indptr))
@@ -124,96 +135,156 @@ def test_no_edge_is_left_that_too_few_of_the_others_share(name, found, tier, gon
     assert np.all(arrays.support >= np.where((tier[row] > 0) | (tier[arrays.indices] > 0), 3, 2))
 
 
-@given(
-    st.sampled_from(sorted(LEARNERS)),
-    rows,
-    st.permutations(range(N_CUSTOMERS)),
-    st.integers(1, 1000),
-    st.data(),
-)
-def test_neither_the_numbers_of_customers_nor_any_order_change_a_bit(name, found, order, gap, data):
+@given(st.sampled_from(sorted(LEARNERS)), shops(), st.permutations(range(N_CUSTOMERS)), st.data())
+def test_neither_the_numbers_of_customers_nor_any_order_change_a_bit(name, found, order, data):
+    """Trained with a contest: the numbers differ, and have gaps, as where others never were."""
+    assume(any(row[2] != RETURN for row in found))
+    settings = TrainingSettings(fallback=name, min_validated=3, learners=("popular", name))
+    shuffled = data.draw(st.permutations(found))
+    renumbered = [(order[row[0]] * 1000, *row[1:]) for row in shuffled]
+    one, other = (
+        fit(interactions(each), IDS, np.zeros(N_ITEMS, np.int8), now_ms=NOW_MS, settings=settings)
+        for each in (found, renumbered)
+    )
+    assert same(one.arrays, other.arrays)
+    assert one.manifest.training_digest == other.manifest.training_digest
+
+
+@given(st.sampled_from(sorted(LEARNERS)), shops())
+def test_learning_anew_without_a_contest_gives_what_the_contest_chose(name, found):
+    assume(any(row[2] != RETURN for row in found))
     tier = np.zeros(N_ITEMS, np.int8)
     settings = TrainingSettings(fallback=name, min_validated=3, learners=("popular", name))
-    renumbered = [(order[row[0]] * gap, *row[1:]) for row in data.draw(st.permutations(found))]
-    models = []
-    for each in (found, renumbered):
-        try:
-            models.append(fit(interactions(each), IDS, tier, now_ms=NOW_MS, settings=settings))
-        except ModelFitError:
-            models.append(None)
-    one, other = models
-    assert (one is None) == (other is None)
-    if one is not None:
-        assert same(one.arrays, other.arrays)
-        assert one.manifest.training_digest == other.manifest.training_digest
+    trained = fit(interactions(found), IDS, tier, now_ms=NOW_MS, settings=settings)
+    again = refit(trained.manifest, interactions(found), IDS, tier, now_ms=NOW_MS, settings=settings)
+    assert same(again.arrays, trained.arrays)
+    assert again.manifest == trained.manifest
 
 
-@given(rows, customers)
+@given(shops(), customers)
 def test_what_one_customer_contributes_does_not_depend_on_the_others(found, gone):
     """Clipping to the heaviest items and saturation look at nobody else."""
-    from engine.training.learn import weigh  # noqa: PLC0415  the one white-box look here
-
-    found = interactions(found)
-    settings = settings_of("walk")
-    everybody = weigh(found, (N_CUSTOMERS, N_ITEMS), settings, NOW_MS).learned.toarray()
-    stay = weigh(split(found, gone)[0], (N_CUSTOMERS, N_ITEMS), settings, NOW_MS).learned.toarray()
+    found, shape = interactions(found), (N_CUSTOMERS, N_ITEMS)
+    everybody = weigh(found, shape, SETTINGS, NOW_MS).learned.toarray()
+    stay = weigh(split(found, gone)[0], shape, SETTINGS, NOW_MS).learned.toarray()
     kept = [customer for customer in range(N_CUSTOMERS) if customer not in gone]
     assert np.array_equal(everybody[kept], stay[kept])
     assert not stay[sorted(gone)].any()
 
 
-@given(rows, st.data())
+WALK = Manifest(learner="walk", params=LEARNERS["walk"]().get_params(), min_support=2)
+
+
+@given(shops(), st.data())
 def test_a_training_set_that_is_not_the_one_it_was_is_noticed(found, data):
     """One interaction more, less or other than at training, and the model has to be learned anew."""
+    found = [row for row in found if row[2] != RETURN]
+    assume(found)
     tier = np.zeros(N_ITEMS, np.int8)
-    trained = learned("walk", interactions(found), tier)
-    if trained is None:
-        return
+    trained = learned(WALK, interactions(found), tier)
     place = data.draw(st.integers(0, len(found) - 1))
-    if found[place][2] == Kind.RETURN:
-        return
     customer, item, kind, at_ms = found[place]
-    other = data.draw(
+    instead = data.draw(
         st.sampled_from(
             [
                 [],
                 [found[place], found[place]],
                 [(customer, item, kind, at_ms + 1)],
                 [(customer, (item + 1) % N_ITEMS, kind, at_ms)],
-                [(N_CUSTOMERS, item, int(Kind.CART), at_ms), found[place]],
+                [found[place], (customer, item, CART, at_ms)],
+                [found[place], (N_CUSTOMERS, item, kind, at_ms)],
             ]
         )
     )
-    changed = interactions([*found[:place], *other, *found[place + 1 :], (99, 0, int(Kind.PURCHASE), NOW_MS)])
-    gone = interactions([(99, 0, int(Kind.PURCHASE), NOW_MS)])
-    assert forget(*trained, changed, gone, tier, settings=settings_of("walk")) is None
+    changed = interactions([*found[:place], *instead, *found[place + 1 :]])
+    assume(len(changed))
+    assert forget(*trained, interactions(found), Interactions.empty(), tier, settings=SETTINGS) is not None
+    assert forget(*trained, changed, Interactions.empty(), tier, settings=SETTINGS) is None
 
 
-@pytest.mark.parametrize("name", COUNTED)
-def test_with_nobody_left_there_is_no_model(name):
-    found = interactions([(0, 0, int(Kind.PURCHASE), NOW_MS), (0, 1, int(Kind.PURCHASE), NOW_MS)])
-    tier = np.zeros(N_ITEMS, np.int8)
-    trained = learned(name, found, tier)
-    with pytest.raises(ModelFitError, match="nobody left"):
-        forget(*trained, Interactions.empty(), found, tier, settings=settings_of(name))
-    with pytest.raises(ModelFitError, match="no interactions"):
-        refit(trained.manifest, Interactions.empty(), IDS, tier, now_ms=NOW_MS)
-
-
-def test_what_is_written_has_the_version_of_the_model_that_never_had_them(tmp_path):
+@pytest.fixture
+def trained() -> tuple[Trained, Interactions]:
     random = np.random.default_rng(3)
     found = interactions(
         [
-            (customer, int(item), int(Kind.PURCHASE), NOW_MS - int(day) * DAY_MS)
+            (customer, int(item), PURCHASE, NOW_MS - int(day) * DAY_MS)
             for customer in range(60)
             for item, day in zip(random.permutation(N_ITEMS)[:5], random.integers(0, 300, 5), strict=True)
         ]
     )
+    return refit(WALK, found, IDS, np.zeros(N_ITEMS, np.int8), now_ms=NOW_MS), found
+
+
+@pytest.mark.parametrize(
+    "circumstances",
+    [
+        {"tier": np.eye(1, N_ITEMS, dtype=np.int8)[0]},
+        {"settings": TrainingSettings(max_items_per_customer=3)},
+        {"settings": TrainingSettings(popularity_half_life_days=15)},
+        {"settings": TrainingSettings(weighting=Weighting(view=0.1))},
+        {"as_of_ms": NOW_MS - DAY_MS},
+        {"training_digest": ""},
+        {"learner": "als", "params": {}},
+        {"params": {"target": 0.2}},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_under_other_circumstances_the_model_has_to_be_learned_anew(trained, circumstances):
+    model, found = trained
+    changed = dict(circumstances)
+    tier = changed.pop("tier", np.zeros(N_ITEMS, np.int8))
+    settings = changed.pop("settings", None)
+    manifest = replace(model.manifest, **changed)
+    assert forget(model.arrays, manifest, *split(found, {1}), tier, settings=settings) is None
+
+
+def test_a_model_of_factors_has_to_be_learned_anew(trained):
+    _, found = trained
     tier = np.zeros(N_ITEMS, np.int8)
-    for name in COUNTED:
-        trained, never = learned(name, found, tier), learned(name, split(found, {7, 30})[0], tier)
-        versions = [
-            write_artefact(tmp_path, *each)
-            for each in (trained, without(trained, name, found, {7, 30}, tier).trained, never)
-        ]
-        assert versions[0] != versions[1] == versions[2]
+    als = refit(Manifest(learner="als", min_support=2), found, IDS, tier, now_ms=NOW_MS)
+    assert forget(*als, *split(found, {1}), tier) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "match"),
+    [({"learner": "oracle"}, "not a learner"), ({"params": {"wisdom": 1}}, "no parameter `wisdom`")],
+)
+def test_a_learner_of_another_version_is_refused(trained, changed, match):
+    model, found = trained
+    tier = np.zeros(N_ITEMS, np.int8)
+    with pytest.raises(ModelFitError, match=match):
+        forget(model.arrays, replace(model.manifest, **changed), *split(found, {1}), tier)
+
+
+def test_with_nobody_left_there_is_no_model(trained):
+    model, found = trained
+    tier = np.zeros(N_ITEMS, np.int8)
+    with pytest.raises(ModelFitError, match="nobody left"):
+        forget(*model, Interactions.empty(), found, tier)
+    with pytest.raises(ModelFitError, match="no interactions"):
+        refit(model.manifest, Interactions.empty(), IDS, tier, now_ms=NOW_MS)
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_what_is_written_has_the_version_of_the_model_that_never_had_them(trained, name, tmp_path):
+    _, found = trained
+    tier = np.zeros(N_ITEMS, np.int8)
+    recipe = Manifest(learner=name, min_support=2)
+    before, never = (
+        refit(recipe, each, IDS, tier, now_ms=NOW_MS) for each in (found, split(found, {7, 30})[0])
+    )
+    after = forget(*before, *split(found, {7, 30}), tier)
+    versions = [write_artefact(tmp_path, *each) for each in (before, after.trained, never)]
+    assert versions[0] != versions[1] == versions[2]
+
+
+def test_rows_out_of_reach_stay_as_they_are():
+    """Two shelves that nobody shares: what somebody did at one leaves the rows of the other alone."""
+    at_ms = NOW_MS - DAY_MS
+    found = interactions(
+        [(c, item, PURCHASE, at_ms) for c in range(8) for item in range(c % 2, 10, 2) if item != c]
+    )
+    tier = np.zeros(N_ITEMS, np.int8)
+    model = refit(WALK, found, IDS, tier, now_ms=NOW_MS)
+    assert forget(*model, *split(found, {0}), tier).n_rows_rebuilt == 5
+    assert forget(*model, *split(found, set()), tier).n_rows_rebuilt == 0
