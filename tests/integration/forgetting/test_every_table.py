@@ -1,0 +1,28 @@
+"""No table is forgotten: each is erased from, or is known to hold nothing of anybody."""
+
+from api.forgetting.worker import TOUCHED
+from api.storage.tables import metadata
+
+NOTHING_PERSONAL = {
+    "items": "the shop's goods",
+    "notices": "what the shop tells everybody",
+    "placements": "where suggestions are shown",
+    "policies": "numbers of the guardrails",
+    "models": "arrays over items; customers are taken out by the step `model`",
+    "active_versions": "which model, policy and catalogue are in force",
+    "api_keys": "of the shop's own systems",
+    "decisions": "headers without personal data; kept as proof (GDPR 17(3)(e))",
+    "cascade_steps": "counts and statuses",
+    "suppressions": "a keyed digest of its own, kept so that an erasure is not undone",
+}
+
+
+def test_every_table_is_erased_from_or_holds_nothing_personal():
+    assert set(metadata.tables) == set(TOUCHED) | set(NOTHING_PERSONAL)
+    assert not set(TOUCHED) & set(NOTHING_PERSONAL)
+
+
+def test_no_column_that_names_somebody_is_in_a_table_that_is_said_to_hold_nothing_personal():
+    naming = {"customer_id", "customer_no", "subject_key", "session_key", "device_key"}
+    for name in NOTHING_PERSONAL:
+        assert not naming & set(metadata.tables[name].columns.keys()), name
