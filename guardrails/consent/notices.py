@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from guardrails.consent.events import ConsentEvent
 from guardrails.consent.settings import Outdated
 from guardrails.errors import ConsentEventError
+from guardrails.messages import Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def under_notice(event: ConsentEvent, notice: Notice) -> ConsentEvent:
         ConsentEventError: the notice does not ask for the purpose, or not for the data.
     """
     if event.grants and event.purpose not in notice.purposes:
-        raise ConsentEventError(f"the notice does not ask for `{event.purpose}`")
+        raise ConsentEventError(Phrase("the notice does not ask for `{purpose}`", purpose=event.purpose))
     named = frozenset(notice.data_categories) or None
     categories = event.data_categories
     if event.grants and named is not None:

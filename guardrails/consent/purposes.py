@@ -12,6 +12,7 @@ from enum import IntEnum
 from engine.vocabulary import Channel, word
 from guardrails.consent.permission import LawfulBasis
 from guardrails.errors import PolicyError, UnknownPurposeError
+from guardrails.messages import Phrase
 from guardrails.sensitive.classes import CLASS_NAMES
 
 
@@ -172,7 +173,7 @@ def entry_of(key: str) -> PurposeEntry:
         rest = key.removeprefix(entry.key)
         if rest and rest != key and _names_something(entry.purpose, rest):
             return entry
-    raise UnknownPurposeError(f"unknown purpose `{key}`")
+    raise UnknownPurposeError(Phrase("unknown purpose `{key}`", key=key))
 
 
 def communications_key(channel: Channel) -> str:

@@ -17,6 +17,7 @@ from guardrails.consent.events import (
 from guardrails.consent.permission import LawfulBasis
 from guardrails.consent.purposes import Purpose, PurposeEntry, communications_key, entry_of
 from guardrails.errors import ConsentEventError, UnknownPurposeError
+from guardrails.messages import Phrase
 
 _NEVER_GRANT = frozenset({"reject_all", "system_expiry", "notice_change", "sale"})
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999: beyond it a time is a mistake
@@ -50,11 +51,13 @@ def _entry(purpose: str) -> PurposeEntry:
 
 def _validate_times(event: ConsentEvent) -> None:
     if not 0 <= event.at_ms <= _LAST_MS:
-        raise ConsentEventError(f"`{event.at_ms}` is not a time in milliseconds since the epoch")
+        raise ConsentEventError(
+            Phrase("`{at_ms}` is not a time in milliseconds since the epoch", at_ms=event.at_ms)
+        )
     if event.valid_until_ms is None:
         return
     if not event.grants:
-        raise ConsentEventError(f"only a grant can end, `{event.status}` cannot")
+        raise ConsentEventError(Phrase("only a grant can end, `{status}` cannot", status=event.status))
     if event.valid_until_ms <= event.at_ms:
         raise ConsentEventError("consent cannot end before it begins")
 
@@ -63,13 +66,15 @@ def _validate_expression(event: ConsentEvent) -> None:
     if not event.record_id:
         raise ConsentEventError("the record id is empty")
     if event.method not in METHODS:
-        raise ConsentEventError(f"unknown method `{event.method}`")
+        raise ConsentEventError(Phrase("unknown method `{method}`", method=event.method))
     if not _is_actor(event.actor):
-        raise ConsentEventError(f"unknown actor `{event.actor}`")
+        raise ConsentEventError(Phrase("unknown actor `{actor}`", actor=event.actor))
     if event.grants and event.method in _NEVER_GRANT:
-        raise ConsentEventError(f"consent cannot be given by `{event.method}`")
+        raise ConsentEventError(Phrase("consent cannot be given by `{method}`", method=event.method))
     if event.confirmed_override and not event.grants:
-        raise ConsentEventError(f"only a grant can be confirmed against a signal, `{event.status}` cannot")
+        raise ConsentEventError(
+            Phrase("only a grant can be confirmed against a signal, `{status}` cannot", status=event.status)
+        )
 
     if (event.parent is not None) != (event.actor == PARENT and event.grants):
         raise ConsentEventError("a parent who consents is named with relation and verification, nobody else")
@@ -84,23 +89,33 @@ def _is_actor(actor: str) -> bool:
 
 def _validate_restriction(event: ConsentEvent) -> None:
     if event.status not in RESTRICTIONS:
-        raise ConsentEventError(f"`{event.status}` needs a purpose of its own")
+        raise ConsentEventError(Phrase("`{status}` needs a purpose of its own", status=event.status))
     if event.purpose != WHOLE_SUBJECT:
-        raise ConsentEventError(f"`{event.status}` covers all purposes: its purpose is `{WHOLE_SUBJECT}`")
+        raise ConsentEventError(
+            Phrase(
+                "`{status}` covers all purposes: its purpose is `{whole}`",
+                status=event.status,
+                whole=WHOLE_SUBJECT,
+            )
+        )
     if event.channels is not None or event.data_categories is not None:
         raise ConsentEventError("a restriction covers all channels and data categories")
 
 
 def _validate_choice(event: ConsentEvent, entry: PurposeEntry) -> None:
     if entry.purpose is Purpose.ESSENTIAL_SERVICE:
-        raise ConsentEventError(f"`{event.purpose}` rests on the contract: there is nothing to choose")
+        raise ConsentEventError(
+            Phrase("`{purpose}` rests on the contract: there is nothing to choose", purpose=event.purpose)
+        )
     if event.grants and entry.basis is LawfulBasis.EXPLICIT_CONSENT and not event.explicit:
-        raise ConsentEventError(f"`{event.purpose}` needs explicit consent")
+        raise ConsentEventError(Phrase("`{purpose}` needs explicit consent", purpose=event.purpose))
 
 
 def _validate_limits(event: ConsentEvent) -> None:
     if (event.channels is not None or event.data_categories is not None) and not event.grants:
-        raise ConsentEventError(f"only a grant can be limited, `{event.status}` covers everything")
+        raise ConsentEventError(
+            Phrase("only a grant can be limited, `{status}` covers everything", status=event.status)
+        )
     if event.channels is not None:
         _validate_channels(event.purpose, event.channels)
     if event.data_categories is not None and not (event.data_categories and all(event.data_categories)):
@@ -127,7 +142,9 @@ def _validate_channels(purpose: str, channels: frozenset[int]) -> None:
         raise ConsentEventError("a grant that names channels names at least one")
     unknown = channels - set(Channel)
     if unknown:
-        raise ConsentEventError(f"unknown channel `{min(unknown)}`")
+        raise ConsentEventError(Phrase("unknown channel `{channel}`", channel=min(unknown)))
     named = channel_of(purpose)
     if named is not None and channels != {named}:
-        raise ConsentEventError(f"`{purpose}` is consent for `{word(named)}` alone")
+        raise ConsentEventError(
+            Phrase("`{purpose}` is consent for `{channel}` alone", purpose=purpose, channel=word(named))
+        )

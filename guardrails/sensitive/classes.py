@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from guardrails.errors import SensitiveMarkError
+from guardrails.messages import Phrase
 
 
 class Tier(IntEnum):
@@ -102,7 +103,7 @@ def class_number(name: str) -> int:
     0
     """
     if name not in _NUMBER:
-        raise SensitiveMarkError(f"unknown sensitive class `{name}`")
+        raise SensitiveMarkError(Phrase("unknown sensitive class `{name}`", name=name))
     return _NUMBER[name]
 
 
@@ -128,7 +129,7 @@ def tier_of(number: int) -> Tier:
     'S3'
     """
     if number not in tuple(Tier):
-        raise SensitiveMarkError(f"unknown tier `{number}`, expected 0 to 3")
+        raise SensitiveMarkError(Phrase("unknown tier `{number}`, expected 0 to 3", number=number))
     return Tier(number)
 
 
