@@ -60,7 +60,6 @@ from api.storage.cascades import (
 from api.storage.connection import clear_deleted, reading, writing
 from api.storage.erasure import Whose
 from api.storage.statements import chunks
-from engine.errors import EngineError
 
 LEASE_MS = 120_000
 """How long a cascade is held without a sign of life: what a killed process delays it by."""
@@ -187,7 +186,11 @@ class Forgetting:
     ) -> None:
         """Go through cascades that are held, and finish those of which nothing is left to do."""
         show = progress or unseen
-        self._forget_in_model(leases, show)
+        try:
+            self._forget_in_model(leases, show)
+        except LeaseLostError:
+            note("cascade:lease:lost")
+            return
         for lease in leases:
             try:
                 _Passage(self, lease, show, wanted).run()
@@ -261,7 +264,9 @@ class Forgetting:
         if gone:
             try:
                 self._forget_in_models(self._engine, self._settings, gone, self._clock(), show)
-            except (EdgeError, EngineError, OSError) as error:
+            except LeaseLostError:
+                raise
+            except Exception as error:  # noqa: BLE001  whatever it is, the other places go on
                 warn("cascade:step:failed", error, step=MODEL)
                 status, detail = StepStatus.ERROR, type(error).__name__
         with writing(self._engine) as conn:
@@ -356,7 +361,7 @@ class _Passage:
             self._work(cascade, name)
         except LeaseLostError:
             raise
-        except (EdgeError, EngineError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, the other places go on
             warn("cascade:step:failed", error, step=name)
             self._note(name, StepStatus.ERROR, detail=type(error).__name__)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b
 
@@ -21,6 +22,7 @@ from api.imports.fields import (
 )
 from api.imports.readers import Fields
 from api.imports.stored import Stored
+from api.imports.suppression import WAS_ERASED, erased_customers
 from api.storage.consents import SubjectEvent, import_events
 from api.storage.subjects import Subjects
 from engine.vocabulary import Channel, from_word
@@ -30,11 +32,11 @@ from guardrails.consent.events import (
     WHOLE_SUBJECT,
     ConsentEvent,
     Status,
-    validate,
     with_defaults,
 )
 from guardrails.consent.purposes import entry_of
 from guardrails.consent.settings import ConsentSettings
+from guardrails.consent.validation import validate
 from guardrails.errors import ConsentEventError, UnknownPurposeError
 from guardrails.request import SubjectKind
 
@@ -226,9 +228,13 @@ class ConsentImport:
         events: list[SubjectEvent] = []
         lines: list[int] = []
         rejects: list[Reject] = []
+        erased = self._erased(conn, batch)
         for line, record in batch.records():
             try:
-                subject_key = self._subjects.account(require("customer_id", read_id(record, "customer_id")))
+                customer_id = require("customer_id", read_id(record, "customer_id"))
+                if customer_id in erased:
+                    raise FieldError("customer_id", WAS_ERASED)  # noqa: TRY301  as every field that is wrong
+                subject_key = self._subjects.account(customer_id)
                 event = read_consent(record, subject_key, self._limits, self._settings)
                 events.append((subject_key, SubjectKind.ACCOUNT, event))
                 lines.append(line)
@@ -239,6 +245,14 @@ class ConsentImport:
             return Stored(inserted=inserted, unchanged=len(events) - inserted), rejects
         except ConsentEventError:  # nothing of the run was stored: find out which event it was
             return self._store_one_by_one(conn, zip(lines, events, strict=True), rejects)
+
+    def _erased(self, conn: Connection, batch: Batch) -> frozenset[str]:
+        """Return the customers of a run who were erased; what is no id is refused where it is read."""
+        ids: set[str | None] = set()
+        for _, record in batch.records():
+            with suppress(FieldError):
+                ids.add(read_id(record, "customer_id"))
+        return erased_customers(conn, self._subjects, ids)
 
     def _store_one_by_one(
         self, conn: Connection, events: Iterable[tuple[int, SubjectEvent]], rejects: list[Reject]
