@@ -19,10 +19,19 @@ from api.storage.statements import chunks, insert_or_replace
 from api.storage.tables import consent_events, consent_states, customers
 from guardrails.consent.ages import AgeBand
 from guardrails.consent.events import GRANTS, Parent
-from guardrails.consent.ledger import ConsentEvent, Ledger, PurposeState, Status, project, replay
+from guardrails.consent.ledger import (
+    ConsentEvent,
+    Ledger,
+    PurposeState,
+    Status,
+    project,
+    replay,
+    says_the_same,
+)
 from guardrails.consent.merge import most_protective
 from guardrails.consent.permission import GpcStatus
 from guardrails.errors import ConsentEventError
+from guardrails.messages import Phrase
 from guardrails.request import AgeAssurance, Choices, SubjectKind
 
 SubjectEvent = tuple[bytes, SubjectKind, ConsentEvent]
@@ -186,8 +195,9 @@ def _without_stored(conn: Connection, events: Sequence[SubjectEvent]) -> list[Su
         if stored is None:
             known[event.record_id] = subject_key, event
             new.append((subject_key, subject_kind, event))
-        elif stored != (subject_key, event):
-            raise ConsentEventError(f"the record id `{event.record_id}` is taken by another event")
+        elif stored[0] != subject_key or not says_the_same(stored[1], event):
+            taken = Phrase("the record id `{id}` is taken by another event", id=event.record_id)
+            raise ConsentEventError(taken)
     return new
 
 
