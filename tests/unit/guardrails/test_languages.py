@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.catalogues import OTHERS, catalogue_of, flaws, keys, names_in
+from support.texts import put_together, texts
 
 from guardrails.consent.purposes import REGISTER
 from guardrails.errors import UnknownPurposeError
@@ -34,6 +35,7 @@ def said_by_the_guardrails():
         *(rule.sentence for rule in CATALOGUE),
         *(rule.ground for rule in CATALOGUE),
         *(entry.meaning for entry in REGISTER),
+        *texts("guardrails"),
     }
 
 
@@ -59,6 +61,10 @@ def test_what_a_customer_is_told_is_short_and_presses_nobody(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_reasons_differ_from_each_other_in_every_language(language):
     assert len({in_language(each, translations()[language]) for each in SENTENCES.values()}) == len(SENTENCES)
+
+
+def test_what_has_values_in_it_can_be_said_again():
+    assert put_together("guardrails") == []
 
 
 def test_a_phrase_is_its_english_text_to_everything_else():
