@@ -9,6 +9,7 @@ import click
 from api.cli.database import database
 from api.cli.demo import demo
 from api.cli.evaluation import evaluate
+from api.cli.export import export
 from api.cli.forget import forget
 from api.cli.imports import import_group
 from api.cli.keys import keys
@@ -47,5 +48,5 @@ def main() -> None:
     """
 
 
-for command in (demo, serve, database, import_group, train, evaluate, keys, forget, purge):
+for command in (demo, serve, database, import_group, train, evaluate, keys, export, forget, purge):
     main.add_command(command)

@@ -13,9 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection
 
+from api.settings import Settings
 from api.storage.consents import read_choices
+from api.storage.items import load_catalogue
+from api.storage.notices import consent_in_force
 from api.storage.reading import read_known
 from api.storage.rights import CorrectionScope
+from api.storage.versions import POLICY, active, get_policy
 from engine.catalogue import Catalogue
 from engine.interactions import Weighting
 from engine.serving.candidates import Evidence
@@ -23,6 +27,7 @@ from engine.vocabulary import Channel, Kind
 from guardrails.admit import admit, select
 from guardrails.consent.permission import Denial
 from guardrails.consent.settings import ConsentSettings
+from guardrails.policy.document import from_document
 from guardrails.policy.limits import Limits
 from guardrails.request import Placement, Request, SubjectKind
 from guardrails.rules.base import MICRO
@@ -57,6 +62,18 @@ class Basics:
     limits: Limits
     weighting: Weighting
     consent: ConsentSettings
+
+
+def read_basics(conn: Connection, settings: Settings) -> Basics:
+    """Return what is in force, read from the store, where no house is loaded."""
+    policy = active(conn).get(POLICY)
+    document = None if policy is None else get_policy(conn, policy)
+    return Basics(
+        catalogue=load_catalogue(conn),
+        limits=Limits() if document is None else from_document(document.encode()),
+        weighting=Weighting(),
+        consent=consent_in_force(conn, settings.consent),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +141,7 @@ def read_interests(
     *,
     channel: Channel = Channel.WEB,
     gpc: bool = False,
+    name_all: bool = False,
 ) -> Interests:
     """Work out what is inferred of a customer.
 
@@ -134,6 +152,7 @@ def read_interests(
         now_ms: the clock, milliseconds since the epoch.
         channel: where it would be used.
         gpc: the request carries ``Sec-GPC: 1``.
+        name_all: name the pieces of sensitive items too.
     """
     choices, customer_no = read_choices(conn, subject_key)
     request = Request(SubjectKind.ACCOUNT, _A_PAGE, channel, 1, now_ms, _SEED, gpc=gpc)
@@ -142,14 +161,14 @@ def read_interests(
         return Interests(used=False, because=admission.history.because)
     known = read_known(conn, admission, request, customer_no, None, basics.catalogue, basics.limits)
     admitted = select(request, admission, known, basics.catalogue, basics.limits.evidence, basics.weighting)
-    return inferred(admitted.evidence, basics.catalogue)
+    return inferred(admitted.evidence, basics.catalogue, name_all=name_all)
 
 
-def inferred(evidence: Evidence, catalogue: Catalogue) -> Interests:
+def inferred(evidence: Evidence, catalogue: Catalogue, *, name_all: bool = False) -> Interests:
     """Add up what evidence says of categories and brands.
 
     Items of any sensitive tier are counted and not named, as in reasons: a list of interests is
-    looked at over somebody's shoulder. The export names every one of them.
+    looked at over somebody's shoulder. The export names every piece.
     """
     total = max(int(evidence.weight.sum()), 1)
     harmless = catalogue.tier[evidence.item_idx] == 0
@@ -159,7 +178,10 @@ def inferred(evidence: Evidence, catalogue: Catalogue) -> Interests:
         used=True,
         because=None,
         interests=_added_up(named, catalogue, total),
-        pieces=tuple(_piece(evidence, row, bool(harmless[row]), catalogue, total) for row in strongest_first),
+        pieces=tuple(
+            _piece(evidence, row, name_all or bool(harmless[row]), catalogue, total)
+            for row in strongest_first
+        ),
         n_unnamed=int(np.count_nonzero(~harmless)),
     )
 

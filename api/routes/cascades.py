@@ -6,7 +6,7 @@ from flask import Response
 from sqlalchemy import Connection
 from werkzeug.exceptions import NotFound
 
-from api.auth import only
+from api.auth import only, require_account
 from api.forgetting.begin import Erasable, begin_erasure
 from api.forgetting.plan import recipient_step
 from api.forgetting.receipt import receipt
@@ -39,6 +39,7 @@ def erase_customer(query: dict[str, str], customer_id: str) -> Response:
     behind it, and the receipt says how far that has come. Asked again meanwhile it is the same
     erasure. Imports and events cannot bring the customer back, their own new consent can.
     """
+    require_account(query["subject_type"])
     found = wiring()
     subject = Erasable.of(found.subjects, SubjectKind(query["subject_type"]), customer_id)
     with writing(found.engine) as conn:

@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+import orjson
 from flask import Response, request
 
-from api.auth import only
+from api.auth import PUBLIC, only, require_account
+from api.languages import chosen_language
+from api.rights.export import as_csv, as_json, note_export, schema
 from api.rights.interests import Basics, read_interests
+from api.rights.readings import find_subject
+from api.rights.sections import Scope
 from api.routes.resource import Resource, json_answer
 from api.runtime import Snapshot
 from api.schemas.recommendation import MODES
 from api.schemas.rights import (
     CorrectionsAnswerSchema,
     CorrectionsSchema,
+    ExportQuerySchema,
     InterestsQuerySchema,
     InterestsSchema,
     PrivacySchema,
@@ -153,10 +159,10 @@ def privacy(customer_id: str) -> Response:
     with reading(found.engine) as conn:
         choices, _ = read_choices(conn, subject_key)
         signals = read_signals(conn, subject_key)
-    ledger = choices.ledger or Ledger.empty()
+    ledger, settings = choices.ledger or Ledger.empty(), found.runtime.current().house.consent
 
     def standing(purpose: str) -> dict[str, Any]:
-        answer = check(ledger, choices.question(purpose, now_ms, gpc=gpc), found.settings.consent)
+        answer = check(ledger, choices.question(purpose, now_ms, gpc=gpc), settings)
         return {"purpose": purpose, "permitted": answer.permitted, "because": answer.because}
 
     return _depends_on_signal(
@@ -173,6 +179,52 @@ def privacy(customer_id: str) -> Response:
             }
         )
     )
+
+
+@blueprint.operation(
+    "GET",
+    "/v1/customers/<id:customer_id>/export",
+    only(Role.SITE, customer=True),
+    query=ExportQuerySchema(),
+    answer=None,
+    problems=(503,),
+)
+def export(query: dict[str, str], customer_id: str) -> Response:
+    """Hand out all that is held of a customer, a visit or a device, in plain words.
+
+    `/v1/schemas/export.json` is its schema. It is read while it is sent and written nowhere. That it
+    was asked for is taken down as a request that is done.
+    """
+    require_account(query["subject_type"])
+    found = wiring()
+    scope = Scope(query["scope"])
+    subject = find_subject(
+        found.engine,
+        found.subjects,
+        customer_id,
+        query["subject_type"],
+        basics_of(found.runtime.current()),
+        found.settings,
+        found.clock(),
+        chosen_language(),
+    )
+    with writing(found.engine) as conn:
+        note_export(conn, subject, scope, found.new_id())
+    content_type, pieces = (
+        ("application/json", as_json) if query["format"] == "json" else ("application/zip", as_csv)
+    )
+    ending = content_type.rpartition("/")[2]
+    return Response(
+        pieces(subject, scope),
+        content_type=content_type,
+        headers={"Content-Disposition": f'attachment; filename="export.{ending}"'},
+    )
+
+
+@blueprint.operation("GET", "/v1/schemas/export.json", PUBLIC, answer=None)
+def export_schema() -> Response:
+    """Return the JSON Schema of an export."""
+    return Response(orjson.dumps(schema()), content_type="application/schema+json")
 
 
 def _corrected(each: dict[str, str], now_ms: int) -> CorrectionRow:
