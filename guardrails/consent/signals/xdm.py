@@ -6,8 +6,8 @@ and ``dy`` are defaults that nobody chose, and ``dy`` is the start of an opt-out
 object" at most; LI, CT, CP, VI and PI name another legal basis than consent.
 
 Personalising content covers profiling only where the shop declared that the text beside that choice
-did, and then only while collecting is not refused. A refusal kept under a single identifier of the
-customer counts for the customer; a grant under one counts for nobody.
+did, and the collecting it needs must be agreed to as well where it is asked about. A refusal kept
+under a single identifier of the customer counts for the customer; a grant under one counts for nobody.
 """
 
 from __future__ import annotations
