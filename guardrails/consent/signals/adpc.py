@@ -13,7 +13,7 @@ is no ``consent=*``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from guardrails.consent.events import Status
 from guardrails.consent.purposes import KEY_OF, Purpose
@@ -43,12 +43,14 @@ def read_adpc(value: object, settings: SignalSettings) -> Reading:
     """
     text = text_of(value)
     decisions = _decisions(text)
+    essential = KEY_OF[Purpose.ESSENTIAL_SERVICE]
+    known = {each: key for each, key in settings.known_requests.items() if key != essential}
     return Reading(
         signal="adpc",
         version=None,
-        answers=arranged(_answers(decisions, settings)),
+        answers=arranged(_answers(decisions, known)),
         at_ms=None,
-        notes=tuple(_notes(decisions, settings)),
+        notes=tuple(_notes(decisions, known)),
         sha256=digest(text),
     )
 
@@ -74,8 +76,7 @@ def _decisions(text: str) -> dict[str, set[str]]:
     return found
 
 
-def _answers(decisions: dict[str, set[str]], settings: SignalSettings) -> Iterator[SignalAnswer]:
-    known = settings.known_requests
+def _answers(decisions: Mapping[str, set[str]], known: Mapping[str, str]) -> Iterator[SignalAnswer]:
     consented = {known[each] for each in decisions["consent"] if each in known}
     granted = {key for key in consented if can_be_granted(key)}
     withdrawn = {known[each] for each in decisions["withdraw"] if each in known}
@@ -90,8 +91,7 @@ def _answers(decisions: dict[str, set[str]], settings: SignalSettings) -> Iterat
             yield SignalAnswer(key, Status.OBJECTION_RAISED)
 
 
-def _notes(decisions: dict[str, set[str]], settings: SignalSettings) -> Iterator[str]:
-    known = settings.known_requests
+def _notes(decisions: Mapping[str, set[str]], known: Mapping[str, str]) -> Iterator[str]:
     n_unknown = len((decisions["consent"] | decisions["withdraw"]) - known.keys() - {_EVERYTHING})
     if n_unknown:
         yield f"consent requests that are not known here: {n_unknown}"

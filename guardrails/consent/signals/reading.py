@@ -107,12 +107,13 @@ class SignalSettings:
         profiling_declaration: id of the shop's statement that the text beside its consent
             platform's personalisation toggle covered profiling; ``None`` if there is none, and then
             such a toggle never grants profiling.
-        known_requests: purpose key by id of a published ADPC consent request.
+        known_requests: purpose key by id of a published ADPC consent request; a request for the
+            essential service asks for nothing and has no effect.
         ketch_purposes: purpose key by the shop's own purpose code in Ketch.
 
     Raises:
-        PolicyError: the declaration is empty; a request or code stands for a purpose that does not
-            exist or needs no consent, or a code for one that no signal can grant.
+        PolicyError: the declaration is empty; a request is for a purpose that does not exist; a
+            code stands for one that needs no consent or that no signal can grant.
     """
 
     accept_tcf_2_2_without_disclosed_vendors: bool = True
@@ -123,11 +124,11 @@ class SignalSettings:
     def __post_init__(self) -> None:
         if self.profiling_declaration == "":
             raise PolicyError("the declaration on profiling has an empty id")
-        for key in (*self.known_requests.values(), *self.ketch_purposes.values()):
-            if key not in CONSENT_PURPOSES:
+        for key in self.known_requests.values():
+            if key not in PURPOSE_KEYS:
                 raise PolicyError(f"consent cannot be requested for `{key}`")
         for key in self.ketch_purposes.values():
-            if not can_be_granted(key):
+            if key not in CONSENT_PURPOSES or not can_be_granted(key):
                 raise PolicyError(f"no purpose code can stand for `{key}`")
 
 

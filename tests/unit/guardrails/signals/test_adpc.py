@@ -29,6 +29,8 @@ SETTINGS = SignalSettings(
         "q3": OFFERS,
         "q4": "sensitive.health",
         "q5again": PROFILED,
+        "q6": LIMITED,
+        "q7": "essential.service",
     }
 )
 
@@ -87,6 +89,14 @@ def test_sensitive_data_is_withdrawn_and_never_granted():
     assert reading.answers == ()
     assert reading.notes == ("sensitive data needs an express statement: no signal grants it",)
     assert said(read_adpc("withdraw=*, consent=q4", SETTINGS))["sensitive.health"] is WITHDRAWN
+
+
+def test_what_stands_without_consent_can_be_taken_back_and_the_essential_service_cannot():
+    assert said(read_adpc("withdraw=q6", SETTINGS)) == {LIMITED: WITHDRAWN}
+    for header in ("withdraw=q7", "consent=q7"):
+        reading = read_adpc(header, SETTINGS)
+        assert reading.answers == ()
+        assert reading.notes == ("consent requests that are not known here: 1",)
 
 
 @pytest.mark.parametrize("header", ["consent=", 'consent=""', "withdraw=", "object=", "consent= , withdraw="])

@@ -76,7 +76,7 @@ def test_consent_purposes_are_those_that_are_off_by_default():
     [
         {"profiling_declaration": ""},
         {"known_requests": {"q1": "personalize.everything"}},
-        {"known_requests": {"q1": "personalize.content.limited"}},
+        {"ketch_purposes": {"mine": "personalize.content.limited"}},
         {"ketch_purposes": {"mine": "essential.service"}},
         {"ketch_purposes": {"mine": "sensitive.health"}},
     ],
