@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection, Engine
 
@@ -61,6 +61,9 @@ from api.storage.connection import clear_deleted, reading, writing
 from api.storage.erasure import Whose
 from api.storage.statements import chunks
 
+if TYPE_CHECKING:
+    from api.training import ModelForgetting
+
 LEASE_MS = 120_000
 """How long a cascade is held without a sign of life: what a killed process delays it by."""
 
@@ -76,6 +79,14 @@ FIRST_PURGE_S = 600.0
 LOOK_FOR_PURGE_S = 3600.0
 """How often it is looked whether today's purge was run."""
 
+_SAID_OF_MODEL = {
+    "untouched": "nothing was ever learned from them",
+    "incremental": "taken out of the model: it is as if they had never been in it",
+    "refit": "the model was learned anew without them",
+    "none": "no model is in force",
+}
+
+_NO_ACCOUNT = (StepStatus.SKIPPED, 0, "only accounts are learned from")
 _FIRST_RETRY_MS = 2_000
 _MOST_DOUBLINGS = 8
 _LEAST_PAUSE_S = 0.002
@@ -109,13 +120,13 @@ class ForgetCustomers(Protocol):
 
     def __call__(
         self, engine: Engine, settings: Settings, gone: Collection[int], now_ms: int, progress: Progress
-    ) -> object:
+    ) -> ModelForgetting:
         """Forget customers by their storage keys, while their interactions are still there."""
 
 
 def forget_in_models(
     engine: Engine, settings: Settings, gone: Collection[int], now_ms: int, progress: Progress
-) -> object:
+) -> ModelForgetting:
     """Forget customers as training does; loaded when it is needed, which is rarely."""
     from api.training import forget_customers  # noqa: PLC0415  learners are not needed to serve
 
@@ -254,28 +265,27 @@ class Forgetting:
             found = [get_cascade(conn, lease.cascade_id) for lease in leases]
         waiting = [each for each in found if each and each.status_of(MODEL) not in {None, *SETTLED}]
         gone = {each.customer_no for each in waiting if each.customer_no is not None}
-        status, detail = StepStatus.COMPLETE, None
 
         def show(done: int, total: int | None, message: str) -> None:
             for lease in leases:
                 self.keep(lease)
             progress(done, total, message)
 
-        if gone:
-            try:
-                self._forget_in_models(self._engine, self._settings, gone, self._clock(), show)
-            except LeaseLostError:
-                raise
-            except Exception as error:  # noqa: BLE001  whatever it is, the other places go on
-                warn("cascade:step:failed", error, step=MODEL)
-                status, detail = StepStatus.ERROR, type(error).__name__
+        of_account = self._forget_in_one_pass(gone, show) if gone else _NO_ACCOUNT
         with writing(self._engine) as conn:
             for each in waiting:
-                if each.customer_no is None:
-                    note_step(conn, each.cascade_id, MODEL, StepStatus.SKIPPED, self._clock())
-                    continue
-                n_more = int(status is StepStatus.COMPLETE)
+                status, n_more, detail = _NO_ACCOUNT if each.customer_no is None else of_account
                 note_step(conn, each.cascade_id, MODEL, status, self._clock(), n_more=n_more, detail=detail)
+
+    def _forget_in_one_pass(self, gone: Collection[int], show: Progress) -> tuple[StepStatus, int, str]:
+        try:
+            done = self._forget_in_models(self._engine, self._settings, gone, self._clock(), show)
+        except LeaseLostError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever it is, the other places go on
+            warn("cascade:step:failed", error, step=MODEL)
+            return StepStatus.ERROR, 0, type(error).__name__
+        return StepStatus.COMPLETE, int(done.path in {"incremental", "refit"}), _SAID_OF_MODEL[done.path]
 
     def keep(self, lease: Lease, conn: Connection | None = None) -> None:
         """Renew a lease of which less than half is left.

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, Row, case, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, case, func, insert, select, update
 
 from api.storage.statements import insert_new
 from api.storage.tables import cascade_steps, cascades
@@ -210,14 +210,6 @@ def count_cascades(conn: Connection) -> tuple[int, int]:
     query = select(n_open, n_failed).select_from(cascades).join(cascade_steps, of_cascade, isouter=True)
     open_, failed = conn.execute(query.where(_UNFINISHED)).one()
     return int(open_), int(failed)
-
-
-def begun_since(conn: Connection, at_ms: int) -> bool:
-    """Tell whether anybody was erased, or took profiling back, at a time or later."""
-    kinds = (CascadeKind.ERASURE.value, CascadeKind.WITHDRAWAL.value)
-    return bool(
-        conn.scalar(select(exists().where(cascades.c.kind.in_(kinds), cascades.c.requested_at_ms >= at_ms)))
-    )
 
 
 def _move_lease(conn: Connection, cascade_id: str, from_ms: int, to_ms: int, *, n_more_attempts: int) -> bool:

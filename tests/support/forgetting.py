@@ -25,15 +25,17 @@ from api.storage.decisions import append_decisions
 from api.storage.feedback import FeedbackKind, add_feedback
 from api.storage.interactions import insert_interactions
 from api.storage.requests import RequestKind, open_request
+from api.training import ModelForgetting
 from engine.interactions import DAY_MS
 from engine.vocabulary import Kind
 from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.request import Mute, MuteScope, SubjectKind
 
 
-def nothing_learned(engine: Any, settings: Any, gone: Any, now_ms: int, progress: Any) -> None:
+def nothing_learned(engine: Any, settings: Any, gone: Any, now_ms: int, progress: Any) -> ModelForgetting:
     """Stands in where no model was ever trained."""
     progress(0, None, "nothing was learned")
+    return ModelForgetting(None, None, "none", 0, (), 0.0)
 
 
 @dataclass(frozen=True)

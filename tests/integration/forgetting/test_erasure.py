@@ -94,7 +94,7 @@ def test_what_was_found_is_what_was_removed_store_by_store(store, mode):
     visits = 260 + 3 + 3 + 1 + 2 + 1 + 5
     assert counts == {
         "serving": 0,
-        "model": 1,
+        "model": 0,
         "visits": visits,
         "feedback": 3,
         "exposures": 3,

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from support.forgetting import begin, counts_of, erase, forgetting, plant, receipt_of, traces
+from support.forgetting import begin, counts_of, erase, forgetting, nothing_learned, plant, receipt_of, traces
 from support.stores import NOW_MS, Clock
 
 from api.errors import ImportFileError
 from api.forgetting.worker import LEASE_MS, Cascades
 from api.metrics import Metrics
-from api.storage.cascades import StepStatus, begun_since, claim, count_cascades, due_cascades, renew
+from api.storage.cascades import StepStatus, claim, count_cascades, due_cascades, renew
 from api.storage.connection import reading, writing
 
 TESTS = Path(__file__).parents[2]
@@ -42,6 +42,7 @@ def test_what_fails_is_noted_without_a_word_of_the_customers_and_tried_again_lat
         assert gone == {anna.customer_no}
         if broken[0]:
             raise ImportFileError(f"about {anna.customer_id}")
+        return nothing_learned(engine, settings, gone, now_ms, progress)
 
     work = forgetting(store, clock, forget_in_models=forget)
     cascade_id = begin(store, anna.customer_id)
@@ -71,6 +72,7 @@ def test_the_model_forgets_all_that_wait_in_one_pass(store):
 
     def forget(engine, settings, gone, now_ms, progress):
         passes.append(set(gone))
+        return nothing_learned(engine, settings, gone, now_ms, progress)
 
     assert forgetting(store, forget_in_models=forget).work_on_due() == 3
     assert passes == [{each.customer_no for each in planted}]
@@ -87,6 +89,7 @@ def test_a_lease_is_renewed_while_the_model_forgets(store):
             progress(0, None, "learning")
             with reading(store.engine) as conn:
                 assert due_cascades(conn, clock.now_ms, 10) == []
+        return nothing_learned(engine, settings, gone, now_ms, progress)
 
     forgetting(store, clock, forget_in_models=forget).work_on_due()
     assert receipt_of(store, cascade_id).finished_at_ms is not None
@@ -164,16 +167,6 @@ def test_others_get_to_write_while_much_is_erased(store):
     worker.join()
     assert n_writes > 20
     assert slowest_s < 2
-
-
-def test_training_can_ask_whether_somebody_was_erased_since_it_read(store):
-    plant(store)
-    with reading(store.engine) as conn:
-        assert not begun_since(conn, 0)
-    begin(store, "customer-mark-00", now_ms=NOW_MS)
-    with reading(store.engine) as conn:
-        assert begun_since(conn, NOW_MS)
-        assert not begun_since(conn, NOW_MS + 1)
 
 
 @pytest.mark.parametrize("n_interactions", [0, 1, 499, 500, 501])

@@ -1,0 +1,269 @@
+"""The purge: each kind of thing is kept as long as it serves, and a second run finds nothing."""
+
+import pytest
+from sqlalchemy import insert, select
+from support.forgetting import counts_of, forgetting, plant, receipt_of, row_counts
+from support.shops import an_event
+from support.stores import (
+    NOW_MS,
+    Clock,
+    a_decision,
+    an_exposure,
+    an_interaction,
+    store_customer,
+    store_interactions,
+    store_items,
+)
+
+from api.forgetting.retention import PROFILES, purge, purge_daily, stores, unseen
+from api.forgetting.worker import Cascades
+from api.metrics import Metrics
+from api.storage import tables
+from api.storage.cascades import StepStatus, due_cascades
+from api.storage.connection import reading, writing
+from api.storage.consents import append_events
+from api.storage.customers import add_mute
+from api.storage.decisions import append_decisions
+from api.storage.exposures import insert_exposures
+from api.storage.feedback import FeedbackKind, add_feedback
+from api.storage.interactions import read_for_training
+from api.storage.items import load_catalogue
+from api.storage.requests import RequestKind, RequestState, close_request, open_request
+from api.storage.retention import Retention
+from api.storage.suppressions import is_suppressed, suppress
+from engine.interactions import DAY_MS
+from engine.vocabulary import Kind
+from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
+from guardrails.policy.limits import EvidenceLimits
+from guardrails.request import Mute, MuteScope, SubjectKind
+
+KEEP, EVIDENCE = Retention(), EvidenceLimits()
+DAYS = {
+    Kind.VIEW: EVIDENCE.view_days,
+    Kind.CART: EVIDENCE.cart_days,
+    Kind.REMOVE_FROM_CART: EVIDENCE.cart_days,
+    Kind.WISHLIST: EVIDENCE.wishlist_days,
+    Kind.RATING: EVIDENCE.rating_days,
+}
+
+
+def purged(store, **more):
+    found = purge(store.engine, store.settings, NOW_MS, unseen, **more)
+    return {name: n for name, n in found.items() if n}
+
+
+def interaction_at(store, days, **more):
+    given = {"customer_no": store_customer(store), "at_ms": NOW_MS - days * DAY_MS, **more}
+    item_no = store_items(store, "lamp")["lamp"]
+    store_interactions(store, [an_interaction(store, item_no, **given)])
+
+
+def purposes_left(store):
+    with reading(store.engine) as conn:
+        return [Purpose(each) for each in conn.scalars(select(tables.interactions.c.purpose))]
+
+
+@pytest.mark.parametrize(("kind", "days"), DAYS.items())
+def test_evidence_is_kept_to_its_last_day(store, kind, days):
+    interaction_at(store, days, kind=kind)
+    assert purged(store) == {}
+    interaction_at(store, days + 1, kind=kind)
+    assert purged(store, dry_run=True) == {"history": 1}
+    assert purged(store) == {"history": 1}
+    assert purged(store) == {}
+    assert len(purposes_left(store)) == 1
+
+
+def test_an_order_that_is_no_evidence_any_more_is_a_fact_until_nobody_can_complain(store):
+    interaction_at(store, EVIDENCE.purchase_days + 1)
+    interaction_at(store, EVIDENCE.return_days + 1, kind=Kind.RETURN)
+    interaction_at(store, KEEP.order_fact_days, purpose=Purpose.ESSENTIAL_SERVICE)
+    interaction_at(store, KEEP.order_fact_days + 1, purpose=Purpose.ESSENTIAL_SERVICE)
+    assert purged(store) == {"orders kept as facts alone": 2, "order facts": 1}
+    assert purposes_left(store) == [Purpose.ESSENTIAL_SERVICE] * 3
+    assert purged(store) == {}
+
+
+def test_nothing_is_left_to_learn_from_what_is_too_old(store):
+    customer_no = store_customer(store)
+    for kind, days in DAYS.items():
+        interaction_at(store, days + 1, kind=kind)
+    interaction_at(store, EVIDENCE.purchase_days + 1)
+    purged(store)
+    with reading(store.engine) as conn:
+        found, _ = read_for_training(conn, load_catalogue(conn), [customer_no])
+    assert len(found) == 0
+
+
+def test_sensitive_goods_are_kept_for_the_visit_and_with_consent_for_days(store):
+    item_no = store_items(store, "wine", category="Drink > Wine", title="Red wine")["wine"]
+    with reading(store.engine) as conn:
+        row = conn.execute(select(tables.items).where(tables.items.c.item_no == item_no)).one()
+    assert row.tier >= 2
+    subjects = store.subjects
+    for name in ("anna", "bert"):
+        customer_no = store_customer(store, name)
+        rows = [
+            an_interaction(
+                store, item_no, customer_no=customer_no, kind=Kind.VIEW, at_ms=NOW_MS - hours * 3_600_000
+            )
+            for hours in (1, 24, 24 * (EVIDENCE.sensitive_days + 2))
+        ]
+        store_interactions(store, rows)
+    agreed = an_event(sensitive_key(row.sensitive_class), explicit=True, valid_until_ms=NOW_MS + DAY_MS)
+    with writing(store.engine) as conn:
+        append_events(conn, subjects.account("anna"), SubjectKind.ACCOUNT, [agreed], NOW_MS)
+    assert purged(store) == {"history": 3}
+    with reading(store.engine) as conn:
+        left = list(conn.scalars(select(tables.interactions.c.customer_no)))
+    assert sorted(left) == [1, 1, 2]
+    assert purged(store) == {}
+
+
+def test_a_visit_is_over_after_its_hours(store):
+    visit = store.subjects.session("visit")
+    over = NOW_MS - EVIDENCE.session_hours * 3_600_000
+    more = {"session_key": visit, "purpose": Purpose.LIMITED_CONTENT, "kind": Kind.VIEW}
+    interaction_at(store, 0, customer_no=None, at_ms=over, **more)
+    interaction_at(store, 0, customer_no=None, at_ms=over - 1, **more)
+    interaction_at(store, 0, session_key=visit, at_ms=over - 1)
+    assert purged(store) == {"visits": 1, "links to visits": 1}
+    assert purged(store) == {}
+
+
+def test_what_is_nobodys_is_kept(store):
+    more = {"customer_no": None, "session_key": None, "purpose": Purpose.PERFORMANCE}
+    interaction_at(store, 4000, kind=Kind.VIEW, **more)
+    assert purged(store) == {}
+
+
+def test_decisions_keep_their_headers_and_lose_their_bodies(store):
+    item_no = store_items(store, "lamp")["lamp"]
+    key = store.subjects.account("anna")
+    with writing(store.engine) as conn:
+        for name, days in (("new", KEEP.decision_body_days), ("old", KEEP.decision_body_days + 1)):
+            at_ms = NOW_MS - days * DAY_MS
+            append_decisions(conn, [a_decision(name, minute=at_ms // 60_000, subject_key=key)])
+            add_feedback(conn, name, item_no, FeedbackKind.HELPFUL, at_ms)
+        insert_exposures(conn, [("seen", an_exposure(item_no, at_ms=NOW_MS - 31 * DAY_MS))])
+        insert_exposures(conn, [("seen lately", an_exposure(item_no, at_ms=NOW_MS - 20 * DAY_MS))])
+    assert purged(store) == {"exposures": 1, "feedback": 1, "decision bodies": 1, "whose decisions": 1}
+    assert row_counts(store)["decisions"] == 2
+    assert purged(store) == {}
+
+
+def test_proof_of_consent_is_kept_three_years_beyond_its_end(store):
+    key, purpose = store.subjects.account("anna"), KEY_OF[Purpose.SHARING]
+
+    def granted(record_id, ended_days_ago):
+        end_ms = NOW_MS - ended_days_ago * DAY_MS
+        return an_event(purpose, record_id=record_id, at_ms=end_ms - 365 * DAY_MS, valid_until_ms=end_ms)
+
+    with writing(store.engine) as conn:
+        given = [granted("older", KEEP.proof_days + 400), granted("old", KEEP.proof_days)]
+        append_events(conn, key, SubjectKind.ACCOUNT, given, NOW_MS)
+    assert purged(store) == {"consents": 1}
+    assert purge(store.engine, store.settings, NOW_MS + DAY_MS, unseen)["consents"] == 1
+    counts = row_counts(store)
+    assert (counts["consent_events"], counts["consent_states"]) == (0, 0)
+
+
+def test_an_objection_holds_however_old_it_is(store):
+    key = store.subjects.account("anna")
+    objected = an_event(KEY_OF[Purpose.LIMITED_CONTENT], an_event("x").status.OBJECTION_RAISED, at_ms=1)
+    with writing(store.engine) as conn:
+        append_events(conn, key, SubjectKind.ACCOUNT, [objected], 1)
+    assert purged(store) == {}
+
+
+def test_rights_devices_signals_and_mutes_go_when_they_serve_no_more_and_suppression_never(store):
+    key = store.subjects.account("anna")
+    long_ago = NOW_MS - (KEEP.proof_days + 1) * DAY_MS
+    with writing(store.engine) as conn:
+        for name, at_ms in (("old", long_ago), ("new", NOW_MS)):
+            open_request(conn, name, key, RequestKind.ACCESS, at_ms)
+            close_request(conn, name, RequestState.DONE, "sent", at_ms)
+            add_mute(conn, key, Mute(MuteScope.ITEM, name, at_ms + 1), at_ms)
+            device = store.subjects.device(name)
+            conn.execute(
+                insert(tables.device_accounts),
+                {"device_key": device, "subject_key": key, "last_seen_ms": at_ms},
+            )
+            conn.execute(
+                insert(tables.signals_seen),
+                {
+                    "subject_key": device,
+                    "signal": "gpc",
+                    "value": "1",
+                    "first_seen_ms": at_ms,
+                    "changed_at_ms": at_ms,
+                },
+            )
+        suppress(conn, b"s" * 16, 1)
+    gone = purged(store)
+    assert gone == {"mutes": 1, "signals": 1, "devices": 1, "requests": 1}
+    assert purged(store) == {}
+    with reading(store.engine) as conn:
+        assert is_suppressed(conn, [b"s" * 16])
+
+
+def test_a_profile_whose_consent_has_expired_is_forgotten_as_if_withdrawn(store):
+    anna = plant(store)
+    later_ms = NOW_MS + 400 * DAY_MS
+    counts = purge(store.engine, store.settings, NOW_MS + DAY_MS, unseen)
+    assert counts[PROFILES] == 0
+    store_interactions(
+        store,
+        [
+            an_interaction(
+                store,
+                store_items(store, "planted-item")["planted-item"],
+                customer_no=anna.customer_no,
+                kind=Kind.RATING,
+                at_ms=NOW_MS,
+            )
+        ],
+    )
+    assert purge(store.engine, store.settings, later_ms, unseen, dry_run=True)[PROFILES] == 1
+    assert purge(store.engine, store.settings, later_ms, unseen)[PROFILES] == 1
+    assert purge(store.engine, store.settings, later_ms, unseen)[PROFILES] == 0
+    assert forgetting(store, Clock(later_ms)).work_on_due() == 1
+    assert Purpose.PROFILING not in purposes_left(store)
+    assert purge(store.engine, store.settings, later_ms, unseen)[PROFILES] == 0
+
+
+def test_the_purge_of_a_day_is_run_once_and_leaves_a_receipt(store):
+    interaction_at(store, 100, kind=Kind.VIEW)
+    assert purge_daily(store.engine, store.settings, NOW_MS, 1000)
+    assert not purge_daily(store.engine, store.settings, NOW_MS + 1, 1000)
+    receipt = receipt_of(store, f"retention-{NOW_MS // DAY_MS}")
+    assert receipt.finished_at_ms is not None
+    assert {step.status for step in receipt.steps} == {StepStatus.COMPLETE}
+    assert counts_of(receipt) == {**dict.fromkeys(stores(store.engine, NOW_MS), 0), "history": 1}
+    assert purge_daily(store.engine, store.settings, NOW_MS + DAY_MS, 1000)
+
+
+def test_a_purge_that_was_killed_is_run_again_by_whoever_finds_it(store, monkeypatch):
+    interaction_at(store, 100, kind=Kind.VIEW)
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("api.forgetting.retention.purge_under", killed)
+        with pytest.raises(KeyboardInterrupt):
+            purge_daily(store.engine, store.settings, NOW_MS, 1000)
+    with reading(store.engine) as conn:
+        assert due_cascades(conn, NOW_MS, 10) == []
+    assert forgetting(store, Clock(NOW_MS + 1000)).work_on_due() == 1
+    receipt = receipt_of(store, f"retention-{NOW_MS // DAY_MS}")
+    assert counts_of(receipt)["history"] == 1
+
+
+@pytest.mark.parametrize("purges_daily", [True, False])
+def test_the_server_purges_by_itself_unless_told_not_to(store, monkeypatch, purges_daily):
+    monkeypatch.setattr("api.forgetting.worker.FIRST_PURGE_S", 0.0)
+    work = forgetting(store)
+    cascades = Cascades(work, store.engine, Metrics(), purges_daily=purges_daily)
+    cascades._purge_when_due()
+    assert work.purge_daily() is not purges_daily
