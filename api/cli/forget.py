@@ -42,7 +42,7 @@ def forget(customer: str, mode: str, subject_type: str, *, yes: bool, as_json: b
     from api.cli.shop import open_shop  # noqa: PLC0415  storage is not needed for --help
     from api.forgetting.receipt import receipt  # noqa: PLC0415  as above
 
-    if not yes and sys.stdin.isatty():
+    if not yes and asks():
         click.confirm("Erase this customer? That cannot be undone.", abort=True, err=True)
     with open_shop() as shop, progress("forgetting") as show:
         cascade = _erase(shop, customer, mode, subject_type, show)
@@ -53,6 +53,11 @@ def forget(customer: str, mode: str, subject_type: str, *, yes: bool, as_json: b
         _show(told)
     if cascade.finished_at_ms is None:
         raise click.exceptions.Exit(1)
+
+
+def asks() -> bool:
+    """Tell whether there is somebody to ask."""
+    return sys.stdin.isatty()
 
 
 def _erase(shop: Shop, customer: str, mode: str, subject_type: str, show: Progress) -> Cascade:

@@ -99,5 +99,7 @@ def test_the_examples_are_kept_as_they_were_answered(journey_shop):
     ]
 
 
-def test_the_files_that_were_imported_are_in_a_folder_that_only_the_owner_can_enter(journey_shop):
-    assert stat.S_IMODE((journey_shop.settings.data_dir / "source").stat().st_mode) == 0o700
+def test_no_copy_of_what_was_imported_is_left(journey_shop):
+    source = journey_shop.settings.data_dir / "source"
+    assert stat.S_IMODE(source.stat().st_mode) == 0o700
+    assert all(file.name.endswith(".rejects.jsonl") for file in source.iterdir())
