@@ -89,6 +89,13 @@ class Metrics:
             multiprocess_mode="min",
         )
 
+        self.rights_requests = Gauge(
+            "tactful_rights_requests",
+            "requests of customers that wait for an answer: all that are open, and those overdue",
+            ("state",),
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
         self.cascades_open = Gauge(
             "tactful_cascades_open",
             "erasures and withdrawals under way",

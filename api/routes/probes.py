@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -11,6 +13,7 @@ from api.routes.resource import Resource, json_answer
 from api.schemas.probes import GpcSchema, LivenessSchema, ReadinessSchema
 from api.storage.api_keys import Role
 from api.storage.connection import is_current, reading
+from api.storage.requests import count_requests
 from api.storage.versions import active
 from api.wiring import wiring
 
@@ -61,4 +64,9 @@ def gpc_support() -> Response:
 @blueprint.operation("GET", "/metrics", only(Role.AUDITOR, opened_by="metrics_public"), answer=None)
 def metrics() -> Response:
     """Return figures in Prometheus' text format; a setting can open them to anyone."""
-    return Response(wiring().metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
+    found = wiring()
+    with suppress(StoreUnavailableError), reading(found.engine) as conn:
+        n_open, n_overdue = count_requests(conn, found.clock())
+        found.metrics.rights_requests.labels("open").set(n_open)
+        found.metrics.rights_requests.labels("overdue").set(n_overdue)
+    return Response(found.metrics.exposition(), content_type=CONTENT_TYPE_LATEST)

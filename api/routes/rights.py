@@ -12,6 +12,7 @@ from api.auth import PUBLIC, only, require_account
 from api.languages import chosen_language
 from api.rights.export import as_csv, as_json, note_export, schema
 from api.rights.interests import Basics, read_interests
+from api.rights.processing import processing_record
 from api.rights.readings import find_subject
 from api.rights.sections import Scope
 from api.routes.resource import Resource, json_answer
@@ -24,6 +25,7 @@ from api.schemas.rights import (
     InterestsQuerySchema,
     InterestsSchema,
     PrivacySchema,
+    ProcessingSchema,
 )
 from api.storage.api_keys import Role
 from api.storage.connection import reading, writing
@@ -225,6 +227,21 @@ def export(query: dict[str, str], customer_id: str) -> Response:
 def export_schema() -> Response:
     """Return the JSON Schema of an export."""
     return Response(orjson.dumps(schema()), content_type="application/schema+json")
+
+
+@blueprint.operation(
+    "GET", "/v1/processing-record", only(Role.AUDITOR), answer=ProcessingSchema(), problems=(503,)
+)
+def record_of_processing() -> Response:
+    """Return the record of processing (GDPR 30) and the outline of an impact assessment (GDPR 35).
+
+    Both are made from what is in force at this moment.
+    """
+    found = wiring()
+    document = processing_record(
+        found.runtime.current().house, found.settings, found.clock(), chosen_language()
+    )
+    return json_answer(document)
 
 
 def _corrected(each: dict[str, str], now_ms: int) -> CorrectionRow:

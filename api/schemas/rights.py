@@ -283,3 +283,19 @@ class PrivacySchema(Schema):
     mode = fields.String(required=True, metadata={"description": "`profiled` or `non_profiled`"})
     restricted = fields.Boolean(required=True)
     shared_device = fields.Boolean(required=True)
+
+
+class ProcessingSchema(Schema):
+    """What is done with personal data, made from what is in force."""
+
+    as_of_ms = fields.Integer(required=True)
+    policy_version = fields.String(required=True)
+    model_version = fields.String(required=True, allow_none=True)
+    record = fields.Dict(
+        keys=fields.String(), required=True, metadata={"description": "the record of processing (GDPR 30(1))"}
+    )
+    assessment = fields.Dict(
+        keys=fields.String(),
+        required=True,
+        metadata={"description": "outline of an impact assessment (GDPR 35(7))"},
+    )

@@ -9,6 +9,9 @@ from jsonschema import Draft202012Validator
 from support.http import BUYER, EVERYTHING, OFFERS, PROFILED
 
 from api.storage.api_keys import Role
+from api.storage.connection import writing
+from api.storage.notices import put_notice
+from guardrails.consent.notices import Notice
 
 EXPORT = f"/v1/customers/{BUYER}/export"
 OTHER = "other-4712"
@@ -62,12 +65,21 @@ def test_everything_there_is_comes_out_in_one_document(shop):
 
 
 def test_consent_comes_with_the_text_it_was_given_under(shop):
-    shop.choose("given", PROFILED, notice_id="n", notice_version="1")
+    notice = Notice("n", "1", "en", "EU", "May we?", (PROFILED,), False, 0, recipients=("Courier",))
+    with writing(shop.wiring.engine) as conn:
+        put_notice(conn, notice, shop.wiring.clock())
+    shop.wiring.runtime.wait_for({}, 5)
+    given = shop.choose("given", PROFILED, notice_id="n", notice_version="1")
+    assert given.status_code == 201, given.text
     (event,) = rows_of(shop, "consent_events")
     assert (event["notice_id"], event["notice_version"], event["method"]) == ("n", "1", "api")
+    assert event["notice_sha256"] == notice.text_sha256
+    (shown,) = rows_of(shop, "notices")
+    assert (shown["text"], shown["text_sha256"]) == ("May we?", notice.text_sha256)
     (standing,) = [row for row in rows_of(shop, "consent_state") if row["purpose"] == PROFILED]
     assert standing["permitted"] is True
     assert standing["basis"] == "your consent"
+    assert "Courier" in {row["name"] for row in rows_of(shop, "recipients")}
 
 
 def test_nothing_is_inferred_where_the_profile_may_not_be_used(shop):
