@@ -4,8 +4,8 @@ Each request reads the active versions in its own read transaction and hands the
 of them has changed, a thread beside the requests loads the new house and puts it in place of the
 old one in a single assignment; requests that are under way, and those that arrive meanwhile, are
 answered from the old one. A model that cannot be loaded changes nothing: the model before it stays,
-and readiness and metrics say so. Before there is any model, nothing can be suggested but that is
-still an answer.
+unless it was removed to forget somebody, and readiness and metrics say so. Before there is any
+model, nothing can be suggested but that is still an answer.
 
 What that means for a change of the catalogue: from its commit until the new house stands (about as
 long as the catalogue takes to load) an item is still judged by the tier it had before, and the
@@ -213,7 +213,8 @@ class Runtime:
             limits, policy_version = _policy(conn, versions.get(POLICY))
             consent = consent_in_force(conn, self._settings.consent)
             model = get_model(conn, versions[MODEL]) if MODEL in versions else None
-        artefact, fault = _artefact(model, before.artefact if before else None)
+            former = _unless_erased(conn, before.artefact if before else None)
+        artefact, fault = _artefact(model, former)
         if fault:
             versions.pop(MODEL)
         house = House(
@@ -235,6 +236,12 @@ def _policy(conn: Connection, version: str | None) -> tuple[Limits, str]:
     if document is None:
         raise PolicyError("the active policy is not in the store")
     return from_document(document.encode()), version
+
+
+def _unless_erased(conn: Connection, artefact: Artefact | None) -> Artefact | None:
+    """Return a model that is mapped already, unless it was removed to forget somebody."""
+    row = None if artefact is None else get_model(conn, artefact.version)
+    return None if row is not None and row.erased_at_ms is not None else artefact
 
 
 def _artefact(model: ModelRow | None, before: Artefact | None) -> tuple[Artefact | None, str | None]:

@@ -1,30 +1,69 @@
-"""Train a model and put it in force: read what may be learned from, learn, write, compare, activate."""
+"""Models over time: train one and put it in force; take customers out of the one that is.
+
+Both happen one at a time on a host. So a training that has read somebody's history has put its model
+in force, or dropped it, before that person is taken out of what is in force.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import time
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import orjson
-from sqlalchemy import Engine
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine
 
 from api.imports.importer import Progress
+from api.logging import warn
 from api.settings import Settings
 from api.storage.connection import reading, writing
 from api.storage.interactions import read_for_training
 from api.storage.items import load_catalogue
-from api.storage.training import training_customers
-from api.storage.versions import MODEL, POLICY, ModelRow, activate, active, get_model, get_policy, put_model
-from engine.artefact import Manifest, write_artefact
+from api.storage.notices import consent_in_force
+from api.storage.training import once_learned_from, training_customers
+from api.storage.versions import (
+    MODEL,
+    POLICY,
+    ModelRow,
+    activate,
+    active,
+    deactivate,
+    get_model,
+    get_policy,
+    mark_erased,
+    put_model,
+)
+from engine.artefact import (
+    Artefact,
+    Manifest,
+    erase_artefact,
+    erase_unnamed,
+    load_artefact,
+    manifest_of,
+    write_artefact,
+)
 from engine.catalogue import Catalogue
-from engine.training import fit
+from engine.errors import ArtefactError, ModelFitError
+from engine.interactions import Interactions
+from engine.training import Trained, fit, forget, refit
+from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.document import from_document
 from guardrails.policy.limits import Limits
-from guardrails.training_gate import Learnable, learnable
+from guardrails.training_gate import Learnable, TrainingCustomer, learnable
 
 BUDGET_S = 60.0
 """How long learning may take unless told otherwise, in seconds."""
+
+LOCK_FILE = ".lock"
+"""File in the folder of models that is locked by whoever trains or forgets."""
+
+_LOOK_AGAIN_S = 0.2
+_FORGETTING_NOTE = "customers were taken out of model "
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +75,7 @@ class TrainingReport:
         learner: the learner that was chosen.
         activated: the model is in force now.
         because: why it is, or is not.
-        n_customers: customers who permit to be learned from.
+        n_customers: customers learned from.
         n_interactions: interactions learned from.
         n_edges: pairs of items in the model.
         min_support: distinct customers behind every pair, at least.
@@ -85,23 +124,25 @@ def train(
         StoreUnavailableError: the database cannot be used.
     """
     started = time.monotonic()
-    progress(0, None, "reading what may be learned from")
-    catalogue, n_customers, admitted = _read(engine, settings, now_ms)
-    trained = fit(
-        admitted.interactions,
-        catalogue.item_ids,
-        catalogue.tier,
-        now_ms=now_ms,
-        budget_s=budget_s,
-        progress=lambda stage, done, total: progress(done, total, stage),
-    )
-    version = write_artefact(settings.artefacts_dir, trained.arrays, trained.manifest)
-    activated, because = _put_in_force(
-        engine, settings, version, trained.manifest, now_ms, may_activate=may_activate
-    )
+    with _alone(settings, progress):
+        progress(0, None, "reading what may be learned from")
+        with reading(engine) as conn:
+            shop = _read_shop(conn, settings)
+            found = _read_customers(conn, shop, training_customers(conn, shop.consent, now_ms))
+        admitted = _gate(shop, found, now_ms)
+        trained = fit(
+            admitted.interactions,
+            shop.catalogue.item_ids,
+            shop.catalogue.tier,
+            now_ms=now_ms,
+            budget_s=budget_s,
+            progress=lambda stage, done, total: progress(done, total, stage),
+        )
+        row = _write(settings, trained, now_ms)
+        activated, because = _put_in_force(engine, row, trained.manifest, now_ms, may_activate=may_activate)
     manifest = trained.manifest
     return TrainingReport(
-        version=version,
+        version=row.version,
         learner=manifest.learner,
         activated=activated,
         because=because,
@@ -116,38 +157,248 @@ def train(
     )
 
 
-def _read(engine: Engine, settings: Settings, now_ms: int) -> tuple[Catalogue, int, Learnable]:
-    """Read everything from one state of the database, consent first."""
-    with reading(engine) as conn:
-        customers = training_customers(conn, settings.consent, now_ms)
-        catalogue = load_catalogue(conn)
-        policy = active(conn).get(POLICY)
-        document = None if policy is None else get_policy(conn, policy)
-        found, n_customers = read_for_training(conn, catalogue, customers)
-    limits = Limits() if document is None else from_document(document.encode())
-    admitted = learnable(
-        found, list(customers.values()), catalogue, limits.evidence, settings.consent, now_ms
+@dataclass(frozen=True, slots=True)
+class ModelForgetting:
+    """What taking customers out of the models did.
+
+    Attributes:
+        before: version of the model that was in force; ``None`` when there was none.
+        after: version of the one that is in force now; ``None`` when nobody was left to learn from.
+        path: ``untouched`` when the customers never agreed to be learned from, ``incremental`` when
+            they were taken out of the model in force, ``refit`` when its learner has learned anew from
+            what may be learned from now, ``none`` when no model is in force.
+        n_rows_rebuilt: rows of the item-to-item matrix that were computed again.
+        erased: versions whose arrays were removed, because they may have held the customers.
+        seconds: how long it all took.
+    """
+
+    before: str | None
+    after: str | None
+    path: Literal["untouched", "incremental", "refit", "none"]
+    n_rows_rebuilt: int
+    erased: tuple[str, ...]
+    seconds: float
+
+
+def forget_customers(
+    engine: Engine, settings: Settings, gone: Collection[int], now_ms: int, progress: Progress
+) -> ModelForgetting:
+    """Take customers out of the model in force, and remove every other model that may hold them.
+
+    Call it when nothing may be learned from them any more, and before what they did is removed. It
+    can be called again at any time, also after it was interrupted. One pass takes out any number.
+
+    The model without them comes into force however well it ranks: forgetting waits for nothing. It is
+    the same, to the bit, as if they had never been there. Where more has changed since the model was
+    trained than that they go, its learner learns anew, from what may be learned from now.
+
+    Args:
+        engine: the database.
+        settings: where models are kept; how long consent lasts.
+        gone: storage keys of the customers.
+        now_ms: the clock, milliseconds since the epoch.
+        progress: is told how far it has come, also while it waits for a training to end.
+
+    Raises:
+        ArtefactError: a model cannot be written or removed.
+        StoreUnavailableError: the database cannot be used.
+    """
+    started = time.monotonic()
+    with _alone(settings, progress):
+        with reading(engine) as conn:
+            before = active(conn).get(MODEL)
+            row = None if before is None else get_model(conn, before)
+            touched = once_learned_from(conn, gone, now_ms).keys()
+        if not touched:
+            return ModelForgetting(before, before, "untouched", 0, (), time.monotonic() - started)
+        without = None if row is None else _without(engine, settings, row, touched, now_ms, progress)
+        progress(2, 3, "putting the model in force")
+        after = None if without is None else _write(settings, without.trained, now_ms)
+        with writing(engine) as conn:
+            if after is None:
+                deactivate(conn, MODEL)
+            else:
+                put_model(conn, after)
+                activate(conn, MODEL, after.version, now_ms)
+            erased = mark_erased(conn, after.version if after else None, now_ms)
+        for each in erased:
+            erase_artefact(each.location)
+        erase_unnamed(settings.artefacts_dir, () if after is None else {after.version})
+    return ModelForgetting(
+        before=before,
+        after=None if after is None else after.version,
+        path="none" if without is None else without.path,
+        n_rows_rebuilt=0 if without is None else without.n_rows_rebuilt,
+        erased=tuple(each.version for each in erased if each.erased_at_ms == now_ms),
+        seconds=time.monotonic() - started,
     )
-    return catalogue, n_customers, admitted
+
+
+class _Without(NamedTuple):
+    trained: Trained
+    path: Literal["incremental", "refit"]
+    n_rows_rebuilt: int
+
+
+def _without(
+    engine: Engine,
+    settings: Settings,
+    row: ModelRow,
+    gone: Collection[int],
+    now_ms: int,
+    progress: Progress,
+) -> _Without | None:
+    """Return the model of ``row`` without some customers; ``None`` if there is nothing to learn from."""
+    model, manifest = _load(row)
+    if manifest is None:
+        return None
+    progress(0, 3, "reading what may be learned from")
+    with reading(engine) as conn:
+        shop = _read_shop(conn, settings)
+        stay = training_customers(conn, shop.consent, now_ms)
+        stay = {customer_no: each for customer_no, each in stay.items() if customer_no not in gone}
+        found = _read_customers(conn, shop, stay | once_learned_from(conn, gone, manifest.as_of_ms))
+    progress(1, 3, "forgetting")
+    is_gone = np.isin(found.customer_nos, np.array(sorted(gone), np.int64))
+    try:
+        without = None if model is None else _taken_out(model, shop, found, is_gone)
+        if without is None:
+            trained = _learned_anew(manifest, shop, found, is_gone, now_ms)
+            without = _Without(_noted(trained, row.version), "refit", len(shop.catalogue.item_ids))
+    except ModelFitError as error:
+        warn("model:forget:nothing_left", error)
+        return None
+    return without
+
+
+def _taken_out(model: Artefact, shop: _Shop, found: _Found, is_gone: NDArray[np.bool_]) -> _Without | None:
+    """Return the model without the customers who go, if what it was made from is what is found now."""
+    if model.item_ids != shop.catalogue.item_ids:
+        return None
+    as_of_ms = model.manifest.as_of_ms
+    known = _gate(shop, found, as_of_ms).interactions
+    known = known.where(known.at_ms <= as_of_ms)
+    goes = is_gone[known.customer_idx]
+    nobody = np.zeros_like(goes)
+    for out in (goes, nobody):  # nobody, where an earlier pass took them out
+        forgotten = forget(model, model.manifest, known.where(~goes), known.where(out), shop.catalogue.tier)
+        if forgotten is not None:
+            trained = _noted(forgotten.trained, model.version) if out.any() else forgotten.trained
+            return _Without(trained, "incremental", forgotten.n_rows_rebuilt)
+    return None
+
+
+def _learned_anew(
+    manifest: Manifest, shop: _Shop, found: _Found, is_gone: NDArray[np.bool_], now_ms: int
+) -> Trained:
+    """Learn from what may be learned from now, as the model was learned; see ``refit`` for errors."""
+    allowed = _gate(shop, found, now_ms).interactions
+    allowed = allowed.where(~is_gone[allowed.customer_idx])
+    return refit(manifest, allowed, shop.catalogue.item_ids, shop.catalogue.tier, now_ms=now_ms)
+
+
+def _load(row: ModelRow) -> tuple[Artefact | None, Manifest | None]:
+    """Return a model and how it was made, as far as either is there."""
+    try:
+        model = load_artefact(row.location)
+    except ArtefactError as error:
+        warn("model:load:failed", error)
+    else:
+        return model, model.manifest
+    try:
+        return None, manifest_of(orjson.loads(row.manifest))
+    except ArtefactError:
+        return None, None
+
+
+def _noted(trained: Trained, version: str) -> Trained:
+    """Say in the manifest which model it was before; of several times the last."""
+    notes = [note for note in trained.manifest.notes if not note.startswith(_FORGETTING_NOTE)]
+    notes.append(f"{_FORGETTING_NOTE}{version}")
+    return trained._replace(manifest=replace(trained.manifest, notes=notes))
+
+
+@contextmanager
+def _alone(settings: Settings, progress: Progress) -> Iterator[None]:
+    """Wait until no other process on this host trains or forgets, and keep others waiting meanwhile."""
+    try:
+        settings.artefacts_dir.mkdir(parents=True, exist_ok=True)
+        file = (settings.artefacts_dir / LOCK_FILE).open("a")
+    except OSError as error:
+        raise ArtefactError(f"cannot write to `{settings.artefacts_dir}`: {error.strerror}") from error
+    with file:
+        while not _locked(file.fileno()):
+            progress(0, None, "waiting until another training ends")
+            time.sleep(_LOOK_AGAIN_S)
+        yield
+
+
+def _locked(descriptor: int) -> bool:
+    """Take a lock that ends with the file's closing; tell whether it was free."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class _Shop(NamedTuple):
+    """What the gate needs to know beside the customers."""
+
+    catalogue: Catalogue
+    limits: Limits
+    consent: ConsentSettings
+
+
+class _Found(NamedTuple):
+    """Interactions of customers; ``customer_idx`` points into both lists."""
+
+    interactions: Interactions
+    customer_nos: list[int]
+    customers: list[TrainingCustomer]
+
+
+def _read_shop(conn: Connection, settings: Settings) -> _Shop:
+    policy = active(conn).get(POLICY)
+    document = None if policy is None else get_policy(conn, policy)
+    limits = Limits() if document is None else from_document(document.encode())
+    return _Shop(load_catalogue(conn), limits, consent_in_force(conn, settings.consent))
+
+
+def _read_customers(conn: Connection, shop: _Shop, customers: dict[int, TrainingCustomer]) -> _Found:
+    interactions, _ = read_for_training(conn, shop.catalogue, customers)
+    customer_nos = sorted(customers)
+    return _Found(interactions, customer_nos, [customers[each] for each in customer_nos])
+
+
+def _gate(shop: _Shop, found: _Found, at_ms: int) -> Learnable:
+    return learnable(
+        found.interactions, found.customers, shop.catalogue, shop.limits.evidence, shop.consent, at_ms
+    )
+
+
+def _write(settings: Settings, trained: Trained, now_ms: int) -> ModelRow:
+    """Store a model on disk; return the row that says where."""
+    version = write_artefact(settings.artefacts_dir, trained.arrays, trained.manifest)
+    document = orjson.dumps(asdict(trained.manifest), option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    return ModelRow(version, str((settings.artefacts_dir / version).resolve()), document, now_ms)
 
 
 def _put_in_force(
-    engine: Engine, settings: Settings, version: str, manifest: Manifest, now_ms: int, *, may_activate: bool
+    engine: Engine, model: ModelRow, manifest: Manifest, now_ms: int, *, may_activate: bool
 ) -> tuple[bool, str]:
     """Register the model; activate it when it is no worse, and say why or why not."""
-    location = str((settings.artefacts_dir / version).resolve())
-    document = orjson.dumps(asdict(manifest), option=orjson.OPT_SERIALIZE_NUMPY).decode()
     with writing(engine) as conn:
-        put_model(conn, ModelRow(version, location, document, now_ms))
+        put_model(conn, model)
         before = active(conn).get(MODEL)
-        if before == version:
+        if before == model.version:
             return True, "it is the model in force already: nothing has changed"
         if not may_activate:
             return False, "activation was not wanted"
         stored = None if before is None else get_model(conn, before)
         no_worse, because = compare(manifest, None if stored is None else orjson.loads(stored.manifest))
         if no_worse:
-            activate(conn, MODEL, version, now_ms)
+            activate(conn, MODEL, model.version, now_ms)
         return no_worse, because
 
 

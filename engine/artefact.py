@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -316,11 +316,22 @@ def _read_manifest(file: Path) -> dict[str, Any]:
         document = orjson.loads(file.read_bytes())
         if document["format"] != FORMAT:
             raise ArtefactError(f"`{file}` is of format {document['format']}, this version reads {FORMAT}")
-        known = {entry.name for entry in fields(Manifest)}
-        model = Manifest(**{key: value for key, value in document["model"].items() if key in known})
+        model = manifest_of(document["model"])
         return {"version": str(document["version"]), "sha256": dict(document["sha256"]), "model": model}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtefactError(f"`{file}` is not a model's manifest") from error
+
+
+def manifest_of(document: Mapping[str, Any]) -> Manifest:
+    """Return a manifest from its JSON; fields of other versions are left out.
+
+    Raises:
+        ArtefactError: the learner is missing.
+    """
+    if "learner" not in document:
+        raise ArtefactError("a manifest does not name its learner")
+    known = {entry.name for entry in fields(Manifest)}
+    return Manifest(**{key: value for key, value in document.items() if key in known})
 
 
 def _read_item_ids(file: Path) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ from api.routes.resource import Resource, json_answer
 from api.schemas.decisions import ActivationSchema, ModelsSchema
 from api.storage.api_keys import Role
 from api.storage.connection import reading, writing
-from api.storage.versions import activate, active, get_model, list_models
+from api.storage.versions import ModelRow, activate, active, get_model, list_models
 from api.wiring import wiring
 from engine.artefact import load_artefact
+from engine.errors import ArtefactError
 
 PATIENCE_S = 5.0
 """How long an activation waits until the model is served."""
@@ -34,6 +35,7 @@ def all_models() -> Response:
                     "version": model.version,
                     "active": model.version == current,
                     "created_at_ms": model.created_at_ms,
+                    "erased_at_ms": model.erased_at_ms,
                     "manifest": orjson.loads(model.manifest),
                 }
                 for model in stored
@@ -56,11 +58,24 @@ def activate_model(version: str) -> Response:
     """
     found = wiring()
     with reading(found.engine) as conn:
-        model = get_model(conn, version)
-    if model is None:
-        raise UnknownModelError("this model is not in the store")
+        model = _refuse_erased(get_model(conn, version))
     load_artefact(model.location)
     with writing(found.engine) as conn:
+        _refuse_erased(get_model(conn, version))  # it may have been meanwhile
         activate(conn, "model", version, found.clock())
         versions = active(conn)
     return json_answer({"version": version, "in_force": found.runtime.wait_for(versions, PATIENCE_S)})
+
+
+def _refuse_erased(model: ModelRow | None) -> ModelRow:
+    """Return a model that can be served.
+
+    Raises:
+        UnknownModelError: there is none.
+        ArtefactError: its arrays were removed.
+    """
+    if model is None:
+        raise UnknownModelError("this model is not in the store")
+    if model.erased_at_ms is not None:
+        raise ArtefactError("the model was removed to forget customers whom it was learned from")
+    return model

@@ -83,6 +83,11 @@ class ModelSchema(Schema):
     version = fields.String(required=True)
     active = fields.Boolean(required=True)
     created_at_ms = fields.Integer(required=True)
+    erased_at_ms = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "when its arrays were removed to forget somebody"},
+    )
     manifest = fields.Dict(required=True)
 
 

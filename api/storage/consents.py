@@ -90,13 +90,14 @@ def read_event(conn: Connection, record_id: str) -> tuple[bytes, ConsentEvent] |
     return _stored_events(conn, [record_id]).get(record_id)
 
 
-def read_events(conn: Connection, subject_key: bytes) -> list[ConsentEvent]:
-    """Return every event of a subject in the order they were stored."""
-    rows = conn.execute(
-        select(*_EVENT_COLUMNS)
-        .where(consent_events.c.subject_key == subject_key)
-        .order_by(consent_events.c.event_no)
-    )
+def read_events(
+    conn: Connection, subject_key: bytes, received_by_ms: int | None = None
+) -> list[ConsentEvent]:
+    """Return the events of a subject that were received by a time, in the order they were stored."""
+    query = select(*_EVENT_COLUMNS).where(consent_events.c.subject_key == subject_key)
+    if received_by_ms is not None:
+        query = query.where(consent_events.c.received_at_ms <= received_by_ms)
+    rows = conn.execute(query.order_by(consent_events.c.event_no))
     return [_event(row) for row in rows.mappings()]
 
 

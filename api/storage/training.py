@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
-from api.storage.consents import subjects_with
+from api.storage.consents import read_events, subjects_with
+from api.storage.statements import chunks
 from api.storage.tables import customers
 from guardrails.consent.ages import AgeBand
-from guardrails.consent.ledger import Ledger
+from guardrails.consent.events import GRANTS, ConsentEvent
+from guardrails.consent.ledger import Ledger, replay
 from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.consent.settings import ConsentSettings
 from guardrails.request import AgeAssurance
 from guardrails.training_gate import TrainingCustomer, may_learn_from
 
-_TOLD = select(
+_CUSTOMERS: Select[Any] = select(
     customers.c.customer_no,
+    customers.c.subject_key,
     customers.c.age_assurance,
     customers.c.non_profiled,
     customers.c.age_band,
     customers.c.jurisdiction,
     customers.c.limit_sensitive,
-).where(
+)
+_TOLD = _CUSTOMERS.where(
     (customers.c.age_assurance == AgeAssurance.MINOR.value)
     | customers.c.non_profiled
     | customers.c.jurisdiction.is_not(None)
@@ -44,7 +50,28 @@ def training_customers(
     return found
 
 
-def _customer(ledger: Ledger, row: Row[Any] | None) -> TrainingCustomer:
+def once_learned_from(
+    conn: Connection, customer_nos: Collection[int], as_of_ms: int
+) -> dict[int, TrainingCustomer]:
+    """Return those of the customers who ever agreed to be learned from, by ascending storage key.
+
+    Their ledgers are those of ``as_of_ms``: what was received later is left out, be it a withdrawal
+    or the restriction that an erasure begins with.
+    """
+    queries = (_CUSTOMERS.where(customers.c.customer_no.in_(some)) for some in chunks(sorted(customer_nos)))
+    found: dict[int, TrainingCustomer] = {}
+    for row in itertools.chain.from_iterable(conn.execute(each) for each in queries):
+        if any(_agrees(event) for event in read_events(conn, row.subject_key)):
+            ledger = replay(read_events(conn, row.subject_key, as_of_ms))
+            found[row.customer_no] = _customer(ledger, row)
+    return dict(sorted(found.items()))
+
+
+def _agrees(event: ConsentEvent) -> bool:
+    return event.purpose == KEY_OF[Purpose.PROFILING] and event.status in GRANTS
+
+
+def _customer(ledger: Ledger, row: Row[*tuple[Any, ...]] | None) -> TrainingCustomer:
     if row is None:
         return TrainingCustomer(ledger)
     return TrainingCustomer(

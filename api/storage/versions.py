@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import BigInteger, Connection, Text, cast, func, select, update
+from sqlalchemy import BigInteger, Connection, Text, cast, delete, func, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from api.storage.statements import insert_new, insert_or_replace
@@ -25,12 +25,14 @@ class ModelRow:
         location: folder or URL of the artefact.
         manifest: its manifest, as JSON.
         created_at_ms: when it was stored, milliseconds since the epoch.
+        erased_at_ms: when its arrays were removed to forget somebody; ``None`` while they are there.
     """
 
     version: str
     location: str
     manifest: str
     created_at_ms: int
+    erased_at_ms: int | None = None
 
 
 _MODELS = select(*(models.c[name] for name in ModelRow.__dataclass_fields__))
@@ -71,10 +73,30 @@ def count_up(conn: Connection, name: str, now_ms: int) -> None:
     )
 
 
+def deactivate(conn: Connection, name: str) -> None:
+    """Put nothing in force in the place of the version that is."""
+    conn.execute(delete(active_versions).where(active_versions.c.name == name))
+
+
 def put_model(conn: Connection, model: ModelRow) -> None:
-    """Store a model; one that is stored already stays, only its location is renewed."""
+    """Store a model; of one that is stored already, only when it was stored first stays."""
     conn.execute(insert_new(conn, models), asdict(model))
-    conn.execute(update(models).where(models.c.version == model.version).values(location=model.location))
+    renewed = {
+        name: value for name, value in asdict(model).items() if name not in {"version", "created_at_ms"}
+    }
+    conn.execute(update(models).where(models.c.version == model.version).values(renewed))
+
+
+def mark_erased(conn: Connection, kept: str | None, now_ms: int) -> list[ModelRow]:
+    """Say that the arrays of every model but one are removed; return all whose arrays are to be gone.
+
+    Those that were marked before are among them: whoever removed their arrays may not have come to
+    the end of it.
+    """
+    there = models.c.version != kept if kept is not None else true()
+    conn.execute(update(models).where(there, models.c.erased_at_ms.is_(None)).values(erased_at_ms=now_ms))
+    gone = _MODELS.where(models.c.erased_at_ms.is_not(None)).order_by(models.c.version)
+    return [ModelRow(**row) for row in conn.execute(gone).mappings()]
 
 
 def get_model(conn: Connection, version: str) -> ModelRow | None:

@@ -118,7 +118,7 @@ def refit(
     """
     settings, shop = settings or TrainingSettings(), Shop(item_ids, tier)
     known = _something(what_is_known(interactions, shop, settings))
-    return _learn(recipe_of(manifest), known, shop, settings, now_ms)
+    return _learn(recipe_of(manifest, settings), known, shop, settings, now_ms)
 
 
 def _something(known: Histories) -> Histories:

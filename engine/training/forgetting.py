@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
 from engine.artefact import WEIGHT_SCALE, Manifest, ModelArrays
-from engine.errors import ModelFitError
 from engine.interactions import Interactions
 from engine.models.base import Counted
 from engine.models.integers import quantized, scale_exponent
@@ -66,23 +65,21 @@ def forget(
         settings: as when the model was trained.
 
     Returns:
-        The model without them. ``None`` if it has to be learned anew: its edges are not counted, or
-        what it was made from is not just what is given here, under the same circumstances.
+        The model without them. ``None`` if it has to be learned anew: its edges are not counted,
+        nobody remains, or what it was made from is not just what is given here, under the same
+        circumstances.
 
     Raises:
-        ModelFitError: nobody remains, rows are out of range, or this version does not know the
-            learner.
+        ModelFitError: rows are out of range, or this version does not know the learner.
     """
     settings, shop = settings or TrainingSettings(), Shop(model.item_ids, tier)
-    recipe, as_of_ms = recipe_of(manifest), manifest.as_of_ms
+    recipe, as_of_ms = recipe_of(manifest, settings), manifest.as_of_ms
     stay, went = what_is_known(remaining, shop, settings), what_is_known(gone, shop, settings)
-    if stay.n_customers == 0:
-        raise ModelFitError("there is nobody left to learn from")
     learner = recipe.learner
     unchanged = manifest.training_digest == made_from(
         stay.total + went.total, recipe, shop, settings, as_of_ms
     )
-    if not (unchanged and isinstance(learner, Counted)):
+    if not (unchanged and stay.n_customers and isinstance(learner, Counted)):
         return None
     n_items = model.n_items
     weighed = weigh(stay.interactions, (stay.n_customers, n_items), settings, as_of_ms)

@@ -108,8 +108,8 @@ class Weighed(NamedTuple):
     popularity: NDArray[np.float64]
 
 
-def recipe_of(manifest: Manifest) -> Recipe:
-    """Return how a model was made, to make another one just so.
+def recipe_of(manifest: Manifest, settings: TrainingSettings) -> Recipe:
+    """Return how a model was made, to make another one just so; with the least floor at least.
 
     Raises:
         ModelFitError: this version does not know the learner or one of its parameters.
@@ -119,7 +119,8 @@ def recipe_of(manifest: Manifest) -> Recipe:
     if unknown:
         raise ModelFitError(f"`{manifest.learner}` has no parameter `{unknown[0]}`")
     learner.set_params(**manifest.params)
-    return Recipe(learner, manifest.min_support, manifest.metrics, manifest.notes)
+    min_support = max(manifest.min_support, settings.min_supports[0])
+    return Recipe(learner, min_support, manifest.metrics, manifest.notes)
 
 
 def what_is_known(interactions: Interactions, shop: Shop, settings: TrainingSettings) -> Histories:
