@@ -19,6 +19,7 @@ PUBLIC = {
     "/openapi.json",
     "/docs",
     "/problems/<name:slug>",
+    "/v1/schemas/export.json",
 }
 """What anyone may see without a key."""
 
@@ -158,6 +159,9 @@ def test_real_answers_are_what_the_description_promises(shop):
     said = {"items": [{"item_id": suggestions.json()["items"][0]["item_id"], "kind": "helpful"}]}
     item = {"item_id": "new", "title": "New"}
     event = {"event_id": "e", "kind": "view", "item_id": "milk-0", "customer_id": BUYER, "at_ms": NOW_MS}
+    of_customer, mine = "/v1/customers/{customer_id}", f"/v1/customers/{BUYER}"
+    asked = (("tokens", {}), ("requests", {"kind": "objection"}))
+    correction = {"scope": "brand", "value": "Acme", "action": "drop"}
     answers = [
         ("/v1/recommendations", suggestions),
         ("/v1/items", shop.ask("PUT", "/v1/items", json={"items": [item, {}]})),
@@ -185,6 +189,16 @@ def test_real_answers_are_what_the_description_promises(shop):
         ("/v1/decisions", shop.ask("GET", "/v1/decisions", Role.AUDITOR)),
         ("/v1/decisions/{decision_id}", shop.ask("GET", f"/v1/decisions/{decision_id}", Role.AUDITOR)),
         ("/v1/models", shop.ask("GET", "/v1/models", Role.ADMIN)),
+        *((f"{of_customer}/{name}", shop.ask("GET", f"{mine}/{name}")) for name in ("interests", "privacy")),
+        *((f"{of_customer}/{name}", shop.ask("POST", f"{mine}/{name}", json=body)) for name, body in asked),
+        (f"{of_customer}/requests", shop.ask("GET", f"{mine}/requests")),
+        (
+            f"{of_customer}/interests",
+            shop.ask("PATCH", f"{mine}/interests", json={"corrections": [correction]}),
+        ),
+        ("/v1/decisions/{decision_id}/contest", shop.ask("POST", f"/v1/decisions/{decision_id}/contest")),
+        ("/v1/requests", shop.ask("GET", "/v1/requests", Role.AUDITOR)),
+        ("/v1/processing-record", shop.ask("GET", "/v1/processing-record", Role.AUDITOR)),
         ("/readyz", shop.client.get("/readyz")),
         ("/.well-known/gpc.json", shop.client.get("/.well-known/gpc.json")),
         ("/v1/items/{item_id}", shop.ask("GET", "/v1/items/nothing")),
