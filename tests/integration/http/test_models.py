@@ -8,7 +8,8 @@ from support.http import store_model
 
 from api.storage.api_keys import Role
 from api.storage.connection import writing
-from api.storage.versions import MODEL, activate
+from api.storage.versions import MODEL, activate, mark_erased
+from engine.artefact import erase_artefact
 
 
 def until(condition, patience_s=10):
@@ -87,6 +88,42 @@ def test_a_model_that_breaks_beside_us_leaves_the_one_before_and_is_told(shop):
 
     until(repaired)
     assert shop.client.get("/readyz").json()["fault"] is None
+
+
+def test_a_model_that_was_removed_to_forget_somebody_cannot_be_activated(shop):
+    before = shop.recommend().json()["model_version"]
+    erased = store_model(shop.settings, seed=21, active=False)
+    with writing(shop.wiring.engine) as conn:
+        mark_erased(conn, before, 1_750_000_000_000)
+    answer = activated(shop, erased)
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "/problems/broken-model"
+    assert "to forget customers" in answer.json()["detail"]
+    listed = {
+        model["version"]: model["erased_at_ms"]
+        for model in shop.ask("GET", "/v1/models", Role.MARKETER).json()["models"]
+    }
+    assert listed == {before: None, erased: 1_750_000_000_000}
+
+
+def test_a_process_goes_on_with_a_model_whose_folder_is_gone_until_it_loads_the_next(shop):
+    before = shop.recommend().json()["model_version"]
+    erase_artefact(shop.settings.artefacts_dir / before)
+    assert shop.recommend().json()["model_version"] == before
+    other = store_model(shop.settings, seed=21)
+    until(lambda: shop.recommend().json()["model_version"] == other)
+
+
+def test_a_removed_model_is_not_served_any_longer_even_if_the_next_cannot_be_loaded(shop):
+    before = shop.recommend().json()["model_version"]
+    broken = store_model(shop.settings, seed=21, active=False)
+    (shop.settings.artefacts_dir / broken / "weights.npy").unlink()
+    with writing(shop.wiring.engine) as conn:
+        activate(conn, MODEL, broken, 1)
+        mark_erased(conn, broken, 1)
+    erase_artefact(shop.settings.artefacts_dir / before)
+    until(lambda: shop.recommend().json()["model_version"] is None)
+    assert shop.recommend().status_code == 200
 
 
 def test_an_unknown_model_is_not_activated(shop):
