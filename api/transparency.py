@@ -8,12 +8,13 @@ catalogue of rules and the application's own map of operations; only the words s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from api.languages import say, say_how_many
 from api.schemas.recommendation import MODES
 from api.settings import Settings
+from api.storage.retention import Retention
 from engine.vocabulary import LEARNED_FROM, Basis, Kind, Origin, word
 from guardrails.admit import CONTEXT_WEIGHT, SESSION_WEIGHT
 from guardrails.consent.collection import DATA_CATEGORY_OF
@@ -30,7 +31,7 @@ CONSENTS = ("POST", "/v1/customers/{customer_id}/consents")
 PREFERENCES = ("PUT", "/v1/customers/{customer_id}/preferences")
 
 LOGIC = (
-    "The system learns from customers who agreed to it which items go together. From what it may use of you, "
+    "The system learns from customers who allow it which items go together. From what it may use of you, "
     "it picks items that go with that. Each is held against the rules below before it is shown, and each "
     "comes with its reason."
 )
@@ -57,10 +58,10 @@ ORIGINS: Mapping[Origin, tuple[int, str]] = {
 """How many times anything counts by where it comes from, and what that is."""
 
 STEPS: Mapping[Basis, str] = {
-    Basis.PROFILE: "First comes what you did here earlier, if you agreed to that.",
-    Basis.SESSION: "Next comes what you do during this visit, if you agreed to that.",
-    Basis.CONTEXTUAL: "Next come the page you look at and the basket, unless you object.",
-    Basis.POPULAR: "If none of these may be used or helps, it is what sells well in the shop.",
+    Basis.PROFILE: "First comes what you did here earlier, if it may be used.",
+    Basis.SESSION: "Next comes what you do during this visit, if it may be used.",
+    Basis.CONTEXTUAL: "Next come the page you look at and the basket, if they may be used.",
+    Basis.POPULAR: "If none of these may be used or leads anywhere, it is what sells well in the shop.",
 }
 BASES: Mapping[LawfulBasis, tuple[str, str]] = {
     LawfulBasis.CONSENT: (
@@ -90,6 +91,7 @@ DATA: Mapping[str, str] = {
     "user.content.public": "how you rated items",
     "user.behavior.returns": "what you sent back",
     "user.behavior.suggestions": "what was suggested to you and why, and what you said of it",
+    "user.demographic.profile": "which interests follow from that: worked out for each answer, not stored",
     "user.privacy_preferences": "what you agreed to, refused, took back or objected to",
     "user.settings": "what you do not want to see, whether you are of age, whether others use your account",
     "user.unique_id.pseudonymous": "a pseudonym made from the shop's number for you, your visit or device",
@@ -101,15 +103,24 @@ GIVEN_BY: Mapping[str, str] = {
 }
 _GIVEN_AS = {
     "user.behavior.suggestions": "shop",
+    "user.demographic.profile": "shop",
     "user.privacy_preferences": "choices",
     "user.settings": "choices",
     "user.unique_id.pseudonymous": "shop",
 }
 
+KEPT: Mapping[str, str] = {
+    "order_fact_days": "orders and returns, as facts of the contract",
+    "decision_body_days": "what decisions were made from, and what you said of them",
+    "proof_days": "consent after its end, notices shown and requests answered, as proof",
+    "device_days": "which devices were used, and the signals they sent",
+}
+"""What is kept although it is not evidence, by the name of its number of days."""
+
 OPTIONS: Mapping[str, tuple[str, str, str]] = {
     MODES[0]: (
         "With your history",
-        "Suggestions use what you did here, as far as you agreed to that.",
+        "Suggestions use what you did here, as far as you allow that.",
         "Set `non_profiled` to `false` in your preferences.",
     ),
     MODES[1]: (
@@ -212,7 +223,7 @@ def transparency(of: InForce, language: str) -> Json:
         "logic": say(LOGIC),
         "consequences": say(CONSEQUENCES),
         "options": {"default": MODES[0], "modes": [_mode(mode, of) for mode in MODES]},
-        "purposes": [_purpose(entry, of) for entry in REGISTER],
+        "purposes": [_purpose(house.consent.in_force(entry), of) for entry in REGISTER],
         "data_categories": [_data_category(key) for key in DATA],
         "sources": say(SOURCES),
         "third_party_sources": [],
@@ -308,7 +319,7 @@ def _counts(percent: int) -> str:
 
 
 def _retention(house: House) -> list[Json]:
-    """How long each kind of behaviour is used; what is older never counts."""
+    """How long each kind of behaviour is used, and how long what is not evidence is kept."""
     limits = house.limits.evidence
     kept_days = limits.max_age_days()
     by_kind = [
@@ -316,9 +327,14 @@ def _retention(house: House) -> list[Json]:
         for kind in (*LEARNED_FROM, Kind.RETURN)
     ]
     sensitive = say("anything about sensitive items, if you agreed to that expressly")
+    beside = [
+        {"evidence": name.removesuffix("_days"), "meaning": say(KEPT[name]), "kept_days": n_days}
+        for name, n_days in asdict(Retention()).items()
+    ]
     return [
         *by_kind,
         {"evidence": "sensitive", "meaning": sensitive, "kept_days": limits.sensitive_days},
+        *beside,
     ]
 
 

@@ -39,7 +39,7 @@ from api.storage.retention import Retention
 from api.storage.rights import read_corrections, read_signals
 from api.storage.statements import chunks
 from api.storage.subjects import Subjects
-from api.transparency import BASES, KINDS, LOGIC, RIGHTS, SOURCES
+from api.transparency import BASES, KEPT, KINDS, LOGIC, RIGHTS, SOURCES
 from engine.vocabulary import Channel, Intent, Kind, word
 from guardrails.consent.check import check
 from guardrails.consent.ledger import Ledger
@@ -569,15 +569,7 @@ def retention(of: Subject) -> Iterator[Row]:
         yield of.say(KINDS[kind]), int(days[kind])
     yield of.say("anything about sensitive items, if you agreed to that expressly"), limits.sensitive_days
     for field in fields(kept):
-        yield of.say(_KEPT[field.name]), getattr(kept, field.name)
-
-
-_KEPT = {
-    "order_fact_days": "orders and returns, as facts of the contract",
-    "decision_body_days": "what decisions were made from, and what you said of them",
-    "proof_days": "consent after its end, notices shown and requests answered, as proof",
-    "device_days": "which devices were used, and the signals they sent",
-}
+        yield of.say(KEPT[field.name]), getattr(kept, field.name)
 
 
 def rights(of: Subject) -> Iterator[Row]:

@@ -101,7 +101,7 @@ class ParameterSchema(Schema):
 
 
 class RetentionSchema(Schema):
-    """How long one kind of evidence is used."""
+    """How long one kind of data is used, or kept."""
 
     evidence = fields.String(required=True)
     meaning = fields.String(required=True)

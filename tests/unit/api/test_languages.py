@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,10 @@ from api import answer, transparency
 from api.imports.native_events import _TYPES
 from api.languages import NAMES, chosen_language, negotiated, say, say_how_many
 from api.problems import PROBLEMS
+from api.rights import readings
+from api.rights.sections import SECTIONS
 from api.storage import connection
+from api.storage.retention import Retention
 from api.wording import house_style
 from engine.vocabulary import Basis, Kind, Origin
 from guardrails.consent.collection import DATA_CATEGORY_OF
@@ -52,9 +56,15 @@ def of_transparency():
         *transparency.STEPS.values(),
         *transparency.DATA.values(),
         *transparency.GIVEN_BY.values(),
+        *transparency.KEPT.values(),
         *(text for pair in pairs for text in pair),
         *(right.meaning for right in transparency.RIGHTS),
     }
+
+
+def of_the_export():
+    explained = {text for _, text in readings._EXPLAINED}
+    return {*explained, *readings._AGES.values(), *(section.meaning for section in SECTIONS)}
 
 
 def of_the_store():
@@ -64,10 +74,14 @@ def of_the_store():
 
 def request_fields():
     for module in pkgutil.iter_modules(api.schemas.__path__):
-        found = vars(importlib.import_module(f"api.schemas.{module.name}")).values()
-        for schema in found:
-            if isinstance(schema, type) and issubclass(schema, Schema) and schema().unknown == RAISE:
+        for schema in vars(importlib.import_module(f"api.schemas.{module.name}")).values():
+            if isinstance(schema, type) and issubclass(schema, Schema) and _is_strict(schema):
                 yield from _all_fields(schema())
+
+
+def _is_strict(schema):
+    """Requests alone say so; what an answer would find is never said."""
+    return getattr(schema.Meta, "unknown", None) == RAISE
 
 
 def _all_fields(schema):
@@ -94,6 +108,7 @@ def said_by_the_edge():
         *of_templates(),
         *of_transparency(),
         *of_the_store(),
+        *of_the_export(),
         *of_marshmallow(),
         *(reason for _, reason in _TYPES.values()),
         answer.SWITCH,
@@ -145,6 +160,7 @@ def test_everything_in_force_has_its_words():
     assert set(transparency.STEPS) == set(Basis) - {Basis.NONE}
     assert {entry.basis for entry in REGISTER} <= set(transparency.BASES)
     assert set(DATA_CATEGORY_OF.values()) <= set(transparency.DATA)
+    assert set(transparency.KEPT) == set(asdict(Retention()))
 
 
 @pytest.mark.parametrize(
