@@ -18,6 +18,7 @@ from api.storage.versions import active
 from api.wiring import wiring
 
 GPC_SUPPORTED_SINCE = "2026-11-22"
+"""When the way the signal is honoured last changed: browsers may keep what they read before that day."""
 
 blueprint = Resource("probes", __name__, description="health, readiness and figures")
 

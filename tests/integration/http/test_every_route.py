@@ -200,6 +200,7 @@ def test_real_answers_are_what_the_description_promises(shop):
         ("/v1/requests", shop.ask("GET", "/v1/requests", Role.AUDITOR)),
         ("/v1/processing-record", shop.ask("GET", "/v1/processing-record", Role.AUDITOR)),
         ("/readyz", shop.client.get("/readyz")),
+        ("/transparency", shop.client.get("/transparency?language=sv")),
         ("/.well-known/gpc.json", shop.client.get("/.well-known/gpc.json")),
         ("/v1/items/{item_id}", shop.ask("GET", "/v1/items/nothing")),
     ]

@@ -1,10 +1,12 @@
 """Reasons and problems are given in the language that the request asks for."""
 
 import pytest
+from support.http import BUYER, LIMITED
 
 from api.languages import say
 from api.problems import INVALID_REQUEST, NOT_FOUND, PROBLEMS, UNAUTHENTICATED
 from api.storage.api_keys import Role
+from guardrails.consent.purposes import entry_of
 from guardrails.messages import LANGUAGES, Phrase
 
 ON_BREAD = {"placement": "product_page", "context": {"item_id": "bread-1"}}
@@ -130,3 +132,11 @@ def test_answers_without_words_depend_on_no_language(shop_on_sqlite):
         assert "Content-Language" not in shop_on_sqlite.client.get(path).headers
     found = shop_on_sqlite.ask("GET", "/v1/models", Role.ADMIN)
     assert "Content-Language" not in found.headers
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_purposes_allow_is_told_in_it(shop_on_sqlite, language):
+    answer = shop_on_sqlite.ask("GET", f"/v1/customers/{BUYER}/consents", headers=in_the(language))
+    told = {each["purpose"]: each["meaning"] for each in answer.json()["purposes"]}
+    assert told[LIMITED] == say(entry_of(LIMITED).meaning, language)
+    assert answer.headers["Content-Language"] == language
