@@ -23,6 +23,7 @@ from api.settings import Settings
 from api.storage.api_keys import Role, find_role
 from api.storage.connection import reading
 from api.wiring import wiring
+from guardrails.messages import Phrase
 
 ME = "me"
 """Stands in a path for the customer of the token."""
@@ -30,7 +31,6 @@ ME = "me"
 _SCHEME = "bearer"
 _PATH_ID = "customer_id"
 _NOT_IN_PERSON = frozenset({"import", "sale", "system_expiry", "notice_change"})
-_NOT_YOURS = "a customer's token opens that customer's own data alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def require_own(subject_key: bytes | None) -> None:
     """
     customer_id = calling_customer()
     if customer_id is not None and subject_key != wiring().subjects.account(customer_id):
-        raise ForbiddenError(_NOT_YOURS)
+        raise _not_yours()
 
 
 def require_account(subject_type: str) -> None:
@@ -116,7 +116,7 @@ def require_account(subject_type: str) -> None:
         ForbiddenError: a customer asks for anything but an account.
     """
     if calling_customer() is not None and subject_type != "account":
-        raise ForbiddenError(_NOT_YOURS)
+        raise _not_yours()
 
 
 def require_in_person(choices: Iterable[Mapping[str, Any]]) -> None:
@@ -155,7 +155,7 @@ def _check_caller() -> None:
     if not access.permits(_role_of(secret)):
         raise ForbiddenError("the role of this key does not cover this operation")
     if access.customer and (request.view_args or {}).get(_PATH_ID) == ME:
-        detail = f"`{ME}` stands for the customer of a token: with a key, name the customer"
+        detail = Phrase("`{me}` stands for the customer of a token: with a key, name the customer", me=ME)
         raise InvalidRequestError([Finding(detail, parameter=_PATH_ID)])
 
 
@@ -168,8 +168,13 @@ def _let_customer_in(access: Access, secret: str) -> None:
     g.customer_id = token.customer_id
     if request.view_args is not None and _PATH_ID in request.view_args:
         if request.view_args[_PATH_ID] not in (ME, token.customer_id):
-            raise ForbiddenError(_NOT_YOURS)
+            raise _not_yours()
         request.view_args[_PATH_ID] = token.customer_id
+
+
+def _not_yours() -> ForbiddenError:
+    """The same for all that is not theirs, so that it tells nothing of what there is."""
+    return ForbiddenError("a customer's token opens that customer's own data alone")
 
 
 def _secret() -> str:
