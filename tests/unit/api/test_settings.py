@@ -36,6 +36,7 @@ def test_everything_can_be_set():
             "TACTFUL_CONTACT": "help@shop.example",
             "TACTFUL_CONTROLLER": "A Shop Ltd",
             "TACTFUL_RECIPIENTS": "newsletter, ads,newsletter",
+            "TACTFUL_PURGES_DAILY": "false",
             "TACTFUL_PSEUDONYM_KEY": base64.b64encode(KEY).decode(),
             "TACTFUL_CONSENT_VALID_FOR_DAYS": "180",
             "TACTFUL_CONSENT_MAX_VALID_FOR_DAYS": "200",
@@ -57,6 +58,7 @@ def test_everything_can_be_set():
         contact="help@shop.example",
         controller="A Shop Ltd",
         recipients=("newsletter", "ads"),
+        purges_daily=False,
         pseudonym_key=KEY,
         consent=ConsentSettings(180, 200, "strict", gpc_override_allowed=False),
     )
