@@ -46,8 +46,9 @@ def parse_events(payload: object, shape: Shape | None, settings: Settings, now_m
             return parse_ga4(payload, limits, now_ms)
         case "segment":
             return parse_segment(payload, limits, now_ms)
-    shapes = ", ".join(get_args(Shape))
-    raise InvalidRequestError.at("", Phrase("is in none of the shapes {shapes}", shapes=shapes))
+    raise InvalidRequestError.at(
+        "", Phrase("is in none of the shapes {shapes}", shapes=", ".join(get_args(Shape)))
+    )
 
 
 def guess(payload: Record) -> Shape:

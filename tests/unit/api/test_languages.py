@@ -231,7 +231,7 @@ def test_what_marshmallow_finds_can_be_said_in_another_language(validator, value
     assert say(said, "de") == german
 
 
-def test_a_wheel_takes_the_catalogues_along():
+def test_every_language_but_the_source_has_its_catalogue_on_both_floors():
     for package in ("api", "guardrails"):
         folder = Path(ROOT / package / "messages")
         assert {file.stem for file in folder.glob("*.po")} == set(OTHERS)
