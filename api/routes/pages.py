@@ -36,7 +36,9 @@ def page(template: str, *, language: str = SOURCE, translated: bool = False, **v
             **values,
         )
     )
-    return Response(html, content_type="text/html; charset=utf-8")
+    answer = Response(html, content_type="text/html; charset=utf-8")
+    answer.content_language.add(language)
+    return answer
 
 
 @cache

@@ -130,6 +130,7 @@ def test_a_problem_page_knows_no_other_parameter(shop_on_sqlite):
 def test_answers_without_words_depend_on_no_language(shop_on_sqlite):
     for path in ("/healthz", "/openapi.json", "/.well-known/gpc.json"):
         assert "Content-Language" not in shop_on_sqlite.client.get(path).headers
+    assert shop_on_sqlite.client.get("/docs", headers=in_the("da")).headers["Content-Language"] == "en"
     found = shop_on_sqlite.ask("GET", "/v1/models", Role.ADMIN)
     assert "Content-Language" not in found.headers
 

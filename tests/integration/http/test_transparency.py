@@ -18,9 +18,9 @@ from guardrails.rules import CATALOGUE
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 TITLES = {
     "en": "How suggestions are made",
-    "da": "Sådan bliver forslag til",
-    "nb": "Slik blir forslag til",
-    "sv": "Så blir förslag till",
+    "da": "Sådan bliver forslagene til",
+    "nb": "Slik blir forslagene til",
+    "sv": "Så tas förslagen fram",
     "de": "So entstehen Vorschläge",
 }
 VOID = {"meta", "br"}
