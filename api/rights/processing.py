@@ -15,7 +15,7 @@ from api.settings import Settings
 from api.storage.requests import CLOCK
 from api.storage.retention import Retention
 from api.storage.subjects import SUBJECT_KEY_BYTES
-from api.transparency import BASES, CONSEQUENCES, DATA, KINDS, LOGIC, SOURCES
+from api.transparency import BASES, CONSEQUENCES, DATA, KEPT, KINDS, LOGIC, SOURCES
 from engine.vocabulary import Kind, word
 from guardrails.consent.permission import LawfulBasis
 from guardrails.consent.purposes import REGISTER, PurposeEntry
@@ -86,8 +86,12 @@ def _retention(house: House, language: str) -> list[Json]:
         for kind in Kind
         if days[kind]
     ]
-    kept = [{"data": name, "meaning": None, "days": n_days} for name, n_days in asdict(Retention()).items()]
-    return [*used, {"data": "sensitive", "meaning": None, "days": limits.sensitive_days}, *kept]
+    kept = [
+        {"data": name.removesuffix("_days"), "meaning": say(KEPT[name], language), "days": n_days}
+        for name, n_days in asdict(Retention()).items()
+    ]
+    sensitive = say("anything about sensitive items, if you agreed to that expressly", language)
+    return [*used, {"data": "sensitive", "meaning": sensitive, "days": limits.sensitive_days}, *kept]
 
 
 def _security() -> Json:

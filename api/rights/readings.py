@@ -20,6 +20,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     Table,
+    exists,
     false,
     literal,
     or_,
@@ -449,11 +450,11 @@ def _records(of: Subject) -> Iterator[tuple[RowMapping, records.Sections | None]
     )
     with reading(of.engine) as conn:
         places = sorted(conn.scalars(ids))
+    still_theirs = exists().where(of.owns(subjects), subjects.c.decision_id == decisions.c.decision_id)
     whole = (
         select(decisions, bodies.c.body)
-        .join(subjects, subjects.c.decision_id == decisions.c.decision_id)
         .join(bodies, bodies.c.decision_id == decisions.c.decision_id, isouter=True)
-        .where(of.owns(subjects))
+        .where(still_theirs)
         .order_by(decisions.c.seq)
     )
     for some in chunks(places, DECISIONS_PAGE):
