@@ -198,3 +198,13 @@ def test_a_token_made_before_an_erasure_ends_with_it_also_without_a_row(shop):
     with writing(shop.wiring.engine) as conn:
         conn.execute(insert(suppressions), {"suppression_key": key, "since_ms": now_ms + 1000})
     assert as_customer(shop, token, "GET", "/v1/customers/me/consents").status_code == 401
+
+
+def test_who_erases_themselves_is_nobody_from_then_on(shop):
+    token = token_of(shop)
+    assert as_customer(shop, token, "DELETE", f"/v1/customers/{OTHER}").status_code == 403
+    by_visit = as_customer(shop, token, "DELETE", "/v1/customers/me?subject_type=session")
+    assert by_visit.status_code == 403
+    assert as_customer(shop, token, "DELETE", "/v1/customers/me").status_code == 202
+    for path in ("consents", "export", "requests"):
+        assert as_customer(shop, token, "GET", f"/v1/customers/me/{path}").status_code == 401
