@@ -138,7 +138,7 @@ def change_request(body: dict[str, Any], request_id: str) -> Response:
             state = RequestState(body["state"])
             changed, where = close_request(conn, request_id, state, body["outcome"], now_ms), "/state"
         if not changed:
-            raise InvalidRequestError.at(where, _refusal(row))
+            raise _refusal(row, where)
         row = get_request(conn, request_id) or row
     return json_answer(_document(row, now_ms))
 
@@ -182,12 +182,12 @@ def _done(conn: Connection, row: RequestRow, outcome: str, now_ms: int) -> Reque
     return get_request(conn, row.request_id) or row
 
 
-def _refusal(row: RequestRow) -> str:
+def _refusal(row: RequestRow, where: str) -> InvalidRequestError:
     if row.state is not RequestState.OPEN:
-        return "the request is closed already"
+        return InvalidRequestError.at(where, "the request is closed already")
     if row.extended_because is not None:
-        return "the request was put off once already"
-    return "the request is overdue: it can no longer be put off"
+        return InvalidRequestError.at(where, "the request was put off once already")
+    return InvalidRequestError.at(where, "the request is overdue: it can no longer be put off")
 
 
 def _place(after: str | None) -> tuple[int, str] | None:
