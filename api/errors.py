@@ -9,6 +9,7 @@
     ├── FieldError           one field of one record cannot be used; names field and reason
     ├── UnknownPlacementError, UnknownItemError, UnknownDecisionError, UnknownModelError
     ├── ClockSkewError       an event claims a time that cannot be
+    ├── ErasedError          somebody who was erased does not come back this way
     ├── MalformedBodyError   a request body is not JSON
     ├── InvalidRequestError  a request says something it must not; names every place
     └── UnauthenticatedError, ForbiddenError  no key that is known, or a key of another role
@@ -77,6 +78,10 @@ class ClockSkewError(EdgeError):
     """An event claims a time that cannot be."""
 
 
+class ErasedError(EdgeError):
+    """Somebody who was erased does not come back this way."""
+
+
 class UnknownModelError(EdgeError):
     """A model that is not in the store."""
 
@@ -93,11 +98,13 @@ class Finding:
         detail: what is wrong: lower case, no full stop; with values in it a ``guardrails.messages.Phrase``.
         pointer: JSON pointer (RFC 6901) into the body; ``None`` when it is not in the body.
         parameter: name of the query parameter; ``None`` when it is not in the query.
+        header: name of the request header; ``None`` when it is not in one.
     """
 
     detail: str
     pointer: str | None = None
     parameter: str | None = None
+    header: str | None = None
 
 
 class InvalidRequestError(EdgeError):

@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 from api.errors import (
     ClockSkewError,
     EdgeError,
+    ErasedError,
     Finding,
     ForbiddenError,
     InvalidRequestError,
@@ -109,6 +110,13 @@ BROKEN_MODEL = Problem(
     "The model cannot be used",
     "The files of the model are missing, broken or of another format. Train or copy it again.",
 )
+ERASED = Problem(
+    "erased",
+    409,
+    "The customer was erased",
+    "What is sent would bring somebody back who was erased. Only an express consent of their own does "
+    "that: actor `data_subject` with `explicit`, once the erasure is finished.",
+)
 BODY_TOO_LARGE = Problem(
     "body-too-large", 413, "The body is too large", "Send the batch in several smaller requests."
 )
@@ -122,8 +130,8 @@ INVALID_REQUEST = Problem(
     "invalid-request",
     422,
     "The request is not valid",
-    "`errors` names every place that is wrong: a JSON pointer into the body, or a query parameter. Nothing "
-    "was stored.",
+    "`errors` names every place that is wrong: a JSON pointer into the body, a query parameter or a header. "
+    "Nothing was stored.",
 )
 CLOCK_SKEW = Problem(
     "clock-skew",
@@ -159,6 +167,7 @@ PROBLEMS = (
     UNKNOWN_MODEL,
     METHOD_NOT_ALLOWED,
     BROKEN_MODEL,
+    ERASED,
     BODY_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
     INVALID_REQUEST,
@@ -179,6 +188,7 @@ PROBLEM_OF: Mapping[type[Exception], Problem] = {
     UnknownPlacementError: INVALID_REQUEST,
     InvalidRequestError: INVALID_REQUEST,
     ClockSkewError: CLOCK_SKEW,
+    ErasedError: ERASED,
     ConsentEventError: INVALID_REQUEST,
     UnknownPurposeError: INVALID_REQUEST,
     SensitiveMarkError: INVALID_REQUEST,
@@ -291,11 +301,8 @@ def _response(status: int, body: dict[str, Any], headers: Mapping[str, str] | No
 
 
 def _finding(finding: Finding) -> dict[str, str]:
-    where = (
-        {"pointer": finding.pointer}
-        if finding.pointer is not None
-        else {"parameter": finding.parameter or ""}
-    )
+    places = {"pointer": finding.pointer, "parameter": finding.parameter, "header": finding.header}
+    where = {name: place for name, place in places.items() if place is not None}
     return {**where, "detail": say(finding.detail)}
 
 

@@ -8,13 +8,16 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self, TypeVar, get_args
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from api.errors import SettingsError
+from guardrails.consent.jurisdictions import jurisdictions
+from guardrails.consent.purposes import Purpose
 from guardrails.consent.settings import ConsentSettings, GpcScope
+from guardrails.consent.signals.reading import SignalSettings
 from guardrails.errors import PolicyError
 
 PREFIX = "TACTFUL_"
@@ -41,6 +44,9 @@ class Settings:
         parameters_url: page that says in plain words what suggestions are based on.
         contact: whom a customer can turn to instead; empty when nobody is named.
         controller: who runs the shop and answers for the data; empty when nobody is named.
+        consent_url: page where customers choose; empty when there is none.
+        signals: what the shop says about the signals of other consent tools, each as
+            ``TACTFUL_SIGNALS_`` and its name in capitals.
         recipients: who is handed data and must be told of an erasure (GDPR 19).
         purges_daily: whether the server removes, once a day, what is kept no longer than it serves.
         pseudonym_key: 32 bytes that subject keys derive from, base64 in the variable; ``None``
@@ -61,10 +67,12 @@ class Settings:
     parameters_url: str = "/transparency"
     contact: str = ""
     controller: str = ""
+    consent_url: str = ""
     recipients: tuple[str, ...] = ()
     purges_daily: bool = True
     pseudonym_key: bytes | None = field(default=None, repr=False)
     consent: ConsentSettings = field(default_factory=ConsentSettings)
+    signals: SignalSettings = field(default_factory=SignalSettings)
 
     @property
     def artefacts_dir(self) -> Path:
@@ -85,19 +93,25 @@ class Settings:
                 variable and never its value, which may be a secret.
         """
         given = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
-        unknown = sorted(given.keys() - _READERS.keys() - _CONSENT_READERS.keys())
+        unknown = sorted(given.keys() - _READERS.keys() - _CONSENT_READERS.keys() - _SIGNAL_READERS.keys())
         if unknown:
             raise SettingsError(f"unknown setting `{unknown[0]}`")
         values: dict[str, Any] = {"data_dir": Path("var"), **_read(given, _READERS, PREFIX)}
         values.setdefault("database_url", f"sqlite:///{values['data_dir'] / 'tactful.db'}")
-        return cls(**values, consent=_consent(given))
+        consent = _group(ConsentSettings, given, _CONSENT_READERS, _CONSENT_PREFIX)
+        return cls(
+            **values, consent=consent, signals=_group(SignalSettings, given, _SIGNAL_READERS, _SIGNAL_PREFIX)
+        )
 
 
-def _consent(given: Mapping[str, str]) -> ConsentSettings:
+Group = TypeVar("Group")
+
+
+def _group(kind: type[Group], given: Mapping[str, str], readers: Mapping[str, Reader], prefix: str) -> Group:
     try:
-        return ConsentSettings(**_read(given, _CONSENT_READERS, _CONSENT_PREFIX))
+        return kind(**_read(given, readers, prefix))
     except PolicyError as error:
-        raise SettingsError(f"settings `{_CONSENT_PREFIX}*`: {error}") from None
+        raise SettingsError(f"settings `{prefix}*`: {error}") from None
 
 
 def _read(given: Mapping[str, str], readers: Mapping[str, Reader], prefix: str) -> dict[str, Any]:
@@ -144,6 +158,29 @@ def _text(text: str) -> str:
 def _names(text: str) -> tuple[str, ...]:
     """Return names set apart by commas, each once, in the order given."""
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Return pairs of words, written ``a=b`` and set apart by commas."""
+    pairs = [pair.partition("=") for pair in _names(text)]
+    if not all(left.strip() and right.strip() for left, _, right in pairs):
+        raise ValueError("is not a list of pairs as in a=b,c=d")
+    return {left.strip(): right.strip() for left, _, right in pairs}
+
+
+def _purposes(text: str) -> frozenset[Purpose]:
+    """Return purposes by their short form, such as ``P7``."""
+    known = {f"P{purpose.value}": purpose for purpose in Purpose}
+    names = _names(text)
+    if not set(names) <= known.keys():
+        raise ValueError("is not a list of purposes as in P7")
+    return frozenset(known[name] for name in names)
+
+
+def _place(text: str) -> str:
+    if text not in jurisdictions():
+        raise ValueError("is no place that the table of jurisdictions holds, such as EU, DK or US-CA")
+    return text
 
 
 def _folder(text: str) -> Path:
@@ -197,13 +234,23 @@ _READERS: Mapping[str, Reader] = {
     f"{PREFIX}PARAMETERS_URL": _text,
     f"{PREFIX}CONTACT": _text,
     f"{PREFIX}CONTROLLER": _text,
+    f"{PREFIX}CONSENT_URL": _text,
     f"{PREFIX}RECIPIENTS": _names,
     f"{PREFIX}PURGES_DAILY": _one_of(_YES_OR_NO),
     f"{PREFIX}PSEUDONYM_KEY": _key,
 }
+_SIGNAL_PREFIX = f"{PREFIX}SIGNALS_"
 _CONSENT_READERS: Mapping[str, Reader] = {
     f"{_CONSENT_PREFIX}VALID_FOR_DAYS": _whole_number(1, 36_500),
     f"{_CONSENT_PREFIX}MAX_VALID_FOR_DAYS": _whole_number(1, 36_500),
     f"{_CONSENT_PREFIX}GPC_SCOPE": _one_of({scope: scope for scope in get_args(GpcScope)}),
     f"{_CONSENT_PREFIX}GPC_OVERRIDE_ALLOWED": _one_of(_YES_OR_NO),
+    f"{_CONSENT_PREFIX}JURISDICTION": _place,
+    f"{_CONSENT_PREFIX}LEGITIMATE_INTEREST": _purposes,
+    f"{_CONSENT_PREFIX}LIA_DOCUMENT_ID": _text,
+}
+_SIGNAL_READERS: Mapping[str, Reader] = {
+    f"{_SIGNAL_PREFIX}PROFILING_DECLARATION": _text,
+    f"{_SIGNAL_PREFIX}ACCEPT_TCF_2_2_WITHOUT_DISCLOSED_VENDORS": _one_of(_YES_OR_NO),
+    f"{_SIGNAL_PREFIX}KETCH_PURPOSES": _pairs,
 }

@@ -1,35 +1,41 @@
-"""Consents of a customer or a visit: read them, change them, ask about them."""
+"""Consents of a customer, a device or a visit: read them, change them, ask about them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from flask import Response, request
 from sqlalchemy import Connection
 
 from api.auth import only, require_account, require_in_person
-from api.errors import ClockSkewError, Finding, InvalidRequestError
-from api.imports.consents import STATUSES
-from api.pointers import pointer_to
+from api.consents.choosing import Choosing, Chosen
+from api.consents.people import Person, subject_key
+from api.consents.receipts import receipt_of
+from api.consents.signals import drafts_of_signal
+from api.consents.written import drafted
+from api.errors import InvalidRequestError
+from api.languages import say
 from api.routes.resource import Resource, json_answer
 from api.schemas.consents import (
+    CheckedSchema,
     ConsentChangeSchema,
     ConsentQuestionSchema,
     ConsentsSchema,
-    PermissionSchema,
     ReceiptSchema,
     SubjectTypeSchema,
 )
 from api.storage.api_keys import Role
 from api.storage.connection import reading, writing
-from api.storage.consents import append_events, lock_subject, read_choices, read_events, read_ledger
+from api.storage.consents import read_choices
+from api.storage.notices import consent_in_force, get_notice
 from api.wiring import Wiring, wiring
-from engine.interactions import DAY_MS
 from engine.vocabulary import Channel, from_word, word
-from guardrails.consent.check import LOOSENING, Question, check
-from guardrails.consent.events import WHOLE_SUBJECT, ConsentEvent, validate, with_defaults
+from guardrails.consent.asking import may_ask
+from guardrails.consent.check import Question, check
+from guardrails.consent.events import WHOLE_SUBJECT, ConsentEvent
 from guardrails.consent.ledger import Ledger
+from guardrails.consent.notices import Notice
 from guardrails.consent.permission import Permission
 from guardrails.consent.purposes import (
     OUTBOUND,
@@ -39,9 +45,10 @@ from guardrails.consent.purposes import (
     entry_of,
     sensitive_key,
 )
+from guardrails.consent.settings import ConsentSettings
 from guardrails.consent.signals.gpc import gpc_from_header
-from guardrails.errors import ConsentEventError
-from guardrails.request import AgeAssurance, Choices, SubjectKind
+from guardrails.messages import Phrase
+from guardrails.request import Choices, SubjectKind
 from guardrails.sensitive.classes import CLASS_NAMES
 
 blueprint = Resource("consents", __name__, description="what customers chose, effective on the next request")
@@ -65,15 +72,17 @@ def consents_of(query: dict[str, str], customer_id: str) -> Response:
     require_account(query["subject_type"])
     found = wiring()
     at_ms = found.clock()
+    key = subject_key(found.subjects, SubjectKind(query["subject_type"]), customer_id)
     with reading(found.engine) as conn:
-        choices, _ = read_choices(conn, _subject_key(query["subject_type"], customer_id, found))
+        consent = consent_in_force(conn, found.settings.consent)
+        choices, _ = read_choices(conn, key)
     ledger = choices.ledger or Ledger.empty()
     return json_answer(
         {
             "subject_type": query["subject_type"],
             "as_of_ms": at_ms,
             "restricted": ledger.restriction_at(at_ms) is not None,
-            "purposes": [_state(key, ledger, choices, at_ms, found) for key in PURPOSES],
+            "purposes": [_state(key, choices, at_ms, consent) for key in PURPOSES],
         }
     )
 
@@ -85,36 +94,45 @@ def consents_of(query: dict[str, str], customer_id: str) -> Response:
     status=201,
     body=ConsentChangeSchema(),
     answer=ReceiptSchema(),
-    problems=(422, 503),
-    example={"purpose": "personalize.content.profiled", "status": "ConsentWithdrawn"},
+    problems=(409, 422, 503),
+    examples={
+        "withdraw": {"value": {"purpose": "personalize.content.profiled", "status": "ConsentWithdrawn"}},
+        "a TC string": {"value": {"signal": {"kind": "tcf", "value": "CQq5IMAQq5IMANwABBENCvFgAM0gAAAA…"}}},
+    },
 )
 def change_consents(body: dict[str, Any], customer_id: str) -> Response:
     """Store one choice or several; all of them or, if one cannot be, none.
 
     The choices hold from the next request on, whoever answers it. The receipt names each record and
-    what is permitted now.
+    what is permitted now. A `signal` of another consent tool is read into choices; it counts as far
+    as nothing newer was said here, and never grants what needs an express statement. Who stops
+    permitting a profile has it forgotten: `cascade_id` follows that.
     """
     found = wiring()
-    now_ms = found.clock()
-    written, several = (body["events"], True) if "events" in body else ([body], False)
+    kind, now_ms = SubjectKind(body["subject_type"]), found.clock()
     require_account(body["subject_type"])
-    require_in_person(written)
-    events = _events(written, several=several, now_ms=now_ms, found=found)
-    key = _subject_key(body["subject_type"], customer_id, found)
+    require_in_person(body.get("events", () if "signal" in body else (body,)))
+    person = _person(body, kind, customer_id, found)
     with writing(found.engine) as conn:
-        lock_subject(conn, key)
-        placed = _in_order(events, written, read_ledger(conn, key), _stored(conn, key, written))
-        events = [with_defaults(event, found.settings.consent) for event in placed]
-        append_events(conn, key, SubjectKind(body["subject_type"]), events, now_ms)
-        choices, _ = read_choices(conn, key)
-    ledger = choices.ledger or Ledger.empty()
-    return json_answer(
-        {
-            "received_at_ms": now_ms,
-            "events": [_entry(event, ledger, choices, now_ms, found) for event in events],
-        },
-        201,
-    )
+        drafts, notes, gpc = (
+            drafts_of_signal(conn, body["signal"], person, customer_id, found, now_ms)
+            if "signal" in body
+            else (drafted(body, found.settings, now_ms), (), False)
+        )
+        choosing = Choosing(
+            conn=conn,
+            person=person,
+            subjects=found.subjects,
+            settings=found.settings,
+            now_ms=now_ms,
+            new_id=found.new_id,
+            gpc=gpc or gpc_from_header(request.headers.get("Sec-GPC")),
+        )
+        chosen = choosing.store(drafts)
+        answer = _receipt(conn, chosen, person, notes, now_ms, found)
+    if chosen.cascade_id is not None:
+        found.cascades.wake()
+    return json_answer(answer, 201)
 
 
 @blueprint.operation(
@@ -122,7 +140,7 @@ def change_consents(body: dict[str, Any], customer_id: str) -> Response:
     "/v1/consents/check",
     only(Role.SITE),
     body=ConsentQuestionSchema(),
-    answer=PermissionSchema(),
+    answer=CheckedSchema(),
     problems=(422, 503),
     example={"customer_id": "1234", "purpose": "marketing.communications.email", "channel": "email"},
 )
@@ -130,159 +148,123 @@ def check_consent(asked: dict[str, Any]) -> Response:
     """Say whether a purpose may be served, and if not, why not. `Sec-GPC: 1` is honoured."""
     found = wiring()
     _refuse_unknown_purpose(asked["purpose"])
-    kind = "account" if "customer_id" in asked else "session"
+    ids = {name: asked.get(name) for name in ("customer_id", "device_id", "session_id")}
+    person = Person.of(found.subjects, **ids)
     with reading(found.engine) as conn:
-        choices, _ = read_choices(
-            conn, _subject_key(kind, asked.get("customer_id") or asked["session_id"], found)
-        )
+        consent = consent_in_force(conn, found.settings.consent)
+        choices, _ = read_choices(conn, person.key or b"", person.beside)
     question = Question(
         purpose=asked["purpose"],
         at_ms=asked.get("at_ms", found.clock()),
         channel=from_word(Channel, asked["channel"]) if "channel" in asked else None,
         data_category=asked.get("data_category"),
         gpc=gpc_from_header(request.headers.get("Sec-GPC")),
-        minor=choices.age_assurance is AgeAssurance.MINOR,
+        minor=choices.minor,
+        age_band=choices.age_band,
+        jurisdiction=choices.jurisdiction,
         out_of_context=asked["out_of_context"],
     )
-    permission = check(choices.ledger or Ledger.empty(), question, found.settings.consent)
-    answer = json_answer(_permission(permission))
+    ledger = choices.ledger or Ledger.empty()
+    ask = _asking(ledger, question, consent)
+    answer = json_answer(
+        {
+            **_permission(check(ledger, question, consent)),
+            "ask": ask,
+            "capture_url": (found.settings.consent_url or None) if ask["may_ask"] else None,
+        }
+    )
     answer.headers["Vary"] = "Sec-GPC"
     return answer
 
 
-def _subject_key(subject_type: str, subject_id: str, found: Wiring) -> bytes:
-    return (
-        found.subjects.account(subject_id)
-        if subject_type == "account"
-        else found.subjects.session(subject_id)
-    )
+def _person(body: dict[str, Any], kind: SubjectKind, subject_id: str, found: Wiring) -> Person:
+    """Return whose choice it is.
+
+    Raises:
+        InvalidRequestError: a device is named beside something else than an account.
+    """
+    device_id = body.get("device_id")
+    if device_id is not None and kind is not SubjectKind.ACCOUNT:
+        raise InvalidRequestError.at("/device_id", "goes with an account alone")
+    device_key = None if device_id is None else found.subjects.device(device_id)
+    return Person(kind, subject_key(found.subjects, kind, subject_id), device_key=device_key)
 
 
 def _refuse_unknown_purpose(key: str) -> None:
     if key not in PURPOSES:
-        raise InvalidRequestError.at("/purpose", f"unknown purpose `{key}`")
+        raise InvalidRequestError.at("/purpose", Phrase("unknown purpose `{key}`", key=key))
 
 
-def _events(
-    written: list[dict[str, Any]], *, several: bool, now_ms: int, found: Wiring
-) -> list[ConsentEvent]:
-    """Turn what was sent into events.
+def _receipt(
+    conn: Connection, chosen: Chosen, person: Person, notes: tuple[str, ...], now_ms: int, found: Wiring
+) -> dict[str, Any]:
+    @cache
+    def notice_of(notice_id: str | None, version: str | None, language: str | None) -> Notice | None:
+        if notice_id is None or version is None:
+            return None
+        return get_notice(conn, notice_id, version, language)
 
-    Raises:
-        InvalidRequestError: some cannot be understood; every one of them is named.
-        ClockSkewError: one claims a time that cannot be.
-    """
-    events: list[ConsentEvent] = []
-    findings: list[Finding] = []
-    for index, fields in enumerate(written):
-        event = _event(fields, now_ms, found)
-        try:
-            validate(event)
-        except ConsentEventError as error:
-            findings.append(Finding(str(error), pointer=pointer_to("events", index) if several else ""))
-        events.append(event)
-    if findings:
-        raise InvalidRequestError(findings)
-    return events
+    def of_event(event: ConsentEvent) -> Notice | None:
+        return notice_of(event.notice_id, event.notice_version, event.language)
 
-
-def _event(fields: dict[str, Any], now_ms: int, found: Wiring) -> ConsentEvent:
-    at_ms = fields.get("at_ms", now_ms)
     settings = found.settings
-    if at_ms > now_ms + settings.max_event_future_s * 1000:
-        raise ClockSkewError("a choice cannot be made in the future")
-    if at_ms < now_ms - settings.max_event_age_days * DAY_MS:
-        raise ClockSkewError(f"a choice made more than {settings.max_event_age_days} days ago is not taken")
-    channels = fields.get("channels")
-    categories = fields.get("data_categories")
-    return ConsentEvent(
-        record_id=fields.get("record_id") or found.new_id(),
-        purpose=fields["purpose"],
-        status=STATUSES[fields["status"]],
-        at_ms=at_ms,
-        valid_until_ms=fields.get("valid_until_ms"),
-        channels=None if channels is None else frozenset(int(from_word(Channel, name)) for name in channels),
-        data_categories=None if categories is None else frozenset(categories),
-        notice_id=fields.get("notice_id"),
-        notice_version=fields.get("notice_version"),
-        method=fields["method"],
-        actor=fields["actor"],
-        explicit=fields["explicit"],
-        confirmed_override=fields["confirmed_override"],
-    )
-
-
-def _stored(conn: Connection, key: bytes, written: list[dict[str, Any]]) -> dict[str, ConsentEvent]:
-    """Return what is stored already of the events that were sent with an id of their own."""
-    sent = {fields["record_id"] for fields in written if "record_id" in fields}
-    return (
-        {event.record_id: event for event in read_events(conn, key) if event.record_id in sent}
-        if sent
-        else {}
-    )
-
-
-def _in_order(
-    events: list[ConsentEvent],
-    written: list[dict[str, Any]],
-    ledger: Ledger,
-    stored: dict[str, ConsentEvent],
-) -> list[ConsentEvent]:
-    """Give choices that name no time their time.
-
-    One that is sent again keeps the time it was stored with. Any other comes after what stands,
-    although the clock of that may have run ahead of ours: otherwise a withdrawal taken by a host
-    whose clock is late would lose against the grant it withdraws.
-    """
-    latest = {purpose: state.at_ms for purpose, state in ledger.states.items()}
-    placed: list[ConsentEvent] = []
-    for event, fields in zip(events, written, strict=True):
-        moved = event
-        if "at_ms" not in fields and event.record_id in stored:
-            moved = replace(event, at_ms=stored[event.record_id].at_ms)
-        elif "at_ms" not in fields and event.purpose in latest:
-            least = latest[event.purpose] + (1 if event.status in LOOSENING else 0)
-            moved = replace(event, at_ms=max(event.at_ms, least))
-        latest[event.purpose] = max(moved.at_ms, latest.get(event.purpose, 0))
-        placed.append(moved)
-    return placed
-
-
-def _state(key: str, ledger: Ledger, choices: Choices, at_ms: int, found: Wiring) -> dict[str, Any]:
-    state = ledger.get(key)
     return {
-        "purpose": key,
-        "meaning": entry_of(key).meaning,
-        "status": state.status if state else None,
-        "at_ms": state.at_ms if state else None,
-        "valid_until_ms": state.valid_until_ms if state else None,
-        "permission": _permission(_ask(key, ledger, choices, at_ms, found)),
+        "received_at_ms": now_ms,
+        "events": [_entry(event, chosen, now_ms) for event in chosen.events],
+        "notes": list(notes),
+        "cascade_id": chosen.cascade_id,
+        "shared_device": chosen.shared_device,
+        "receipt": receipt_of(
+            chosen.events,
+            of_event,
+            principal=(person.key or b"").hex(),
+            controller=settings.controller,
+            policy_url=settings.parameters_url,
+            at_ms=now_ms,
+        )
+        if chosen.events
+        else None,
     }
 
 
-def _entry(
-    event: ConsentEvent, ledger: Ledger, choices: Choices, now_ms: int, found: Wiring
-) -> dict[str, Any]:
-    at_ms = max(now_ms, event.at_ms)
-    whole = event.purpose == WHOLE_SUBJECT
+def _state(key: str, choices: Choices, at_ms: int, consent: ConsentSettings) -> dict[str, Any]:
+    ledger = choices.ledger or Ledger.empty()
+    state = ledger.get(key)
+    question = _question(key, choices, at_ms)
+    return {
+        "purpose": key,
+        "meaning": say(entry_of(key).meaning),
+        "status": state.status if state else None,
+        "at_ms": state.at_ms if state else None,
+        "valid_until_ms": state.valid_until_ms if state else None,
+        "permission": _permission(check(ledger, question, consent)),
+        "ask": _asking(ledger, question, consent),
+    }
+
+
+def _entry(event: ConsentEvent, chosen: Chosen, now_ms: int) -> dict[str, Any]:
     return {
         "record_id": event.record_id,
         "purpose": event.purpose,
         "status": event.status,
         "at_ms": event.at_ms,
         "valid_until_ms": event.valid_until_ms,
-        "permission": None if whole else _permission(_ask(event.purpose, ledger, choices, at_ms, found)),
+        "permission": None if event.purpose == WHOLE_SUBJECT else _permitted_now(event, chosen, now_ms),
     }
 
 
-def _ask(key: str, ledger: Ledger, choices: Choices, at_ms: int, found: Wiring) -> Permission:
-    question = Question(
-        purpose=key,
-        at_ms=at_ms,
-        gpc=gpc_from_header(request.headers.get("Sec-GPC")),
-        minor=choices.age_assurance is AgeAssurance.MINOR,
-    )
-    return check(ledger, question, found.settings.consent)
+def _permitted_now(event: ConsentEvent, chosen: Chosen, now_ms: int) -> dict[str, Any]:
+    question = _question(event.purpose, chosen.choices, max(now_ms, event.at_ms))
+    return _permission(check(chosen.choices.ledger or Ledger.empty(), question, chosen.consent))
+
+
+def _question(key: str, choices: Choices, at_ms: int) -> Question:
+    return choices.question(key, at_ms, gpc=gpc_from_header(request.headers.get("Sec-GPC")))
+
+
+def _asking(ledger: Ledger, question: Question, consent: ConsentSettings) -> dict[str, Any]:
+    asking = may_ask(ledger, question, consent)
+    return {"may_ask": asking.may_ask, "not_before_ms": asking.not_before_ms}
 
 
 def _permission(permission: Permission) -> dict[str, Any]:
@@ -296,4 +278,11 @@ def _permission(permission: Permission) -> dict[str, Any]:
         "notice_version": permission.notice_version,
         "expires_at_ms": permission.expires_at_ms,
         "channels": None if channels is None else [word(Channel(number)) for number in sorted(channels)],
+        "data_categories": _sorted(permission.data_categories),
+        "item_categories": _sorted(permission.item_categories),
+        "gpc": permission.gpc,
     }
+
+
+def _sorted(names: frozenset[str] | None) -> list[str] | None:
+    return None if names is None else sorted(names)

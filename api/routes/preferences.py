@@ -13,8 +13,9 @@ from api.routes.resource import Resource, json_answer
 from api.schemas.customers import PreferencesSchema
 from api.storage.api_keys import Role
 from api.storage.connection import writing
-from api.storage.customers import customer_numbers, set_mutes, set_preferences
+from api.storage.customers import customer_numbers, set_facts, set_mutes, set_preferences
 from api.wiring import wiring
+from guardrails.consent.ages import AgeBand
 from guardrails.request import AgeAssurance, Mute, MuteScope
 from guardrails.sensitive.classes import CLASS_NAMES
 
@@ -33,7 +34,8 @@ blueprint = Resource("preferences", __name__, description="mutes, age, suggestio
 def put_preferences(body: dict[str, Any], customer_id: str) -> Response:
     """Replace all settings of a customer; they hold from the next request on.
 
-    How old somebody is, is for the shop to say: with a customer's token the age stays as it is.
+    How old somebody is and where they live is for the shop to say: with a customer's token that
+    stays as it is.
     """
     found = wiring()
     now_ms, age_assurance = found.clock(), _age_assurance(body)
@@ -47,7 +49,10 @@ def put_preferences(body: dict[str, Any], customer_id: str) -> Response:
             age_assurance=age_assurance,
             non_profiled=body["non_profiled"],
             shared_device=body["shared_device"],
+            limit_sensitive=body["limit_sensitive"],
         )
+        if calling_customer() is None:
+            set_facts(conn, numbers[customer_id], _age_band(body), body["jurisdiction"])
         set_mutes(conn, found.subjects.account(customer_id), mutes, now_ms)
     return json_answer(body)
 
@@ -61,9 +66,25 @@ def _age_assurance(body: dict[str, Any]) -> AgeAssurance | None:
     said = AgeAssurance(body["age_assurance"])
     if calling_customer() is None:
         return said
-    if said is not AgeAssurance.UNKNOWN:
-        raise InvalidRequestError.at("/age_assurance", "is for the shop to say")
+    told = {"age_assurance": said is not AgeAssurance.UNKNOWN} | {
+        name: body[name] is not None for name in ("age_band", "jurisdiction")
+    }
+    for name in (name for name, is_told in told.items() if is_told):
+        raise InvalidRequestError.at(f"/{name}", "is for the shop to say")
     return None
+
+
+def _age_band(body: dict[str, Any]) -> AgeBand | None:
+    """Return how old a minor is.
+
+    Raises:
+        InvalidRequestError: the customer is no minor.
+    """
+    if body["age_band"] is None:
+        return None
+    if body["age_assurance"] != AgeAssurance.MINOR:
+        raise InvalidRequestError.at("/age_band", "goes with a minor alone")
+    return AgeBand(body["age_band"])
 
 
 def _refuse_unknown_classes(mutes: tuple[Mute, ...]) -> None:

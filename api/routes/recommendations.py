@@ -7,7 +7,7 @@ before that is withdrawn here. Nothing is sent that is not on the disk already.
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, request
@@ -15,6 +15,8 @@ from sqlalchemy import Connection
 
 from api.answer import answer_bytes
 from api.auth import only
+from api.consents.people import Person
+from api.consents.signals import ADPC, take_adpc
 from api.errors import Finding, InvalidRequestError, StoreRefusedError, StoreUnavailableError
 from api.languages import choose_language
 from api.logging import warn
@@ -31,6 +33,7 @@ from api.storage.api_keys import Role
 from api.storage.connection import reading
 from api.storage.consents import read_choices
 from api.storage.decisions import StoredDecision
+from api.storage.devices import is_shared
 from api.storage.exposures import ExposureRow
 from api.storage.items import read_item
 from api.storage.reading import read_known
@@ -44,7 +47,7 @@ from guardrails.consent.signals.gpc import gpc_from_header
 from guardrails.decide import Decision, decide
 from guardrails.log.record import SALT_BYTES, SECTIONS, build_record
 from guardrails.messages import Phrase
-from guardrails.request import Choices, Context, Known, Placement, Request, SubjectKind
+from guardrails.request import Choices, Context, Known, Placement, Request
 
 MAX_CATEGORIES = 5
 """Most categories that a search text stands for."""
@@ -69,12 +72,18 @@ blueprint = Resource("recommendations", __name__, description="suggestions with 
 def recommend(asked: dict[str, Any]) -> Response:
     """Suggest items for one customer in one placement.
 
-    `Sec-GPC: 1` is honoured. The answer was recorded before it was sent; `decision_id` finds it in
-    the log. Without a model, or where consent cannot be read, the answer steps down to what sells
-    well, or to nothing, and `degraded` says so.
+    `Sec-GPC: 1` is honoured, and what an `ADPC` header decides is stored first. The answer was
+    recorded before it was sent; `decision_id` finds it in the log. Without a model, or where consent
+    cannot be read, the answer steps down to what sells well, or to nothing, and `degraded` says so.
     """
     found = wiring()
-    subject = _Subject.of(asked, found)
+    subject = Person.of(
+        found.subjects,
+        customer_id=asked.get("customer_id"),
+        device_id=asked.get("device_id"),
+        session_id=asked.get("session_id"),
+    )
+    take_adpc(request.headers.get(ADPC), subject, found)
     snapshot = found.runtime.current()
     question = _question(asked, subject, snapshot, found)
     with found.metrics.stage("read"):
@@ -113,29 +122,10 @@ def recommend(asked: dict[str, Any]) -> Response:
             found,
         )
     found.metrics.count_decision(decision)
-    return Response(answer, content_type="application/json", headers={"Vary": "Sec-GPC"})
+    return Response(answer, content_type="application/json", headers={"Vary": "Sec-GPC, ADPC"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """Whom the suggestions are for, as pseudonyms; ``None`` for nobody."""
-
-    kind: SubjectKind
-    key: bytes | None
-    session_key: bytes | None
-
-    @classmethod
-    def of(cls, asked: dict[str, Any], found: Wiring) -> _Subject:
-        session_id = asked.get("session_id")
-        session_key = None if session_id is None else found.subjects.session(session_id)
-        if "customer_id" in asked:
-            return cls(SubjectKind.ACCOUNT, found.subjects.account(asked["customer_id"]), session_key)
-        if session_key is not None:
-            return cls(SubjectKind.SESSION, session_key, session_key)
-        return cls(SubjectKind.NONE, None, None)
-
-
-def _question(asked: dict[str, Any], subject: _Subject, snapshot: Snapshot, found: Wiring) -> Request:
+def _question(asked: dict[str, Any], subject: Person, snapshot: Snapshot, found: Wiring) -> Request:
     """Turn the body into a request.
 
     Raises:
@@ -208,7 +198,7 @@ def _categories(item_idx: int | None, query: str | None, catalogue: Catalogue) -
 
 
 def _read(
-    question: Request, subject: _Subject, snapshot: Snapshot, found: Wiring
+    question: Request, subject: Person, snapshot: Snapshot, found: Wiring
 ) -> tuple[Admission, Known, int | None]:
     """Read the customer's choices, and then what these permit to read; nothing personal if that fails.
 
@@ -218,7 +208,7 @@ def _read(
     try:
         with reading(found.engine) as conn:
             versions = active(conn)
-            choices, customer_no = _choices(conn, subject)
+            choices, customer_no = _choices(conn, subject, question.now_ms)
             admission = _admit(question, choices, snapshot)
             known = read_known(
                 conn,
@@ -238,8 +228,13 @@ def _read(
     return admission, known, customer_no
 
 
-def _choices(conn: Connection, subject: _Subject) -> tuple[Choices, int | None]:
-    return read_choices(conn, subject.key) if subject.key else (Choices(ledger=None), None)
+def _choices(conn: Connection, subject: Person, now_ms: int) -> tuple[Choices, int | None]:
+    if subject.key is None:
+        return Choices(ledger=None), None
+    choices, customer_no = read_choices(conn, subject.key, subject.beside)
+    if subject.device_key is not None and is_shared(conn, subject.device_key, now_ms):
+        choices = replace(choices, shared_device=True)
+    return choices, customer_no
 
 
 def _admit(question: Request, choices: Choices, snapshot: Snapshot) -> Admission:
@@ -250,7 +245,7 @@ def _admit(question: Request, choices: Choices, snapshot: Snapshot) -> Admission
 def _exposure(
     decision: Decision,
     question: Request,
-    subject: _Subject,
+    subject: Person,
     customer_no: int | None,
     catalogue: Catalogue,
 ) -> ExposureRow | None:

@@ -97,6 +97,7 @@ class FindingSchema(Schema):
 
     pointer = fields.String(metadata={"description": "JSON pointer (RFC 6901) into the request body"})
     parameter = fields.String(metadata={"description": "name of a query parameter"})
+    header = fields.String(metadata={"description": "name of a request header"})
     detail = fields.String(required=True)
 
 

@@ -6,6 +6,8 @@ from marshmallow import Schema, fields, validate
 
 from api.schemas.base import Flag, Id, RequestSchema, TimeMs, one_of_values
 from api.storage.feedback import FeedbackKind
+from guardrails.consent.ages import AgeBand
+from guardrails.consent.jurisdictions import UNKNOWN, jurisdictions
 from guardrails.request import AgeAssurance, MuteScope
 
 MAX_MUTES = 1_000
@@ -32,6 +34,22 @@ class PreferencesSchema(RequestSchema):
         load_default=False, metadata={"description": "the customer switched profiling off for good"}
     )
     shared_device = Flag(load_default=False, metadata={"description": "others use this account"})
+    age_band = one_of_values(
+        AgeBand,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "of a minor, as far as it is known; nothing is asked to find out"},
+    )
+    jurisdiction = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.OneOf(sorted(set(jurisdictions()) - {UNKNOWN})),
+        metadata={"description": "where the customer lives, such as `DK` or `US-CA`"},
+    )
+    limit_sensitive = Flag(
+        load_default=False,
+        metadata={"description": "sensitive information serves the order and nothing else (CCPA 1798.121)"},
+    )
 
 
 class OneFeedbackSchema(RequestSchema):

@@ -48,6 +48,11 @@ class RecommendationRequestSchema(RequestSchema):
 
     customer_id = Id(metadata={"description": "the shop's key of the customer; absent for a visitor"})
     session_id = Id(metadata={"description": "the shop's key of the visit"})
+    device_id = Id(
+        metadata={
+            "description": "the browser or app, longer lived than a visit: what was refused on it holds"
+        }
+    )
     placement = Id(required=True, metadata={"description": "name of the placement, e.g. `product_page`"})
     channel = one_of_words(Channel, load_default="web")
     context = fields.Nested(ContextSchema, load_default=dict)

@@ -104,8 +104,6 @@ def set_preferences(
     age_assurance: AgeAssurance | None = None,
     non_profiled: bool | None = None,
     shared_device: bool | None = None,
-    age_band: AgeBand | None = None,
-    jurisdiction: str | None = None,
     limit_sensitive: bool | None = None,
 ) -> None:
     """Change what a customer's row says; what is ``None`` stays as it is."""
@@ -113,13 +111,17 @@ def set_preferences(
         "age_assurance": None if age_assurance is None else age_assurance.value,
         "non_profiled": non_profiled,
         "shared_device": shared_device,
-        "age_band": None if age_band is None else age_band.value,
-        "jurisdiction": jurisdiction,
         "limit_sensitive": limit_sensitive,
     }
     changes = {name: value for name, value in given.items() if value is not None}
     if changes:
         conn.execute(update(customers).where(customers.c.customer_no == customer_no).values(changes))
+
+
+def set_facts(conn: Connection, customer_no: int, age_band: AgeBand | None, jurisdiction: str | None) -> None:
+    """Say how old a minor is and where a customer lives; ``None`` where that is not known."""
+    facts = {"age_band": age_band and age_band.value, "jurisdiction": jurisdiction}
+    conn.execute(update(customers).where(customers.c.customer_no == customer_no).values(facts))
 
 
 def add_mute(conn: Connection, subject_key: bytes, mute: Mute, now_ms: int) -> None:

@@ -8,7 +8,7 @@ greatest of a total order, so events may arrive late, twice or in any order.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from guardrails.consent.events import (
@@ -22,6 +22,7 @@ from guardrails.consent.events import (
 )
 from guardrails.consent.validation import validate
 from guardrails.errors import ConsentEventError
+from guardrails.messages import Phrase
 
 __all__ = [
     "ConsentEvent",
@@ -126,8 +127,40 @@ def project(state: PurposeState | None, event: ConsentEvent) -> PurposeState:
     if state is None:
         return new
     if state.purpose != event.purpose:
-        raise ConsentEventError(f"an event for `{event.purpose}` says nothing of `{state.purpose}`")
+        raise ConsentEventError(
+            Phrase(
+                "an event for `{purpose}` says nothing of `{other}`",
+                purpose=event.purpose,
+                other=state.purpose,
+            )
+        )
     return max(state, new, key=_precedence)
+
+
+def says_the_same(stored: ConsentEvent, again: ConsentEvent) -> bool:
+    """Tell whether an event that arrives again is the one that is stored.
+
+    What the house itself adds may have changed meanwhile: the end that a grant gets, the rules it
+    was given under, whether a signal came with it, and that a child could not give it. What is
+    stored must not say more than what arrives.
+    """
+    derived = replace(again, jurisdiction=stored.jurisdiction, gpc=stored.gpc)
+    if again.grants and stored.status is Status.CONSENT_INVALIDATED:
+        derived = replace(
+            derived,
+            status=stored.status,
+            channels=stored.channels,
+            data_categories=stored.data_categories,
+            confirmed_override=stored.confirmed_override,
+        )
+    ends_no_later = (
+        stored.valid_until_ms is not None
+        and again.valid_until_ms is not None
+        and stored.valid_until_ms <= again.valid_until_ms
+    )
+    if ends_no_later or not stored.grants:
+        derived = replace(derived, valid_until_ms=stored.valid_until_ms)
+    return derived == stored
 
 
 def replay(events: Iterable[ConsentEvent]) -> Ledger:

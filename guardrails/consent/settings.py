@@ -43,8 +43,6 @@ class ConsentSettings:
         legitimate_interest: purposes that rest on legitimate interest (GDPR 6(1)(f)) instead of
             consent: they are on until somebody objects.
         lia_document_id: the shop's written assessment of that interest.
-        profiling_declaration: id of the shop's statement that its own consent tool asks for
-            profiling where outside signals speak of personalization only.
         outdated: versions of notices under which consent no longer carries.
 
     Raises:
@@ -59,7 +57,6 @@ class ConsentSettings:
     jurisdiction: str | None = None
     legitimate_interest: frozenset[Purpose] = frozenset()
     lia_document_id: str | None = None
-    profiling_declaration: str | None = None
     outdated: Outdated = field(default_factory=dict[str, Mapping[str, int]])
 
     def __post_init__(self) -> None:

@@ -90,22 +90,23 @@ def test_a_check_says_what_would_be_permitted_and_why_not(shop):
     assert signal.json()["because"] == "SIGNAL_OPT_OUT"
     assert signal.headers["Vary"] == "Sec-GPC"
     assert asked(purpose="world.domination").status_code == 422
-    assert asked(purpose=email, session_id="s").status_code == 422
+    assert asked(purpose=email, session_id="s").json()["permitted"] is True
+    nobody = shop.ask("POST", "/v1/consents/check", json={"purpose": email})
+    assert nobody.status_code == 422
 
 
 def test_preferences_are_replaced_as_a_whole(shop):
     path = f"/v1/customers/{BUYER}/preferences"
     mutes = [{"scope": "brand", "value": "Acme", "until_ms": None}]
-    first = shop.ask("PUT", path, json={"mutes": mutes, "age_assurance": "minor"})
-    assert first.json() == {
-        "mutes": mutes,
-        "age_assurance": "minor",
-        "non_profiled": False,
-        "shared_device": False,
-    }
+    said = {"mutes": mutes, "age_assurance": "minor", "age_band": "15", "jurisdiction": "DK"}
+    first = shop.ask("PUT", path, json=said)
+    defaults = {"non_profiled": False, "shared_device": False, "limit_sensitive": False}
+    assert first.json() == said | defaults
     assert shop.ask("PUT", path, json={}).json()["mutes"] == []
     wrong = shop.ask("PUT", path, json={"mutes": [{"scope": "sensitive_class", "value": "made_up"}]})
     assert wrong.json()["errors"][0]["pointer"] == "/mutes/0/value"
+    for wrong in ({"age_band": "15"}, {"jurisdiction": "XX"}, {"age_band": "12", "age_assurance": "minor"}):
+        assert shop.ask("PUT", path, json=wrong).status_code == 422
 
 
 def test_a_muted_brand_is_not_suggested(shop):

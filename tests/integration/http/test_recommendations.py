@@ -116,7 +116,7 @@ def test_the_privacy_signal_of_the_browser_is_read_and_caches_are_told(shop):
         shop.recommend(customer_id=BUYER),
         shop.recommend(customer_id=BUYER, headers={"Sec-GPC": "1"}),
     )
-    assert quiet.headers["Vary"] == signal.headers["Vary"] == "Sec-GPC"
+    assert quiet.headers["Vary"] == signal.headers["Vary"] == "Sec-GPC, ADPC, Accept-Language"
     assert permitted(answered(quiet))[OFFERS] == "PENDING"
     assert permitted(answered(signal))[OFFERS] == "SIGNAL_OPT_OUT"
     assert shop.client.get("/.well-known/gpc.json").json()["gpc"] is True
