@@ -9,6 +9,8 @@ from sqlalchemy import Connection
 from werkzeug.exceptions import NotFound
 
 from api.auth import only, require_own
+from api.consents.choosing import Choosing
+from api.consents.people import Person
 from api.errors import InvalidRequestError, UnknownDecisionError
 from api.rights.objections import object_to, objected_to, restrict
 from api.routes.resource import Resource, json_answer
@@ -35,7 +37,8 @@ from api.storage.requests import (
     open_request,
     requests_of,
 )
-from api.wiring import wiring
+from api.wiring import Wiring, wiring
+from guardrails.request import SubjectKind
 
 blueprint = Resource("requests", __name__, description="what customers ask for, each with its clock")
 
@@ -47,7 +50,7 @@ blueprint = Resource("requests", __name__, description="what customers ask for, 
     status=201,
     body=AskedSchema(),
     answer=RequestAnswerSchema(),
-    problems=(422, 503),
+    problems=(409, 422, 503),
     example={"kind": "objection"},
 )
 def ask(body: dict[str, str], customer_id: str) -> Response:
@@ -60,7 +63,8 @@ def ask(body: dict[str, str], customer_id: str) -> Response:
     found = wiring()
     now_ms = found.clock()
     kind, decision_id = RequestKind(body["kind"]), body.get("decision_id")
-    objections = objected_to(body.get("purpose")) if kind is RequestKind.OBJECTION else ()
+    consent = found.runtime.current().house.consent
+    objections = objected_to(body.get("purpose"), consent) if kind is RequestKind.OBJECTION else ()
     subject_key = found.subjects.account(customer_id)
     with writing(found.engine) as conn:
         if decision_id is not None and decision_subject(conn, decision_id) != subject_key:
@@ -68,10 +72,10 @@ def ask(body: dict[str, str], customer_id: str) -> Response:
         request_id = found.new_id()
         row = open_request(conn, request_id, subject_key, kind, now_ms, decision_id)
         if kind is RequestKind.OBJECTION:
-            object_to(conn, subject_key, objections, [found.new_id() for _ in objections], now_ms)
+            object_to(_choosing(conn, subject_key, found, now_ms), objections)
             row = _done(conn, row, f"objection in force: {', '.join(objections)}", now_ms)
         if kind is RequestKind.RESTRICTION:
-            restrict(conn, subject_key, found.new_id(), now_ms)
+            restrict(_choosing(conn, subject_key, found, now_ms))
             row = _done(conn, row, "restriction in force", now_ms)
     return json_answer(_document(row, now_ms), 201)
 
@@ -170,6 +174,17 @@ def contest(decision_id: str) -> Response:
             conn, found.new_id(), subject_key, RequestKind.CONTEST, now_ms, decision_id
         )
     return json_answer(_document(row, now_ms), 200 if standing else 201)
+
+
+def _choosing(conn: Connection, subject_key: bytes, found: Wiring, now_ms: int) -> Choosing:
+    return Choosing(
+        conn=conn,
+        person=Person(SubjectKind.ACCOUNT, subject_key),
+        subjects=found.subjects,
+        settings=found.settings,
+        now_ms=now_ms,
+        new_id=found.new_id,
+    )
 
 
 def _standing_contest(conn: Connection, subject_key: bytes, decision_id: str) -> RequestRow | None:
