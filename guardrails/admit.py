@@ -126,6 +126,7 @@ class Admission:
         age_assurance: what is known of the customer's age.
         shared_audience: others may see what is shown.
         degraded: why less could be used than the customer permitted.
+        history_from_ms: no older history may be used.
     """
 
     permissions: tuple[Permission, ...]
@@ -141,6 +142,7 @@ class Admission:
     age_assurance: AgeAssurance = AgeAssurance.UNKNOWN
     shared_audience: bool = False
     degraded: tuple[str, ...] = ()
+    history_from_ms: int = 0
 
     @property
     def may_read_messages(self) -> bool:
@@ -210,6 +212,7 @@ def admit(
         muted=Muted.in_force(choices.mutes, request.now_ms),
         age_assurance=choices.age_assurance,
         shared_audience=request.shared_device or choices.shared_device,
+        history_from_ms=choices.history_from_ms,
     )
 
 
@@ -307,7 +310,11 @@ class _EvidenceJudge:
         if not self.admission.may_read_history:
             withdrawn = self.admission.history.because in (Denial.WITHDRAWN, Denial.OBJECTED)
             return self._keep(found, ("G02" if withdrawn else "G01", np.zeros(len(found), np.bool_)))
-        consented = (found.purpose == Purpose.PROFILING.value) & self._covered(found)
+        consented = (
+            (found.purpose == Purpose.PROFILING.value)
+            & (found.at_ms >= self.admission.history_from_ms)
+            & self._covered(found)
+        )
         return self._keep(found, ("G01", consented), *self._common(found), ("G21", self._fresh(found)))
 
     def session(self, found: Interactions) -> Interactions:

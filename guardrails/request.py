@@ -147,6 +147,8 @@ class Choices:
         jurisdiction: code of the place where the customer lives; ``None`` when not known.
         limit_sensitive: sensitive information serves the order and nothing else, whatever was
             agreed to before (California Civil Code 1798.121).
+        history_from_ms: what was collected for a profile before was withdrawn, and is on its way out
+            of the store; a consent given since does not bring it back.
     """
 
     ledger: Ledger | None
@@ -157,6 +159,7 @@ class Choices:
     age_band: AgeBand | None = None
     jurisdiction: str | None = None
     limit_sensitive: bool = False
+    history_from_ms: int = 0
 
     @property
     def minor(self) -> bool:

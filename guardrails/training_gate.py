@@ -41,6 +41,7 @@ class TrainingCustomer:
         age_band: how old a minor is, if that is known.
         jurisdiction: code of the place where the customer lives; ``None`` for the shop's own.
         limit_sensitive: sensitive information serves the order and nothing else.
+        history_from_ms: what was collected for a profile before was withdrawn.
     """
 
     ledger: Ledger
@@ -49,6 +50,7 @@ class TrainingCustomer:
     age_band: AgeBand | None = None
     jurisdiction: str | None = None
     limit_sensitive: bool = False
+    history_from_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +97,7 @@ def learnable(
     age_days = age_in_days(about_taste.at_ms, now_ms)
     return _kept(
         about_taste,
-        ("G01", _consented(about_taste, permissions)),
+        ("G01", _consented(about_taste, permissions) & _since_the_start(about_taste, customers)),
         ("G06", _may_be_known(about_taste, customers, catalogue, age_days, limits, settings, now_ms)),
         ("G11", ~about_taste.is_gift),
         ("G21", age_days <= limits.max_age_days()[about_taste.kind]),
@@ -130,6 +132,12 @@ def _consented(found: Interactions, permissions: Sequence[Permission | None]) ->
     consented: NDArray[np.bool_] = covered[found.customer_idx, found.kind, found.channel]
     consented &= found.purpose == Purpose.PROFILING
     return consented
+
+
+def _since_the_start(found: Interactions, customers: Sequence[TrainingCustomer]) -> NDArray[np.bool_]:
+    """Whether each was collected after its customer last withdrew the profile."""
+    start_ms = np.array([customer.history_from_ms for customer in customers], np.int64)
+    return np.asarray(found.at_ms >= start_ms[found.customer_idx])
 
 
 def _may_be_known(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from api.forgetting.plan import new_steps
 from api.storage.cascades import Cascade, CascadeKind, Mode, insert_cascade, running_erasure
 from api.storage.consents import append_events, lock_subject
+from api.storage.customers import begin_history
 from api.storage.erasure import Whose, customer_number, holds_anything, part_from_request
 from api.storage.requests import RequestKind, RequestState, close_request, open_request
 from api.storage.subjects import Subjects
@@ -135,6 +136,7 @@ def begin_withdrawal(
     customer_no = customer_number(conn, subject_key)
     if customer_no is None:
         return None
+    begin_history(conn, customer_no, now_ms + 1)
     insert_cascade(
         conn,
         Cascade(

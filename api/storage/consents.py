@@ -132,6 +132,7 @@ def read_choices(
         age_band=None if customer.age_band is None else AgeBand(customer.age_band),
         jurisdiction=customer.jurisdiction,
         limit_sensitive=customer.limit_sensitive,
+        history_from_ms=customer.history_from_ms,
     )
     return choices, customer.customer_no
 

@@ -21,6 +21,7 @@ CHOICES_OF_CUSTOMER = select(
     customers.c.age_band,
     customers.c.jurisdiction,
     customers.c.limit_sensitive,
+    customers.c.history_from_ms,
 ).where(customers.c.subject_key == bindparam("subject_key"))
 """What a customer's own row says to every decision."""
 
@@ -45,6 +46,7 @@ class CustomerRow:
         age_band: how old a minor is, if that is known.
         jurisdiction: code of the place where the customer lives, if that is known.
         limit_sensitive: sensitive information serves the order and nothing else.
+        history_from_ms: what was collected for a profile before was withdrawn.
         created_at_ms: when first heard of, milliseconds since the epoch.
     """
 
@@ -58,6 +60,7 @@ class CustomerRow:
     age_band: AgeBand | None
     jurisdiction: str | None
     limit_sensitive: bool
+    history_from_ms: int
 
 
 def customer_numbers(
@@ -116,6 +119,13 @@ def set_preferences(
     changes = {name: value for name, value in given.items() if value is not None}
     if changes:
         conn.execute(update(customers).where(customers.c.customer_no == customer_no).values(changes))
+
+
+def begin_history(conn: Connection, customer_no: int, from_ms: int) -> None:
+    """Put out of use what was collected for a profile before a time, from this transaction on."""
+    conn.execute(
+        update(customers).where(customers.c.customer_no == customer_no).values(history_from_ms=from_ms)
+    )
 
 
 def set_facts(conn: Connection, customer_no: int, age_band: AgeBand | None, jurisdiction: str | None) -> None:

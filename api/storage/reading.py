@@ -38,7 +38,9 @@ def read_known(
     """
     customer = customer_no if admission.may_read_history else None
     visit = session_key if admission.may_read_session else None
-    history, session = _interactions(conn, customer, visit, request.now_ms, catalogue, limits.evidence)
+    since_ms = max(_oldest_ms(request.now_ms, limits.evidence), admission.history_from_ms)
+    session_since_ms = request.now_ms - limits.evidence.session_hours * _HOUR_MS
+    history, session = _interactions(conn, customer, since_ms, visit, session_since_ms, catalogue)
     exposures, n_exposure_reads = read_exposures(
         conn,
         customer_no=customer_no if admission.may_read_messages else None,
@@ -63,13 +65,11 @@ def read_known(
 def _interactions(
     conn: Connection,
     customer_no: int | None,
+    history_since_ms: int,
     session_key: bytes | None,
-    now_ms: int,
+    session_since_ms: int,
     catalogue: Catalogue,
-    limits: EvidenceLimits,
 ) -> tuple[Interactions, Interactions]:
-    history_since_ms = _start_of_day(now_ms, int(limits.max_age_days().max()))
-    session_since_ms = now_ms - limits.session_hours * _HOUR_MS
     if customer_no is None:
         nothing = Interactions.empty()
         if session_key is None:
@@ -78,6 +78,11 @@ def _interactions(
     if session_key is None:
         return read_history(conn, customer_no, history_since_ms, catalogue), Interactions.empty()
     return read_both(conn, customer_no, history_since_ms, session_key, session_since_ms, catalogue)
+
+
+def _oldest_ms(now_ms: int, limits: EvidenceLimits) -> int:
+    """First millisecond from which anything can still be evidence."""
+    return _start_of_day(now_ms, int(limits.max_age_days().max()))
 
 
 def _start_of_day(now_ms: int, days_back: int) -> int:

@@ -74,6 +74,13 @@ customers = Table(
     Column("age_band", Text, comment="of a minor, as far as it is known"),
     Column("jurisdiction", Text, comment="where the customer lives; null when not known"),
     Column("limit_sensitive", Boolean, nullable=False, server_default=false()),
+    Column(
+        "history_from_ms",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="what was collected for a profile before was withdrawn",
+    ),
     Column("created_at_ms", BigInteger, nullable=False),
     sqlite_autoincrement=True,  # a number that was erased is never given out again
 )

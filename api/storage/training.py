@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
@@ -27,12 +28,14 @@ _CUSTOMERS: Select[Any] = select(
     customers.c.age_band,
     customers.c.jurisdiction,
     customers.c.limit_sensitive,
+    customers.c.history_from_ms,
 )
 _TOLD = _CUSTOMERS.where(
     (customers.c.age_assurance == AgeAssurance.MINOR.value)
     | customers.c.non_profiled
     | customers.c.jurisdiction.is_not(None)
     | customers.c.limit_sensitive
+    | (customers.c.history_from_ms > 0)
 )
 """The customers of whom more is known than their consents."""
 
@@ -56,14 +59,14 @@ def once_learned_from(
     """Return those of the customers who ever agreed to be learned from, by ascending storage key.
 
     Their ledgers are those of ``as_of_ms``: what was received later is left out, be it a withdrawal
-    or the restriction that an erasure begins with.
+    or the restriction that an erasure begins with; and the history they withdrew since is theirs still.
     """
     queries = (_CUSTOMERS.where(customers.c.customer_no.in_(some)) for some in chunks(sorted(customer_nos)))
     found: dict[int, TrainingCustomer] = {}
     for row in itertools.chain.from_iterable(conn.execute(each) for each in queries):
         if any(_agrees(event) for event in read_events(conn, row.subject_key)):
             ledger = replay(read_events(conn, row.subject_key, as_of_ms))
-            found[row.customer_no] = _customer(ledger, row)
+            found[row.customer_no] = replace(_customer(ledger, row), history_from_ms=0)
     return dict(sorted(found.items()))
 
 
@@ -81,4 +84,5 @@ def _customer(ledger: Ledger, row: Row[*tuple[Any, ...]] | None) -> TrainingCust
         age_band=None if row.age_band is None else AgeBand(row.age_band),
         jurisdiction=row.jurisdiction,
         limit_sensitive=row.limit_sensitive,
+        history_from_ms=row.history_from_ms,
     )

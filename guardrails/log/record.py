@@ -202,6 +202,7 @@ def _consent(decision: Decision, known: Known) -> Json:
         "permissions": [_permission(permission) for permission in admission.permissions],
         "history": admission.may_read_history,
         "history_by": admission.history.purpose,
+        "history_from": admission.history_from_ms,
         "session": admission.may_read_session,
         "context": admission.may_use_context,
         "sensitive_granted": sorted(admission.sensitive_granted),

@@ -56,6 +56,13 @@ def _added() -> dict[str, tuple[sa.Column[object], ...]]:
             sa.Column("age_band", sa.Text(), comment="of a minor, as far as it is known"),
             sa.Column("jurisdiction", sa.Text(), comment="where the customer lives; null when not known"),
             sa.Column("limit_sensitive", sa.Boolean(), nullable=False, server_default=sa.false()),
+            sa.Column(
+                "history_from_ms",
+                sa.BigInteger(),
+                nullable=False,
+                server_default="0",
+                comment="what was collected for a profile before was withdrawn",
+            ),
         ),
         "notices": (
             sa.Column("data_categories", sa.Text(), nullable=False, server_default="[]", comment="JSON list"),

@@ -24,9 +24,9 @@ from support.scenes import (
     scenes,
     things,
 )
-from support.shops import OFFERS, an_event, did, just_did, knowing
+from support.shops import NOW_MS, OFFERS, an_event, did, just_did, knowing
 
-from engine.interactions import Interactions
+from engine.interactions import DAY_MS, Interactions
 from engine.vocabulary import Kind
 from guardrails.consent.events import Status
 from guardrails.request import Known, SubjectKind
@@ -102,6 +102,16 @@ def test_a_request_that_is_not_for_a_profile_is_not_moved_by_the_past(change, sc
     scene = replace(scene, request=replace(scene.request, **change))
     more = data.draw(st.lists(things(), min_size=1, max_size=6))
     assert scene.slate(with_history(data, scene.known, more)) == scene.slate()
+
+
+@FEW
+@given(scene=scenes(), data=st.data(), days=st.integers(1, 6))
+def test_what_was_withdrawn_changes_nothing_though_consent_was_given_again(scene, data, days):
+    again = replace(scene.choices, history_from_ms=NOW_MS - days * DAY_MS)
+    scene = replace(scene, choices=again)
+    drawn = data.draw(st.lists(things(), min_size=1, max_size=6))
+    older = [(*row[:3], min(row[3], again.history_from_ms - 1), *row[4:]) for row in drawn]
+    assert scene.slate(with_history(data, scene.known, older)) == scene.slate()
 
 
 @FEW

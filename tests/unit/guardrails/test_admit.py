@@ -338,6 +338,12 @@ class TestWhatIsKeptOut:
         found = selected(knowing([did("milk-1"), did("lamp-0", Kind.VIEW)]), choices=agreeing(purchases_only))
         assert items_of(found) == ["milk-1"]
 
+    def test_what_was_withdrawn_is_not_brought_back_by_a_new_consent(self):
+        choices = replace(agreeing(), history_from_ms=NOW_MS - 3 * DAY_MS)
+        found = selected(knowing([did("milk-1", age_days=4), did("milk-2", age_days=2)]), choices=choices)
+        assert items_of(found) == ["milk-2"]
+        assert found.kept_out == (("G01", 1),)
+
     def test_consent_that_ended_a_millisecond_ago_is_over(self):
         ends = an_event(PROFILING, valid_until_ms=NOW_MS)
         assert selected(knowing([did("milk-1")]), choices=agreeing(ends)).kept_out == (("G01", 1),)

@@ -115,6 +115,13 @@ def test_nothing_is_learned_from_a_child_whose_parent_was_not_asked(age_band, ju
     assert items_of(learned(did("milk-0"), customer=customer)) == learnt
 
 
+def test_what_was_withdrawn_teaches_nothing_though_consent_was_given_again():
+    again = TrainingCustomer(a_ledger(PROFILING), history_from_ms=NOW_MS - 5 * DAY_MS)
+    both = learned(did("milk-0", age_days=6), did("milk-1", age_days=4), customer=again)
+    assert items_of(both) == ["milk-1"]
+    assert both.kept_out == (("G01", 1),)
+
+
 def test_who_limits_sensitive_information_teaches_nothing_sensitive():
     ledger = a_ledger(PROFILING, sensitive_key("sexual_health"))
     limited = TrainingCustomer(ledger, limit_sensitive=True)
