@@ -14,10 +14,14 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from api.consents.people import Person
 from api.imports.new_interactions import BadEvent, NewInteraction
 from api.storage.consents import lock_subject, read_choices
 from api.storage.customers import customer_numbers
+from api.storage.devices import seen_on_device
 from api.storage.interactions import event_key, insert_interactions
+from api.storage.notices import consent_in_force
+from api.storage.rights import note_signal
 from api.storage.subjects import Subjects
 from api.storage.suppressions import SUPPRESSED, anybody_suppressed, is_suppressed
 from guardrails.consent.check import Question, check
@@ -26,7 +30,7 @@ from guardrails.consent.ledger import Ledger
 from guardrails.consent.permission import Permission
 from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.consent.settings import ConsentSettings
-from guardrails.request import AgeAssurance, Choices
+from guardrails.request import Choices, SubjectKind
 
 NON_PROFILED = "NON_PROFILED"
 """Why something is withheld from a customer who switched profiling off."""
@@ -106,49 +110,59 @@ def store_events(
             known.append(event)
         else:
             result.bad.append(BadEvent(event.index, event.item_pointer, "is not in the catalogue"))
-    choices = _read_choices(conn, known, subjects)
-    erased = _erased(conn, choices, subjects)
+    settings = consent_in_force(conn, settings)
+    people = [_person(event, subjects) for event in known]
+    choices = _read_choices(conn, people)
+    erased = _erased(conn, people, subjects)
     kept: list[_Kept] = []
-    for event in known:
-        key = _subject_key(event, subjects)
-        if key in erased:
+    for event, person in zip(known, people, strict=True):
+        if person.key in erased:
             result.withheld.append(
                 WithheldEvent(event.index, event.event_id, KEY_OF[Purpose.PROFILING], SUPPRESSED)
             )
             continue
-        outcome = _judge(event, choices[key], settings, gpc=gpc)
+        outcome = _judge(event, choices[person], settings, gpc=gpc)
         if isinstance(outcome, WithheldEvent):
             result.withheld.append(outcome)
         else:
             kept.append(outcome)
             result.n_by_purpose[KEY_OF[outcome.purpose]] += 1
+    _note_people(conn, (person for person in choices if person.key not in erased), now_ms, gpc=gpc)
     result.n_stored = _insert(conn, kept, subjects, item_numbers, now_ms)
     result.n_duplicates = len(kept) - result.n_stored
     return result
 
 
-def _subject_key(event: NewInteraction, subjects: Subjects) -> bytes:
-    if event.customer_id is not None:
-        return subjects.account(event.customer_id)
-    return subjects.session(event.session_id or "")
+def _person(event: NewInteraction, subjects: Subjects) -> Person:
+    return Person.of(
+        subjects, customer_id=event.customer_id, device_id=event.device_id, session_id=event.session_id
+    )
 
 
-def _erased(conn: Connection, keys: Iterable[bytes], subjects: Subjects) -> set[bytes]:
-    """Return those of the subjects who were erased and have not come back since."""
+def _erased(conn: Connection, people: Iterable[Person], subjects: Subjects) -> set[bytes]:
+    """Return the keys of those who were erased and have not come back since."""
     if not anybody_suppressed(conn):
         return set()
-    key_of = {subjects.suppression(key): key for key in keys}
+    key_of = {subjects.suppression(person.key): person.key for person in people if person.key}
     return {key_of[each] for each in is_suppressed(conn, key_of)}
 
 
-def _read_choices(
-    conn: Connection, events: Iterable[NewInteraction], subjects: Subjects
-) -> dict[bytes, Choices]:
+def _read_choices(conn: Connection, people: Iterable[Person]) -> dict[Person, Choices]:
     """Return the choices of everybody in the batch; nobody can change them until it is stored."""
-    keys = sorted({_subject_key(event, subjects) for event in events})  # one order, so no two can deadlock
-    for key in keys:
+    distinct = set(people)
+    keys = {key for person in distinct for key in (person.key, *person.beside) if key}
+    for key in sorted(keys):  # one order, so no two can deadlock
         lock_subject(conn, key)
-    return {key: read_choices(conn, key)[0] for key in keys}
+    return {person: read_choices(conn, person.key or b"", person.beside)[0] for person in distinct}
+
+
+def _note_people(conn: Connection, people: Iterable[Person], now_ms: int, *, gpc: bool) -> None:
+    """Note who is logged in where, and that their browser sends a privacy signal."""
+    for person in people:
+        if person.kind is SubjectKind.ACCOUNT and person.key and person.device_key:
+            seen_on_device(conn, person.device_key, person.key, now_ms)
+        if gpc and person.key:
+            note_signal(conn, person.key, "gpc", "1", now_ms)
 
 
 def _judge(
@@ -163,7 +177,9 @@ def _judge(
             channel=event.channel,
             data_category=DATA_CATEGORY_OF[event.kind],
             gpc=gpc,
-            minor=choices.age_assurance is AgeAssurance.MINOR,
+            minor=choices.minor,
+            age_band=choices.age_band,
+            jurisdiction=choices.jurisdiction,
         )
         return check(choices.ledger or Ledger.empty(), question, settings)
 

@@ -10,14 +10,24 @@ from api.pointers import pointer_to
 from engine.vocabulary import Channel, Kind
 from guardrails.consent.purposes import KEY_OF, Purpose
 
-NATIVE_FIELDS = INTERACTION_FIELDS.known - {"purpose"}
+NATIVE_FIELDS = (INTERACTION_FIELDS.known - {"purpose"}) | {"device_id"}
 """Fields of an event; the purpose is settled by the customer's consent, not by the sender."""
 
 _TEXT = (str,)
 _WHOLE = (int,)
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     **dict.fromkeys(
-        ("event_id", "customer_id", "session_id", "item_id", "kind", "at", "channel", "currency"),
+        (
+            "event_id",
+            "customer_id",
+            "session_id",
+            "device_id",
+            "item_id",
+            "kind",
+            "at",
+            "channel",
+            "currency",
+        ),
         (_TEXT, "is not text"),
     ),
     **dict.fromkeys(("at_ms", "quantity", "value_minor"), (_WHOLE, "is not a whole number")),
@@ -55,7 +65,9 @@ def _read(index: int, event: Record, limits: TimeLimits) -> NewInteraction:
         if value is not None and (not isinstance(value, types) or isinstance(value, bool) != (bool in types)):
             raise FieldError(name, reason)
     event_id = require("event_id", read_id(event, "event_id"))
-    found = read_interaction({**event, "purpose": _ANY_PURPOSE}, limits)
+    device_id = read_id(event, "device_id")
+    in_file = {name: value for name, value in event.items() if name != "device_id"}
+    found = read_interaction({**in_file, "purpose": _ANY_PURPOSE}, limits)
     return NewInteraction(
         index=index,
         item_pointer=pointer_to("events", index, "item_id"),
@@ -69,4 +81,5 @@ def _read(index: int, event: Record, limits: TimeLimits) -> NewInteraction:
         is_gift=found.is_gift,
         quantity=found.quantity,
         value_minor=found.value_minor,
+        device_id=device_id,
     )

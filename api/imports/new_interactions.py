@@ -41,6 +41,7 @@ class NewInteraction:
         is_gift: for somebody else.
         quantity: how many, at least 1.
         value_minor: what was paid for all of them, in minor units; ``None`` when unknown.
+        device_id: at which device; ``None`` when that is not told. What was refused on it holds.
     """
 
     index: int
@@ -55,6 +56,7 @@ class NewInteraction:
     is_gift: bool = False
     quantity: int = 1
     value_minor: int | None = None
+    device_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
