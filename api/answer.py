@@ -14,7 +14,7 @@ from engine.vocabulary import Basis, word
 from guardrails.decide import Decision, Suggestion
 from guardrails.house import House
 from guardrails.reasons import NamedEvidence
-from guardrails.request import Request
+from guardrails.request import Known, Request
 
 SWITCH = (
     "send `mode` with the next request, or set `non_profiled` in the customer's preferences to keep it so"
@@ -22,13 +22,19 @@ SWITCH = (
 
 
 def answer_bytes(
-    decision: Decision, request: Request, house: House, decision_id: str, settings: Settings
+    decision: Decision,
+    request: Request,
+    known: Known,
+    house: House,
+    decision_id: str,
+    settings: Settings,
 ) -> bytes:
     """Return the whole answer as JSON; its digest goes into the record before it is sent.
 
     Args:
         decision: what was decided.
         request: what was asked.
+        known: what was read.
         house: what it was decided with.
         decision_id: under which it is recorded.
         settings: where the parameters are explained, and whom to turn to.
@@ -38,6 +44,7 @@ def answer_bytes(
         {
             "decision_id": decision_id,
             "basis": word(decision.basis),
+            "profiling": known.profiling,
             "degraded": bool(decision.degraded),
             "degraded_because": decision.degraded,
             "items": [_suggestion(suggestion, catalogue) for suggestion in decision.suggestions],
@@ -67,6 +74,8 @@ def _suggestion(suggestion: Suggestion, catalogue: Catalogue) -> dict[str, objec
         "score": suggestion.score,
         "intent": word(suggestion.intent),
         "action": suggestion.action,
+        "purpose": suggestion.rests_on.purpose,
+        "lawful_basis": suggestion.rests_on.basis,
         "reason": {
             "code": reason.code,
             "text": reason.text,

@@ -23,6 +23,8 @@ from engine.serving.intents import intents
 from engine.vocabulary import Basis, Intent, Kind, Origin
 from guardrails.admit import Admission, Admitted, select
 from guardrails.compose import Slate, compose
+from guardrails.consent.permission import LawfulBasis, Permission
+from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.house import House
 from guardrails.judge import Judged, judge
 from guardrails.reasons import Explainer, Reason
@@ -30,6 +32,11 @@ from guardrails.request import Exposure, Known, Request
 from guardrails.rules import CATALOGUE
 from guardrails.rules.base import View
 from guardrails.view import look
+
+THE_SHOP_ITSELF = Permission(
+    KEY_OF[Purpose.ESSENTIAL_SERVICE], permitted=True, because=None, basis=LawfulBasis.CONTRACT
+)
+"""What sells well is shown under to who wants nothing else: it uses nothing about anybody."""
 
 
 class Action(StrEnum):
@@ -58,6 +65,7 @@ class Suggestion:
         intent: what it is for.
         action: whether its reason must be shown with it.
         reason: why it is shown.
+        rests_on: the purpose it is shown under, with its lawful basis (GDPR 5(1)(a), 6(1)).
     """
 
     item_idx: int
@@ -66,6 +74,7 @@ class Suggestion:
     intent: Intent
     action: Action
     reason: Reason
+    rests_on: Permission
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,9 +234,19 @@ def _suggestions(last: Round, request: Request, admission: Admission, house: Hou
             intent=Intent(int(last.intent[row])),
             action=Action.SHOW_WITH_REASON if last.judged.needs_reason[row] else Action.SHOW,
             reason=explainer.reason(row),
+            rests_on=_rests_on(request, admission, of_history=bool(last.view.from_history[row])),
         )
         for rank, row in enumerate(last.slate.shown, start=1)
     )
+
+
+def _rests_on(request: Request, admission: Admission, *, of_history: bool) -> Permission:
+    """Return the permission that one suggestion needs; the narrowest, where it needs several."""
+    purpose = Purpose.LIMITED_CONTENT
+    if of_history:
+        purpose = Purpose.TARGETED_OFFERS if request.placement.anchored else Purpose.PROFILED_CONTENT
+    asked = {permission.purpose: permission for permission in admission.permissions}
+    return asked[KEY_OF[purpose]] or THE_SHOP_ITSELF
 
 
 def _admitted_exposures(admission: Admission, exposures: tuple[Exposure, ...]) -> tuple[Exposure, ...]:

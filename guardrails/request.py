@@ -215,12 +215,14 @@ class Known:
         session: the interactions of this visit.
         exposures: what was shown before.
         reads: how many reads each store saw, by store name, for the record.
+        profiling: something kept of the customer beyond this visit was read (GDPR 4(4)).
     """
 
     history: Interactions
     session: Interactions
     exposures: tuple[Exposure, ...] = ()
     reads: tuple[tuple[str, int], ...] = ()
+    profiling: bool = False
 
     @classmethod
     def nothing(cls) -> Known:

@@ -91,7 +91,7 @@ def recommend(asked: dict[str, Any]) -> Response:
     with found.metrics.stage("decide"):
         decision = decide(question, admission, known, snapshot.house)
     decision_id = found.new_id()
-    answer = answer_bytes(decision, question, snapshot.house, decision_id, found.settings)
+    answer = answer_bytes(decision, question, known, snapshot.house, decision_id, found.settings)
     with found.metrics.stage("record"):
         record = build_record(
             decision,

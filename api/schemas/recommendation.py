@@ -16,7 +16,7 @@ from api.schemas.base import (
     one_of_words,
 )
 from engine.vocabulary import Basis, Channel, Intent, Kind, Origin
-from guardrails.consent.permission import Denial
+from guardrails.consent.permission import Denial, LawfulBasis
 from guardrails.decide import Action
 from guardrails.messages import LANGUAGES
 from guardrails.reasons import ReasonCode
@@ -140,6 +140,10 @@ class SuggestionSchema(Schema):
     action = one_of_values(
         Action, required=True, metadata={"description": "whether the reason must be shown with it"}
     )
+    purpose = fields.String(required=True, metadata={"description": "key of the purpose it rests on"})
+    lawful_basis = one_of_values(
+        LawfulBasis, required=True, metadata={"description": "what that purpose stands on"}
+    )
     reason = fields.Nested(ReasonSchema, required=True)
 
 
@@ -178,6 +182,10 @@ class RecommendationAnswerSchema(Schema):
 
     decision_id = fields.String(required=True)
     basis = one_of_words(Basis, required=True)
+    profiling = fields.Boolean(
+        required=True,
+        metadata={"description": "something kept of the customer beyond this visit was read (GDPR 4(4))"},
+    )
     degraded = fields.Boolean(required=True, metadata={"description": "less than it might have been"})
     degraded_because = fields.List(
         fields.String(),

@@ -37,13 +37,14 @@ def read_known(
         limits: how old evidence may be.
     """
     customer = customer_no if admission.may_read_history else None
+    shown_to = customer_no if admission.may_read_messages else None
     visit = session_key if admission.may_read_session else None
     since_ms = max(_oldest_ms(request.now_ms, limits.evidence), admission.history_from_ms)
     session_since_ms = request.now_ms - limits.evidence.session_hours * _HOUR_MS
     history, session = _interactions(conn, customer, since_ms, visit, session_since_ms, catalogue)
     exposures, n_exposure_reads = read_exposures(
         conn,
-        customer_no=customer_no if admission.may_read_messages else None,
+        customer_no=shown_to,
         messages_only=not admission.may_read_history,
         session_key=visit,
         visit=visit,
@@ -59,6 +60,7 @@ def read_known(
             ("session", int(visit is not None)),
             ("exposures", n_exposure_reads),
         ),
+        profiling=customer is not None or shown_to is not None,
     )
 
 

@@ -8,7 +8,9 @@ from support import shops
 from support.shops import (
     EVERYTHING,
     LIMITED,
+    OFFERS,
     PLACEMENTS,
+    PROFILED,
     STORAGE,
     Choices,
     a_catalogue,
@@ -26,8 +28,9 @@ from support.shops import (
 
 from engine.vocabulary import Basis, Channel, Intent, Kind, Source
 from guardrails.consent.events import Status
+from guardrails.consent.permission import LawfulBasis
 from guardrails.consent.purposes import communications_key
-from guardrails.decide import Action, Outcome
+from guardrails.decide import THE_SHOP_ITSELF, Action, Outcome
 from guardrails.policy.limits import Limits, ScoreLimits
 from guardrails.request import AgeAssurance, Context, Exposure, Mute, MuteScope, SubjectKind
 from guardrails.rules.base import Effect
@@ -195,6 +198,22 @@ class TestTheSlate:
         assert ignored.action is Action.SHOW_WITH_REASON
         row = decision.rounds[0].slate.shown[ignored.rank - 1]
         assert decision.rounds[0].judged.effect[row] == Effect.DEMOTE
+
+    def test_each_suggestion_names_the_narrowest_purpose_it_rests_on(self):
+        for placement, purpose in (("home", PROFILED), ("product_page", OFFERS)):
+            request = a_request(placement, context=on_page("soap-0"))
+            decision = decided(request, known=knowing([did("milk-0"), did("bread-1")]))
+            of_history = decision.rounds[-1].view.from_history[list(decision.rounds[-1].slate.shown)]
+            rests_on = [suggestion.rests_on.purpose for suggestion in decision.suggestions]
+            assert rests_on == [purpose if moved else LIMITED for moved in of_history]
+            assert of_history.any()
+
+    def test_what_uses_nothing_about_anybody_rests_on_the_page_or_on_the_shop_itself(self):
+        refused = Choices(a_ledger(but=[an_event(LIMITED, Status.OBJECTION_RAISED)]))
+        page = {each.rests_on for each in decided(a_request()).suggestions}
+        shop = {each.rests_on for each in decided(a_request(), refused).suggestions}
+        assert {(each.purpose, each.basis) for each in page} == {(LIMITED, LawfulBasis.LEGITIMATE_INTEREST)}
+        assert shop == {THE_SHOP_ITSELF}
 
     def test_no_more_candidates_are_considered_than_the_house_says(self):
         decision = decided(a_request(), AGREED, knowing([did("bread-0")]), a_house(n_considered=7))
