@@ -208,7 +208,10 @@ class Runtime:
         with reading(self._engine) as conn:
             versions = active(conn)
             same_catalogue = before and before.versions.get(CATALOGUE) == versions.get(CATALOGUE)
-            catalogue = before.house.catalogue if before and same_catalogue else load_catalogue(conn)
+            if before and same_catalogue:
+                catalogue = before.house.catalogue
+            else:
+                catalogue = load_catalogue(conn, self._settings.consent.raised_classes)
             placements = read_placements(conn)
             limits, policy_version = _policy(conn, versions.get(POLICY))
             consent = consent_in_force(conn, self._settings.consent)

@@ -362,7 +362,8 @@ def _read_shop(conn: Connection, settings: Settings) -> _Shop:
     policy = active(conn).get(POLICY)
     document = None if policy is None else get_policy(conn, policy)
     limits = Limits() if document is None else from_document(document.encode())
-    return _Shop(load_catalogue(conn), limits, consent_in_force(conn, settings.consent))
+    catalogue = load_catalogue(conn, settings.consent.raised_classes)
+    return _Shop(catalogue, limits, consent_in_force(conn, settings.consent))
 
 
 def _read_customers(conn: Connection, shop: _Shop, customers: dict[int, TrainingCustomer]) -> _Found:

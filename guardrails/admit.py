@@ -25,12 +25,14 @@ from engine.serving.candidates import Evidence
 from engine.vocabulary import Channel, Kind, Origin
 from guardrails.consent.check import check
 from guardrails.consent.collection import coverage
+from guardrails.consent.jurisdictions import raised_where
 from guardrails.consent.ledger import Ledger
 from guardrails.consent.permission import Denial, LawfulBasis, Permission
 from guardrails.consent.purposes import KEY_OF, OUTBOUND, Purpose, communications_key, sensitive_key
 from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.limits import EvidenceLimits
 from guardrails.request import AgeAssurance, Choices, Known, Mute, MuteScope, Request, SubjectKind
+from guardrails.sensitive.raising import raised
 
 SENSITIVE_FROM_TIER = 2
 """From this tier on an item needs the explicit consent of its class."""
@@ -127,6 +129,7 @@ class Admission:
         shared_audience: others may see what is shown.
         degraded: why less could be used than the customer permitted.
         history_from_ms: no older history may be used.
+        raised_classes: sensitive classes whose goods of tier S1 count as S2 where the customer lives.
     """
 
     permissions: tuple[Permission, ...]
@@ -143,11 +146,20 @@ class Admission:
     shared_audience: bool = False
     degraded: tuple[str, ...] = ()
     history_from_ms: int = 0
+    raised_classes: frozenset[str] = frozenset()
 
     @property
     def may_read_messages(self) -> bool:
         """Whether messages that the customer was sent before may be read and remembered."""
         return self.may_read_history or bool(self.outreach)
+
+    def tier_of(self, catalogue: Catalogue, item_idx: NDArray[np.int32]) -> NDArray[np.int8]:
+        """Return the tier that each catalogue row, shape (n,), has for this customer; int8."""
+        tier = catalogue.tier[item_idx]
+        if not self.raised_classes:
+            return tier
+        sensitive_class = catalogue.sensitive_class[item_idx]
+        return raised(tier, sensitive_class, catalogue.sensitive_classes, self.raised_classes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,6 +225,7 @@ def admit(
         age_assurance=choices.age_assurance,
         shared_audience=request.shared_device or choices.shared_device,
         history_from_ms=choices.history_from_ms,
+        raised_classes=raised_where(choices.jurisdiction),
     )
 
 
@@ -271,6 +284,7 @@ def _nobody(request: Request, choices: Choices, because: Denial) -> Admission:
         muted=Muted.in_force(choices.mutes, request.now_ms),
         shared_audience=request.shared_device or choices.shared_device,
         degraded=("consent_unreadable",) if because is Denial.UNREADABLE else (),
+        raised_classes=raised_where(choices.jurisdiction),
     )
 
 
@@ -349,7 +363,8 @@ class _EvidenceJudge:
         return covered[found.kind, found.channel]
 
     def _common(self, found: Interactions) -> tuple[tuple[str, NDArray[np.bool_]], ...]:
-        sensitive_and_old = (self.catalogue.tier[found.item_idx] >= SENSITIVE_FROM_TIER) & (
+        tier = self.admission.tier_of(self.catalogue, found.item_idx)
+        sensitive_and_old = (tier >= SENSITIVE_FROM_TIER) & (
             age_in_days(found.at_ms, self.request.now_ms) > self.limits.sensitive_days
         )
         return (
@@ -362,9 +377,8 @@ class _EvidenceJudge:
         """Whether each item is sensitive without the consent of its class; bool, shape like the rows."""
         names = self.catalogue.sensitive_classes
         granted = np.array([name in self.admission.sensitive_granted for name in names] + [False], np.bool_)
-        return (self.catalogue.tier[item_idx] >= SENSITIVE_FROM_TIER) & ~granted[
-            self.catalogue.sensitive_class[item_idx]
-        ]
+        tier = self.admission.tier_of(self.catalogue, item_idx)
+        return (tier >= SENSITIVE_FROM_TIER) & ~granted[self.catalogue.sensitive_class[item_idx]]
 
     def _fresh(self, found: Interactions) -> NDArray[np.bool_]:
         return age_in_days(found.at_ms, self.request.now_ms) <= self.limits.max_age_days()[found.kind]

@@ -23,11 +23,13 @@ from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.ages import AgeBand
 from guardrails.consent.check import Question, check
 from guardrails.consent.collection import coverage
+from guardrails.consent.jurisdictions import raised_where
 from guardrails.consent.ledger import Ledger
 from guardrails.consent.permission import Permission
 from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
 from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.limits import EvidenceLimits
+from guardrails.sensitive.raising import raised
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +159,21 @@ def _may_be_known(
             if customer.ledger.get(sensitive_key(name)) is not None:  # never answered means no
                 agreed[idx, code] = bool(_ask(sensitive_key(name), customer, now_ms, settings))
     told = agreed[found.customer_idx, catalogue.sensitive_class[found.item_idx]]
-    harmless = catalogue.tier[found.item_idx] < SENSITIVE_FROM_TIER
+    harmless = _tiers(found, customers, catalogue) < SENSITIVE_FROM_TIER
     known: NDArray[np.bool_] = harmless | (told & (age_days <= limits.sensitive_days))
     return known
+
+
+def _tiers(
+    found: Interactions, customers: Sequence[TrainingCustomer], catalogue: Catalogue
+) -> NDArray[np.int8]:
+    """Tier of each item where its customer lives, shape (n,), int8."""
+    tier, sensitive_class = catalogue.tier[found.item_idx], catalogue.sensitive_class[found.item_idx]
+    laws = [raised_where(customer.jurisdiction) for customer in customers]
+    for law in sorted({*laws} - {frozenset()}, key=sorted):
+        lives_there = np.array([each == law for each in laws], np.bool_)[found.customer_idx]
+        tier = np.where(lives_there, raised(tier, sensitive_class, catalogue.sensitive_classes, law), tier)
+    return tier
 
 
 def _kept(found: Interactions, *tests: tuple[str, NDArray[np.bool_]]) -> Learnable:

@@ -37,7 +37,7 @@ def look(
     """Compute every column that a rule may ask for."""
     catalogue, evidence = house.catalogue, admitted.evidence
     edges = _Edges.of(candidates, evidence)
-    tier_of_edge = catalogue.tier[edges.item_idx]
+    tier_of_edge = admission.tier_of(catalogue, edges.item_idx)
     sensitive = (tier_of_edge > 0) | (catalogue.tier[candidates.item_idx][edges.owner] > 0)
     of_history = evidence.origin == Origin.HISTORY.value
     strongest = edges.strongest()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from api.settings import Settings
 
 DATA_DIR = "var/demo"
+JURISDICTION = "US"
+"""Complete Journey comes from a grocer in the United States; with no place named the strictest rules hold."""
 
 
 @click.command()
@@ -81,8 +83,8 @@ def stand_or_build(
 
 
 def demo_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of the demo: a data folder of its own unless one is named."""
-    return {"TACTFUL_DATA_DIR": DATA_DIR, **environ}
+    """Return the environment of the demo: a data folder of its own and its place, unless others are named."""
+    return {"TACTFUL_DATA_DIR": DATA_DIR, "TACTFUL_CONSENT_JURISDICTION": JURISDICTION, **environ}
 
 
 class TimedStages:

@@ -134,7 +134,7 @@ def _build(settings: Settings, engine: Engine, folder: Path, state: DemoState, s
         imports["items"] = steps.take_in("items", "items.jsonl", show)
     with stages("consents") as show:
         _put_notice(engine, now_ms)
-        _write_consents(purchases, engine, now_ms, source / "consents.jsonl")
+        _write_consents(purchases, engine, settings, now_ms, source / "consents.jsonl")
         imports["consents"] = steps.take_in("consents", "consents.jsonl", show)
     with stages("purchases") as show:
         purposes = purposes_of(purchases, now_ms, settings.consent)
@@ -210,9 +210,11 @@ def _rows_of(product: NDArray[np.int64], catalogue: Catalogue) -> NDArray[np.int
     return rows[which]
 
 
-def _write_consents(purchases: Purchases, engine: Engine, now_ms: int, target: Path) -> None:
+def _write_consents(
+    purchases: Purchases, engine: Engine, settings: Settings, now_ms: int, target: Path
+) -> None:
     with reading(engine) as conn:
-        catalogue = load_catalogue(conn)
+        catalogue = load_catalogue(conn, settings.consent.raised_classes)
     bought = classes_bought(purchases, catalogue)
     with target.open("wb") as file:
         for household in np.unique(purchases.household).tolist():

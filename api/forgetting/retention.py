@@ -69,7 +69,7 @@ def purge(
     Raises:
         StoreUnavailableError: the database cannot be used now; what was removed stays removed.
     """
-    expired = _rules(engine, keep or Retention(), now_ms)
+    expired = _rules(engine, settings, keep or Retention(), now_ms)
     counts: dict[str, int] = {}
     for number, rule in enumerate(expired):
         progress(number, len(expired), rule.store)
@@ -82,9 +82,9 @@ def purge(
     return counts
 
 
-def stores(engine: Engine, now_ms: int) -> list[str]:
+def stores(engine: Engine, settings: Settings, now_ms: int) -> list[str]:
     """Return the stores that a purge goes through, in order."""
-    return [*(rule.store for rule in _rules(engine, Retention(), now_ms)), PROFILES]
+    return [*(rule.store for rule in _rules(engine, settings, Retention(), now_ms)), PROFILES]
 
 
 def purge_daily(engine: Engine, settings: Settings, now_ms: int, lease_ms: int) -> bool:
@@ -94,7 +94,9 @@ def purge_daily(engine: Engine, settings: Settings, now_ms: int, lease_ms: int) 
     killed is found as a cascade whose lease ran out, and run again.
     """
     cascade_id = f"{CascadeKind.RETENTION}-{now_ms // DAY_MS}"
-    steps = tuple(CascadeStep(name, StepStatus.PENDING, 0, now_ms, None) for name in stores(engine, now_ms))
+    steps = tuple(
+        CascadeStep(name, StepStatus.PENDING, 0, now_ms, None) for name in stores(engine, settings, now_ms)
+    )
     receipt = Cascade(
         cascade_id=cascade_id,
         kind=CascadeKind.RETENTION,
@@ -125,12 +127,13 @@ def purge_under(engine: Engine, settings: Settings, cascade_id: str, now_ms: int
         finish(conn, cascade_id, now_ms)
 
 
-def _rules(engine: Engine, keep: Retention, now_ms: int) -> Sequence[Rule]:
+def _rules(engine: Engine, settings: Settings, keep: Retention, now_ms: int) -> Sequence[Rule]:
     with reading(engine) as conn:
         version = active(conn).get(POLICY)
         document = None if version is None else get_policy(conn, version)
     limits = Limits() if document is None else from_document(document.encode())
-    return rules(limits.evidence, reads_back_days(limits.repeat), keep, now_ms)
+    raised_classes = settings.consent.raised_classes
+    return rules(limits.evidence, reads_back_days(limits.repeat), keep, raised_classes, now_ms)
 
 
 def _apply(engine: Engine, rule: Rule, noted: Noted | None) -> int:

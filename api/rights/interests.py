@@ -69,7 +69,7 @@ def read_basics(conn: Connection, settings: Settings) -> Basics:
     policy = active(conn).get(POLICY)
     document = None if policy is None else get_policy(conn, policy)
     return Basics(
-        catalogue=load_catalogue(conn),
+        catalogue=load_catalogue(conn, settings.consent.raised_classes),
         limits=Limits() if document is None else from_document(document.encode()),
         weighting=Weighting(),
         consent=consent_in_force(conn, settings.consent),

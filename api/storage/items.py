@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from operator import itemgetter
@@ -21,6 +21,7 @@ from api.storage.versions import CATALOGUE, count_up
 from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
 from guardrails.sensitive.classes import CLASS_NAMES, class_number
 from guardrails.sensitive.classify import Classification, ItemFacts, classify
+from guardrails.sensitive.raising import raised
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +173,15 @@ def item_numbers(conn: Connection) -> dict[str, int]:
     return {row.item_id: row.item_no for row in conn.execute(select(items.c.item_id, items.c.item_no))}
 
 
-def load_catalogue(conn: Connection) -> Catalogue:
+def load_catalogue(conn: Connection, raised_classes: Collection[str] = ()) -> Catalogue:
     """Return everything the shop sells as columns, by item id; an empty catalogue when that is nothing.
 
     Prices count in one currency, the one that most items have; a price in another is unknown.
+
+    Args:
+        conn: a connection.
+        raised_classes: sensitive classes whose goods of tier S1 count as S2, as the law of the shop's
+            place has it (``ConsentSettings.raised_classes``).
     """
     rows = sorted(
         conn.execute(_CATALOGUE).all(), key=itemgetter(0)
@@ -187,6 +193,7 @@ def load_catalogue(conn: Connection) -> Catalogue:
     category_code, categories = _encode(category)
     brand_code, brands = _encode(brand)
     main_currency = _most_common(currency)
+    sensitive_class = _class_numbers(sensitive)
     content: dict[str, Any] = {
         "item_ids": item_id,
         "titles": title,
@@ -198,8 +205,8 @@ def load_catalogue(conn: Connection) -> Catalogue:
         "price_minor": _prices(price, currency, main_currency),
         "currency": main_currency,
         "available": np.array(available, np.bool_),
-        "tier": np.array(tier, np.int8),
-        "sensitive_class": _class_numbers(sensitive),
+        "tier": raised(np.array(tier, np.int8), sensitive_class, CLASS_NAMES, raised_classes),
+        "sensitive_class": sensitive_class,
         "sensitive_classes": CLASS_NAMES,
         "age_restricted": np.array(restricted, np.bool_),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,7 @@ from guardrails.consent.collection import ORDER_FACTS
 from guardrails.consent.events import GRANTS
 from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
 from guardrails.policy.limits import EvidenceLimits
+from guardrails.sensitive.classes import Tier
 
 _HOUR_MS, _MINUTE_MS = 3_600_000, 60_000
 _ORDERS = tuple(sorted(int(kind) for kind in ORDER_FACTS))
@@ -91,17 +92,24 @@ class Rule:
         return delete_some(conn, self.table, self.expired, limit)
 
 
-def rules(evidence: EvidenceLimits, exposure_days: int, keep: Retention, now_ms: int) -> tuple[Rule, ...]:
+def rules(
+    evidence: EvidenceLimits,
+    exposure_days: int,
+    keep: Retention,
+    raised_classes: Collection[str],
+    now_ms: int,
+) -> tuple[Rule, ...]:
     """Return what is to be removed now, in the order to do it in.
 
     Args:
         evidence: how old evidence may be.
         exposure_days: how many days of exposures any rule looks at.
         keep: how long everything else is kept.
+        raised_classes: sensitive classes whose goods of tier S1 count as S2 where the shop is.
         now_ms: the clock, milliseconds since the epoch.
     """
     return (
-        *_of_evidence(evidence, keep, now_ms),
+        *_of_evidence(evidence, keep, raised_classes, now_ms),
         *_of_visits(evidence, now_ms),
         *_of_decisions(exposure_days, keep, now_ms),
         *_of_consents(keep, now_ms),
@@ -142,11 +150,13 @@ def expired_profiles(conn: Connection, now_ms: int, longest_ms: int) -> list[byt
     return sorted(conn.scalars(query))
 
 
-def _of_evidence(evidence: EvidenceLimits, keep: Retention, now_ms: int) -> tuple[Rule, ...]:
+def _of_evidence(
+    evidence: EvidenceLimits, keep: Retention, raised_classes: Collection[str], now_ms: int
+) -> tuple[Rule, ...]:
     """Interactions that can no longer be evidence; orders are facts of the contract for longer."""
     named = interactions.c.customer_no.is_not(None)
     collected = named & (interactions.c.purpose != int(Purpose.ESSENTIAL_SERVICE))
-    outdated = or_(_too_old(evidence, now_ms), _too_private(evidence, now_ms))
+    outdated = or_(_too_old(evidence, now_ms), _too_private(evidence, raised_classes, now_ms))
     is_order = interactions.c.kind.in_(_ORDERS)
     facts = {"purpose": int(Purpose.ESSENTIAL_SERVICE), "session_key": None}
     fact = named & (interactions.c.purpose == int(Purpose.ESSENTIAL_SERVICE))
@@ -170,9 +180,13 @@ def _too_old(evidence: EvidenceLimits, now_ms: int) -> ColumnElement[bool]:
     )
 
 
-def _too_private(evidence: EvidenceLimits, now_ms: int) -> ColumnElement[bool]:
+def _too_private(
+    evidence: EvidenceLimits, raised_classes: Collection[str], now_ms: int
+) -> ColumnElement[bool]:
     """Sensitive goods: kept for days with the consent of their class, for the visit without."""
-    sensitive = interactions.c.item_no.in_(select(items.c.item_no).where(items.c.tier >= SENSITIVE_FROM_TIER))
+    is_raised = (items.c.tier == int(Tier.S1)) & items.c.sensitive_class.in_(sorted(raised_classes))
+    is_sensitive = (items.c.tier >= SENSITIVE_FROM_TIER) | is_raised
+    sensitive = interactions.c.item_no.in_(select(items.c.item_no).where(is_sensitive))
     agreed = exists(
         select(consent_states.c.purpose)
         .join(customers, customers.c.subject_key == consent_states.c.subject_key)

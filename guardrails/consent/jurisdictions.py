@@ -95,6 +95,17 @@ def jurisdiction_of(code: str | None) -> Jurisdiction:
     return known.get(code) or known.get(code.split("-", 1)[0]) or known[UNKNOWN]
 
 
+def raised_where(code: str | None) -> frozenset[str]:
+    """Return the sensitive classes that the law raises where a customer lives; none if that is not known.
+
+    What the law of the shop's own place raises holds for everybody, and is in the catalogue already.
+
+    >>> "health" in raised_where("US-WA"), raised_where("US-CA"), raised_where(None)
+    (True, frozenset(), frozenset())
+    """
+    return frozenset() if code is None else jurisdiction_of(code).raised_classes
+
+
 def overdue(on: date) -> tuple[Jurisdiction, ...]:
     """Return the jurisdictions that should have been reviewed by a day."""
     return tuple(each for each in jurisdictions().values() if each.review_by < on)

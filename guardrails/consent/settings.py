@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from engine.interactions import DAY_MS
+from guardrails.consent.jurisdictions import jurisdiction_of
 from guardrails.consent.permission import LawfulBasis
 from guardrails.consent.purposes import Purpose, PurposeEntry
 from guardrails.errors import PolicyError
@@ -71,6 +72,11 @@ class ConsentSettings:
         refused = self.legitimate_interest - permitted
         if refused:
             raise PolicyError(f"`P{min(refused)}` cannot rest on legitimate interest without an assessment")
+
+    @property
+    def raised_classes(self) -> frozenset[str]:
+        """Sensitive classes that the law of the shop's place raises."""
+        return jurisdiction_of(self.jurisdiction).raised_classes
 
     def in_force(self, entry: PurposeEntry) -> PurposeEntry:
         """Return the row of the register as the shop has it: with the basis that it chose."""

@@ -209,7 +209,9 @@ def _consent(decision: Decision, known: Known) -> Json:
         "muted": _muted(admission),
         "age_assurance": admission.age_assurance.value,
         "shared_audience": admission.shared_audience,
+        "raised_classes": sorted(admission.raised_classes),
         "degraded": admission.degraded,
+        "profiling": known.profiling,
         "reads": [{"store": store, "n": n} for store, n in known.reads],
         "kept_out": [{"rule": rule_id, "n": n} for rule_id, n in decision.kept_out],
     }
@@ -281,7 +283,7 @@ def _considered(taken: Round, catalogue: Catalogue) -> Json:
             "kind": evidence.kind,
             "age_days": evidence.age_days,
             "channel": evidence.channel,
-            "tier": catalogue.tier[evidence.item_idx],
+            "tier": taken.view.admission.tier_of(catalogue, evidence.item_idx),
         },
         "items": [catalogue.item_ids[idx] for idx in candidates.item_idx.tolist()],
         "score": candidates.score,
@@ -358,6 +360,8 @@ def _suggestion(suggestion: Suggestion, catalogue: Catalogue) -> Json:
         "score": suggestion.score,
         "intent": word(suggestion.intent),
         "action": suggestion.action.value,
+        "purpose": suggestion.rests_on.purpose,
+        "lawful_basis": suggestion.rests_on.basis.value,
         "code": suggestion.reason.code.value,
         "text": suggestion.reason.text,
     }

@@ -127,8 +127,8 @@ class View:
 
     @property
     def tier(self) -> NDArray[np.int8]:
-        """Tier of each candidate, 0 to 3."""
-        return self.catalogue.tier[self.item_idx]
+        """Tier of each candidate for this customer, 0 to 3."""
+        return self.admission.tier_of(self.catalogue, self.item_idx)
 
     @property
     def sensitive_class(self) -> NDArray[np.int16]:

@@ -180,6 +180,13 @@ class TestCatalogue:
         assert catalogue.n_items == 0
         assert catalogue.idx_of_no(np.array([1], np.int64)).tolist() == [-1]
 
+    def test_what_the_law_raises_counts_as_sensitive_and_is_another_version(self, writer):
+        tonic = ItemRow("tonic", "Tonic", shop_class="health", shop_tier=1)
+        upsert_items(writer, [tonic, ItemRow("lamp", "Lamp"), ItemRow("wine", "Red wine")], NOW_MS)
+        usual, raised = load_catalogue(writer), load_catalogue(writer, {"health", "alcohol"})
+        assert (usual.tier.tolist(), raised.tier.tolist()) == ([0, 1, 2], [0, 2, 2])
+        assert usual.version != raised.version
+
     def test_the_version_is_that_of_the_content(self, writer):
         upsert_items(writer, [ItemRow("a", "A"), ItemRow("b", "B")], NOW_MS)
         before = load_catalogue(writer).version

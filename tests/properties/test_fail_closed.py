@@ -13,6 +13,7 @@ from support.scenes import Scene, any_scenes, scenes
 from support.views import a_view
 
 from engine.vocabulary import Basis, Origin
+from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.judge import WITHHOLDING, judge
 from guardrails.policy.limits import Limits
 from guardrails.request import SubjectKind
@@ -174,8 +175,10 @@ def test_an_item_of_a_class_that_was_not_agreed_to_is_shown_on_its_own_shelf_onl
     if name in decision.admission.sensitive_granted:
         return
     page = scene.request.context.item_idx
+    is_raised = name == "weight_body" and scene.choices.jurisdiction == "US-WA"
     for suggestion in decision.suggestions:
-        code = catalogue.sensitive_class[suggestion.item_idx]
-        if code >= 0 and catalogue.sensitive_classes[code] == name:
+        code, tier = (column[suggestion.item_idx] for column in (catalogue.sensitive_class, catalogue.tier))
+        is_of_class = code >= 0 and catalogue.sensitive_classes[code] == name
+        if is_of_class and (tier >= SENSITIVE_FROM_TIER or (tier == 1 and is_raised)):
             assert page is not None
             assert catalogue.category[page] == catalogue.category[suggestion.item_idx]

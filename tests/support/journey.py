@@ -32,10 +32,11 @@ class JourneyShop:
 
 def build_journey_shop(folder: Path) -> JourneyShop:
     """Build the shop in a folder."""
-    from api.demo.shop import build_shop  # noqa: PLC0415  every test session reads this module, few build
+    from api.cli.demo import demo_environ  # noqa: PLC0415  every test session reads this module, few build
+    from api.demo.shop import build_shop  # noqa: PLC0415  as above
     from api.settings import Settings  # noqa: PLC0415  as above
 
-    settings = Settings.from_env({"TACTFUL_DATA_DIR": str(folder)})
+    settings = Settings.from_env(demo_environ({"TACTFUL_DATA_DIR": str(folder)}))
     started = time.monotonic()
     building = build_shop(settings, time.time_ns() // 1_000_000, _silent_stage)
     return JourneyShop(settings, building, time.monotonic() - started)

@@ -249,7 +249,10 @@ def any_choices(draw: st.DrawFn) -> Choices:
     offers = [shops.an_event(OFFERS, Status.CONSENT_REFUSED)]
     events = draw(st.lists(st.sampled_from([*denied, *contacts, *classes, *offers]), max_size=5))
     choices = agreeing(
-        *events, age_assurance=draw(st.sampled_from(AgeAssurance)), shared_device=draw(st.booleans())
+        *events,
+        age_assurance=draw(st.sampled_from(AgeAssurance)),
+        shared_device=draw(st.booleans()),
+        jurisdiction=draw(st.sampled_from([None, "DK", "US-WA"])),
     )
     return replace(choices, mutes=draw(st.sampled_from([(), MUTES])), non_profiled=draw(st.booleans()))
 

@@ -41,7 +41,7 @@ OFFERS = KEY_OF[Purpose.TARGETED_OFFERS]
 EVERYTHING = (STORAGE, PROFILING, PROFILED, OFFERS)
 """What a customer agrees to who agrees to all that is asked on the site itself."""
 
-CLASSES = ("alcohol", "sexual_health", "tobacco_nicotine")
+CLASSES = ("alcohol", "sexual_health", "tobacco_nicotine", "weight_body")
 CATEGORIES = ("Drink", "Drink > Beer", "Food > Bread", "Food > Dairy", "Home", "Pharmacy", "Pharmacy > Tests")
 BRANDS = ("Acme", "Globex", "Umbrella")
 
@@ -50,7 +50,7 @@ _FAMILIES: tuple[tuple[str, int, int, int, int, int, int, bool], ...] = (
     ("beer", 3, 1, 0, 150, 2, 0, True),
     ("bread", 5, 2, 0, 200, 0, NO_CODE, False),
     ("cigar", 2, 0, 1, 900, 2, 2, True),
-    ("cream", 3, 5, 1, 500, 1, NO_CODE, False),
+    ("cream", 3, 5, 1, 500, 1, 3, False),
     ("lamp", 4, 4, 1, 3000, 0, NO_CODE, False),
     ("milk", 5, 3, 1, 100, 0, NO_CODE, False),
     ("mystery", 2, NO_CODE, NO_CODE, UNKNOWN_PRICE, 0, NO_CODE, False),

@@ -1,5 +1,7 @@
 """The purge: each kind of thing is kept as long as it serves, and a second run finds nothing."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import insert, select
 from support.forgetting import counts_of, forgetting, plant, receipt_of, row_counts
@@ -34,6 +36,7 @@ from api.storage.suppressions import is_suppressed, suppress
 from engine.interactions import DAY_MS
 from engine.vocabulary import Kind
 from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
+from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.limits import EvidenceLimits
 from guardrails.request import Mute, MuteScope, SubjectKind
 
@@ -118,6 +121,16 @@ def test_sensitive_goods_are_kept_for_the_visit_and_with_consent_for_days(store)
         left = list(conn.scalars(select(tables.interactions.c.customer_no)))
     assert sorted(left) == [1, 1, 2]
     assert purged(store) == {}
+
+
+@pytest.mark.parametrize(("place", "removed"), [("US", {}), ("US-WA", {"history": 1})])
+def test_what_the_law_raises_is_kept_no_longer_than_other_sensitive_goods(store, place, removed):
+    item_no = store_items(store, "tonic", shop_class="health", shop_tier=1)["tonic"]
+    given = {"customer_no": store_customer(store), "kind": Kind.VIEW, "at_ms": NOW_MS - DAY_MS}
+    store_interactions(store, [an_interaction(store, item_no, **given)])
+    settings = replace(store.settings, consent=ConsentSettings(jurisdiction=place))
+    found = purge(store.engine, settings, NOW_MS, unseen)
+    assert {name: n for name, n in found.items() if n} == removed
 
 
 def test_a_visit_is_over_after_its_hours(store):
@@ -239,7 +252,10 @@ def test_the_purge_of_a_day_is_run_once_and_leaves_a_receipt(store):
     receipt = receipt_of(store, f"retention-{NOW_MS // DAY_MS}")
     assert receipt.finished_at_ms is not None
     assert {step.status for step in receipt.steps} == {StepStatus.COMPLETE}
-    assert counts_of(receipt) == {**dict.fromkeys(stores(store.engine, NOW_MS), 0), "history": 1}
+    assert counts_of(receipt) == {
+        **dict.fromkeys(stores(store.engine, store.settings, NOW_MS), 0),
+        "history": 1,
+    }
     assert purge_daily(store.engine, store.settings, NOW_MS + DAY_MS, 1000)
 
 

@@ -351,6 +351,28 @@ class TestWhatIsKeptOut:
         assert selected(knowing([did("milk-1")]), choices=agreeing(stands)).kept_out == ()
 
 
+class TestWhereTheCustomerLives:
+    """``cream`` is of tier 1 and of a class that Washington raises; ``test`` is of tier 3 anyway."""
+
+    LOOKED = knowing([did("cream-0"), did("milk-1")])
+
+    @pytest.mark.parametrize(("place", "counts"), [(None, True), ("DK", True), ("US-WA", False)])
+    def test_what_its_law_raises_is_no_evidence_without_consent_to_the_class(self, place, counts):
+        found = selected(self.LOOKED, choices=Choices(a_ledger(*EVERYTHING), jurisdiction=place))
+        assert items_of(found) == (["cream-0", "milk-1"] if counts else ["milk-1"])
+        assert found.kept_out == (() if counts else (("G06", 1),))
+
+    def test_with_consent_to_the_class_it_is(self):
+        agreed = Choices(a_ledger(*EVERYTHING, sensitive_key("weight_body")), jurisdiction="US-WA")
+        assert items_of(selected(self.LOOKED, choices=agreed)) == ["cream-0", "milk-1"]
+
+    def test_it_holds_where_nobody_can_be_asked_too(self):
+        for kind in (SubjectKind.ACCOUNT, SubjectKind.NONE):
+            admission = an_admission(a_request(subject_kind=kind), Choices(None, jurisdiction="US-WA"))
+            rows = np.array([idx("cream-0"), idx("milk-0"), idx("test-0")], np.int32)
+            assert admission.tier_of(a_catalogue(), rows).tolist() == [2, 0, 3]
+
+
 def test_time_passes_for_all_alike():
     request = replace(a_request(), now_ms=NOW_MS + 400 * DAY_MS)
     assert len(selected(knowing([did("milk-1")]), request).evidence) == 0

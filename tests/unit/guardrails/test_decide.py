@@ -36,6 +36,7 @@ from guardrails.request import AgeAssurance, Context, Exposure, Mute, MuteScope,
 from guardrails.rules.base import Effect
 
 AGREED = Choices(a_ledger(*EVERYTHING))
+CREAM = a_catalogue().idx_of_id["cream-0"]
 CATEGORY = a_catalogue().categories.index("Food > Dairy")
 
 
@@ -258,6 +259,14 @@ class TestWhatIsSaidOfIt:
         decision = decided(request, Choices(ledger=None), knowing([did("bread-0")]))
         assert decision.basis is Basis.POPULAR
         assert decision.degraded == ()
+
+    @pytest.mark.parametrize(("place", "rules"), [("DK", set()), ("US-WA", {"G05"})])
+    def test_what_the_law_raises_where_a_customer_lives_is_withheld(self, place, rules):
+        choices = Choices(a_ledger(*EVERYTHING), jurisdiction=place)
+        taken = decided(a_request(count=10), choices).rounds[0]
+        cream = {row for row, idx in enumerate(taken.candidates.item_idx) if 0 <= idx - CREAM < 3}
+        assert cream
+        assert {rule_id for row, rule_id in taken.slate.held_back if row in cream} == rules
 
     def test_only_a_verified_adult_is_shown_what_is_for_adults_and_never_from_history(self):
         shelf = a_request("product_page", context=on_page("beer-0"), count=12)

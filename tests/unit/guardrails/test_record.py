@@ -180,6 +180,7 @@ class TestTheSections:
         assert profiling["channels"] == [Channel.WEB, Channel.APP]
         assert profiling["record_id"] == f"consent-{shops.PROFILING}"
         assert consent["reads"] == [{"store": "interactions", "n": 1}]
+        assert consent["profiling"] is KNOWN.profiling
         assert consent["kept_out"] == [{"rule": "G11", "n": 1}, {"rule": "G12", "n": 2}]
         assert consent["muted"]["categories"] == ["Pharmacy"]
 
@@ -236,6 +237,9 @@ class TestTheSections:
         out = READ["out"]
         assert [each["item"] for each in out["list"]] == [
             a_catalogue().item_ids[each.item_idx] for each in DECISION.suggestions
+        ]
+        assert [(each["purpose"], each["lawful_basis"]) for each in out["list"]] == [
+            (each.rests_on.purpose, each.rests_on.basis) for each in DECISION.suggestions
         ]
         assert out["response_sha256"] == hashlib.sha256(b"{}").hexdigest()
         assert len(out["withheld"]) == HEADER["n_withheld"]

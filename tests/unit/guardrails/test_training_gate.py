@@ -122,6 +122,14 @@ def test_what_was_withdrawn_teaches_nothing_though_consent_was_given_again():
     assert both.kept_out == (("G01", 1),)
 
 
+@pytest.mark.parametrize(("place", "learnt"), [("DK", ["cream-0"]), ("US-WA", [])])
+def test_what_the_law_raises_where_a_customer_lives_needs_consent_to_its_class(place, learnt):
+    customer = TrainingCustomer(a_ledger(PROFILING), jurisdiction=place)
+    assert items_of(learned(did("cream-0"), customer=customer)) == learnt
+    agreed = TrainingCustomer(a_ledger(PROFILING, sensitive_key("weight_body")), jurisdiction=place)
+    assert items_of(learned(did("cream-0"), customer=agreed)) == ["cream-0"]
+
+
 def test_who_limits_sensitive_information_teaches_nothing_sensitive():
     ledger = a_ledger(PROFILING, sensitive_key("sexual_health"))
     limited = TrainingCustomer(ledger, limit_sensitive=True)

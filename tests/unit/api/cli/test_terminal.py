@@ -78,3 +78,8 @@ def test_a_stage_that_fails_is_not_done(capsys):
 @pytest.mark.parametrize(("environ", "folder"), [({}, "var/demo"), ({"TACTFUL_DATA_DIR": "x"}, "x")])
 def test_the_demo_keeps_to_itself_unless_a_folder_is_named(environ, folder):
     assert demo_environ(environ)["TACTFUL_DATA_DIR"] == folder
+
+
+def test_the_demo_is_where_its_data_comes_from_unless_told_otherwise():
+    assert demo_environ({})["TACTFUL_CONSENT_JURISDICTION"] == "US"
+    assert demo_environ({"TACTFUL_CONSENT_JURISDICTION": "DK"})["TACTFUL_CONSENT_JURISDICTION"] == "DK"
