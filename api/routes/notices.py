@@ -9,6 +9,7 @@ from typing import Any
 from flask import Response
 
 from api.auth import only, require_account
+from api.consents.erased import refuse_erased
 from api.consents.people import subject_key
 from api.errors import InvalidRequestError
 from api.routes.resource import Resource, json_answer
@@ -95,7 +96,7 @@ def notices() -> Response:
     status=201,
     body=NoticeServedSchema(),
     answer=NoticeServedAnswerSchema(),
-    problems=(422, 503),
+    problems=(409, 422, 503),
     example={
         "notice_id": "privacy",
         "notice_version": "2026-11",
@@ -113,12 +114,14 @@ def notice_served(body: dict[str, Any], customer_id: str) -> Response:
     require_account(body["subject_type"])
     found = wiring()
     kind = SubjectKind(body["subject_type"])
+    key = subject_key(found.subjects, kind, customer_id)
     with writing(found.engine) as conn:
+        refuse_erased(conn, found.subjects, key)
         if get_notice(conn, body["notice_id"], body["notice_version"], body["language"]) is None:
             raise InvalidRequestError.at("/notice_id", "this notice is not known: register it first")
         served = NoticeServed(
             served_id=found.new_id(),
-            subject_key=subject_key(found.subjects, kind, customer_id),
+            subject_key=key,
             notice_id=body["notice_id"],
             notice_version=body["notice_version"],
             language=body["language"],

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response
 
 from api.auth import calling_customer, only
+from api.consents.erased import refuse_erased
 from api.errors import InvalidRequestError
 from api.pointers import pointer_to
 from api.routes.resource import Resource, json_answer
@@ -28,7 +29,7 @@ blueprint = Resource("preferences", __name__, description="mutes, age, suggestio
     only(Role.SITE, customer=True),
     body=PreferencesSchema(),
     answer=PreferencesSchema(),
-    problems=(422, 503),
+    problems=(409, 422, 503),
     example={"mutes": [{"scope": "brand", "value": "National"}], "non_profiled": False},
 )
 def put_preferences(body: dict[str, Any], customer_id: str) -> Response:
@@ -42,6 +43,7 @@ def put_preferences(body: dict[str, Any], customer_id: str) -> Response:
     mutes = tuple(Mute(MuteScope(each["scope"]), each["value"], each["until_ms"]) for each in body["mutes"])
     _refuse_unknown_classes(mutes)
     with writing(found.engine) as conn:
+        refuse_erased(conn, found.subjects, found.subjects.account(customer_id))
         numbers = customer_numbers(conn, [customer_id], found.subjects, now_ms)
         set_preferences(
             conn,
