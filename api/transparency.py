@@ -220,6 +220,7 @@ def transparency(of: InForce, language: str) -> Json:
         "languages": LANGUAGES,
         "controller": settings.controller or None,
         "contact": settings.contact or None,
+        "consent_url": settings.consent_url or None,
         "logic": say(LOGIC),
         "consequences": say(CONSEQUENCES),
         "options": {"default": MODES[0], "modes": [_mode(mode, of) for mode in MODES]},

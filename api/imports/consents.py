@@ -31,6 +31,7 @@ from guardrails.consent.events import (
     METHODS,
     WHOLE_SUBJECT,
     ConsentEvent,
+    Parent,
     Status,
     with_defaults,
 )
@@ -53,6 +54,7 @@ FRIENDLY = {
     "unknown": Status.CONSENT_UNKNOWN,
     "objected": Status.OBJECTION_RAISED,
     "not_objected": Status.OBJECTION_NOT_RAISED,
+    "soft_opt_in": Status.SOFT_OPT_IN,
     "restricted": Status.RESTRICTED,
     "restriction_lifted": Status.RESTRICTION_LIFTED,
 }
@@ -81,8 +83,14 @@ CONSENT_FIELDS = Fields(
             "explicit",
             "notice_id",
             "notice_version",
+            "language",
             "method",
             "actor",
+            "parent_relation",
+            "parent_verification",
+            "parent_verified_at",
+            "parent_verified_at_ms",
+            "item_categories",
         }
     ),
     required=(("customer_id",), ("purpose",), ("status",), ("at", "at_ms")),
@@ -118,6 +126,9 @@ def read_consent(
         actor=_actor(record),
         explicit=read_flag(record, "explicit") or False,
         confirmed_override=False,
+        language=read_id(record, "language"),
+        parent=_parent(record),
+        item_categories=_words(record, "item_categories"),
     )
     try:
         validate(event)
@@ -126,6 +137,18 @@ def read_consent(
     if record_id is None:
         event = replace(event, record_id=_name_by_content(event, subject_key))
     return with_defaults(event, settings)
+
+
+def _parent(record: Record) -> Parent | None:
+    """Return who consented in the place of a child; ``None`` where nobody is named."""
+    relation = read_id(record, "parent_relation")
+    if relation is None:
+        return None
+    return Parent(
+        relation=relation,
+        verification_method=require("parent_verification", read_id(record, "parent_verification")),
+        verified_at_ms=require("parent_verified_at", read_moment_ms(record, "parent_verified_at")),
+    )
 
 
 def _purpose(record: Record) -> str:
@@ -198,6 +221,8 @@ def _name_by_content(event: ConsentEvent, subject_key: bytes) -> str:
         event.method,
         event.actor,
         event.explicit,
+        *(() if event.parent is None else (event.parent,)),
+        *(() if event.item_categories is None else (sorted(event.item_categories),)),
     )
     digest = blake2b(repr(said).encode(), digest_size=16, person=b"tactful consent").hexdigest()
     return f"import-{digest}"

@@ -133,6 +133,9 @@ class TransparencySchema(Schema):
     languages = fields.List(fields.String(), required=True)
     controller = fields.String(required=True, allow_none=True)
     contact = fields.String(required=True, allow_none=True)
+    consent_url = fields.String(
+        required=True, allow_none=True, metadata={"description": "page where customers choose"}
+    )
     logic = fields.String(required=True, metadata={"description": "GDPR 13(2)(f): the logic involved"})
     consequences = fields.String(required=True, metadata={"description": "what depends on it"})
     options = fields.Nested(ModesSchema, required=True)

@@ -113,7 +113,11 @@ def test_every_right_but_that_to_complain_elsewhere_can_be_used_here(shop_on_sql
 
 def test_who_runs_the_shop_and_who_is_handed_data_is_named(sqlite_store):
     settings = replace(
-        sqlite_store.settings, controller="Example A/S", contact="dpo@shop.example", recipients=("Post A/S",)
+        sqlite_store.settings,
+        controller="Example A/S",
+        contact="dpo@shop.example",
+        consent_url="https://shop.example/choose",
+        recipients=("Post A/S",),
     )
     with serving(settings, fill(settings)) as shop:
         document = shop.client.get("/transparency").json()
@@ -121,6 +125,8 @@ def test_who_runs_the_shop_and_who_is_handed_data_is_named(sqlite_store):
     assert (document["controller"], document["contact"]) == ("Example A/S", "dpo@shop.example")
     assert document["recipients"] == ["Post A/S"]
     assert all(text in page for text in ("Example A/S", "dpo@shop.example", "Post A/S"))
+    assert 'href="https://shop.example/choose"' in page
+    assert document["consent_url"] == "https://shop.example/choose"
 
 
 def test_a_shop_that_named_nobody_says_so(shop_on_sqlite):

@@ -8,7 +8,7 @@ from api.imports.fields import TimeLimits
 from api.imports.readers import read_commas
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel
-from guardrails.consent.events import Status
+from guardrails.consent.events import Parent, Status
 from guardrails.consent.settings import ConsentSettings
 
 CASES = Path(__file__).parents[3] / "cases" / "imports"
@@ -23,6 +23,31 @@ GIVEN = {
 
 def event_of(record, subject_key=b"a" * 16):
     return read_consent(record, subject_key, LIMITS, ConsentSettings())
+
+
+def test_a_parent_who_consents_is_imported_with_relation_and_verification():
+    parent = {"parent_relation": "mother", "parent_verification": "card", "parent_verified_at_ms": 5}
+    event = event_of({**GIVEN, "actor": "parent", **parent})
+    assert event.parent == Parent("mother", "card", 5)
+    with pytest.raises(FieldError, match="parent_verification"):
+        event_of({**GIVEN, "actor": "parent", "parent_relation": "mother"})
+    with pytest.raises(FieldError, match="a parent who consents is named"):
+        event_of({**GIVEN, "actor": "parent"})
+
+
+def test_what_a_sale_permits_is_imported_with_the_goods_that_were_sold():
+    sold = {
+        "customer_id": "anna",
+        "purpose": "marketing.communications.email",
+        "status": "SoftOptIn",
+        "at_ms": 1_700_000_000_000,
+        "method": "sale",
+        "actor": "controller",
+        "item_categories": "Food, Drink > Tea",
+        "notice_id": "orders",
+        "notice_version": "1",
+    }
+    assert event_of(sold).item_categories == {"Food", "Drink > Tea"}
 
 
 def test_good_rows_become_events_and_bad_rows_are_named_by_field():
