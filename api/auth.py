@@ -20,7 +20,7 @@ from flask import Flask, current_app, g, request
 from api.errors import Finding, ForbiddenError, InvalidRequestError, UnauthenticatedError
 from api.rights.tokens import PREFIX, accept_token
 from api.settings import Settings
-from api.storage.api_keys import Role, find_role
+from api.storage.api_keys import KeyRow, Role, find_key
 from api.storage.connection import reading
 from api.wiring import wiring
 from guardrails.messages import Phrase
@@ -152,7 +152,9 @@ def _check_caller() -> None:
     if secret.startswith(PREFIX):
         _let_customer_in(access, secret)
         return
-    if not access.permits(_role_of(secret)):
+    key = _key_of(secret)
+    g.caller = key.key_id
+    if not access.permits(key.role):
         raise ForbiddenError("the role of this key does not cover this operation")
     if access.customer and (request.view_args or {}).get(_PATH_ID) == ME:
         detail = Phrase("`{me}` stands for the customer of a token: with a key, name the customer", me=ME)
@@ -165,7 +167,7 @@ def _let_customer_in(access: Access, secret: str) -> None:
         token = accept_token(conn, secret, found.subjects, found.clock())
     if not access.customer:
         raise ForbiddenError("a customer's token does not cover this operation")
-    g.customer_id = token.customer_id
+    g.customer_id, g.caller = token.customer_id, "customer"
     if request.view_args is not None and _PATH_ID in request.view_args:
         if request.view_args[_PATH_ID] not in (ME, token.customer_id):
             raise _not_yours()
@@ -184,9 +186,9 @@ def _secret() -> str:
     return secret.strip()
 
 
-def _role_of(secret: str) -> Role:
+def _key_of(secret: str) -> KeyRow:
     with reading(wiring().engine) as conn:
-        role = find_role(conn, secret)
-    if role is None:
+        key = find_key(conn, secret)
+    if key is None:
         raise UnauthenticatedError("this key is not known or was revoked")
-    return role
+    return key

@@ -1,8 +1,10 @@
 """The application log: one JSON object a line, and no personal data in any of them.
 
-A line says which route answered with which status after how long. It never holds an id of a
-customer, a session or an item, a body, a key or a query string: the *template* of the path is
-logged, not the path. What was decided, and for whom, is in the decision log and only there.
+A line says which route answered whom with which status after how long; whom is the public name of a
+key, or ``customer`` for any of them, so that every look at the decision log is on record (GDPR 32).
+It never holds an id of a customer, a session or an item, a body, a secret or a query string: the
+*template* of the path is logged, not the path. What was decided, and for whom, is in the decision
+log and only there.
 """
 
 from __future__ import annotations

@@ -159,6 +159,7 @@ def observe_requests(app: Flask, metrics: Metrics) -> None:
             route=route,
             status=answer.status_code,
             latency_ms=round(elapsed_s * 1000, 3),
+            caller=g.get("caller"),
         )
         return answer
 

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
 from api.storage.tables import api_keys
 
@@ -45,7 +45,7 @@ class KeyRow:
 
 
 _PUBLIC = tuple(api_keys.c[name] for name in KeyRow.__dataclass_fields__)
-_ROLE_OF = select(api_keys.c.role).where(
+_IN_FORCE = select(*_PUBLIC).where(
     api_keys.c.secret_sha256 == bindparam("digest"), api_keys.c.revoked_at_ms.is_(None)
 )
 
@@ -65,14 +65,14 @@ def create_key(conn: Connection, role: Role, label: str, now_ms: int) -> tuple[s
     return key_id, secret
 
 
-def find_role(conn: Connection, secret: str) -> Role | None:
-    """Return the role of a key that is in force, or ``None``.
+def find_key(conn: Connection, secret: str) -> KeyRow | None:
+    """Return a key that is in force, or ``None``.
 
     The lookup is by digest: how long it takes says nothing about how much of a guess was right. A
     secret has 256 random bits, so a plain SHA-256 is as good as a slow one.
     """
-    role = conn.execute(_ROLE_OF, {"digest": _digest(secret)}).scalar()
-    return None if role is None else Role(role)
+    found = conn.execute(_IN_FORCE, {"digest": _digest(secret)}).mappings().first()
+    return None if found is None else _key(found)
 
 
 def revoke(conn: Connection, key_id: str, now_ms: int) -> bool:
@@ -88,7 +88,11 @@ def revoke(conn: Connection, key_id: str, now_ms: int) -> bool:
 def list_keys(conn: Connection) -> list[KeyRow]:
     """Return every key, revoked ones too, oldest first."""
     oldest_first = select(*_PUBLIC).order_by(api_keys.c.created_at_ms, api_keys.c.key_id)
-    return [KeyRow(**{**row, "role": Role(row["role"])}) for row in conn.execute(oldest_first).mappings()]
+    return [_key(row) for row in conn.execute(oldest_first).mappings()]
+
+
+def _key(row: RowMapping) -> KeyRow:
+    return KeyRow(**{**row, "role": Role(row["role"])})
 
 
 def _digest(secret: str) -> bytes:

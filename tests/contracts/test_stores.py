@@ -18,7 +18,7 @@ from support.stores import (
 )
 
 from api.errors import StoreRefusedError
-from api.storage.api_keys import Role, create_key, find_role, list_keys, revoke
+from api.storage.api_keys import Role, create_key, find_key, list_keys, revoke
 from api.storage.connection import reading, writing
 from api.storage.consents import append_events, read_choices, read_ledger
 from api.storage.customers import (
@@ -488,9 +488,11 @@ class TestDecisions:
 class TestKeys:
     def test_a_key_opens_what_its_role_opens_until_it_is_revoked(self, writer):
         key_id, secret = create_key(writer, Role.AUDITOR, "for the audit", NOW_MS)
-        assert find_role(writer, secret) is Role.AUDITOR
+        key = find_key(writer, secret)
+        assert key is not None
+        assert (key.key_id, key.role) == (key_id, Role.AUDITOR)
         assert revoke(writer, key_id, NOW_MS + 1)
-        assert find_role(writer, secret) is None
+        assert find_key(writer, secret) is None
         assert not revoke(writer, key_id, NOW_MS + 2)
         assert [(key.key_id, key.role, key.revoked_at_ms) for key in list_keys(writer)] == [
             (key_id, Role.AUDITOR, NOW_MS + 1)
@@ -499,7 +501,7 @@ class TestKeys:
     def test_a_key_that_was_never_made_opens_nothing(self, writer):
         _, secret = create_key(writer, Role.SITE, "", NOW_MS)
         for guess in ("", secret[:-1], secret.upper(), "é", "\udcff"):
-            assert find_role(writer, guess) is None
+            assert find_key(writer, guess) is None
 
     def test_a_secret_is_nowhere_in_the_store(self, writer):
         _, secret = create_key(writer, Role.SITE, "", NOW_MS)

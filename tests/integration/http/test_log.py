@@ -3,12 +3,14 @@
 import io
 import logging
 
+import orjson
 import pytest
 from support.http import BUYER, EVERYTHING
 
 from api.logging import LOGGER, JsonLines
 from api.routes import recommendations
-from api.storage.api_keys import Role
+from api.storage.api_keys import Role, list_keys
+from api.storage.connection import reading
 
 PLANTED = (
     "planted-customer",
@@ -22,6 +24,7 @@ PLANTED = (
 
 @pytest.fixture
 def log():
+    """Everything that any logger writes."""
     written = io.StringIO()
     everything = [LOGGER, logging.getLogger()]
     handler = logging.StreamHandler(written)
@@ -35,6 +38,21 @@ def log():
     for logger, level in zip(everything, levels, strict=True):
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+def test_every_look_at_the_decision_log_names_the_key_it_was_made_with(log, shop):
+    decision_id = shop.recommend().json()["decision_id"]
+    shop.decision(decision_id)
+    with reading(shop.wiring.engine) as conn:
+        key_of = {key.role: key.key_id for key in list_keys(conn)}
+    shop.ask("GET", "/v1/decisions", Role.SITE)
+    token = shop.ask("POST", f"/v1/customers/{BUYER}/tokens", json={}).json()["token"]
+    shop.client.get("/v1/customers/me/privacy", headers={"Authorization": f"Bearer {token}"})
+    lines = [orjson.loads(line) for line in log.getvalue().splitlines()]
+    seen = [(line["route"], line["caller"], line["status"]) for line in lines if "caller" in line]
+    assert ("/v1/decisions/<name:decision_id>", key_of[Role.AUDITOR], 200) in seen
+    assert ("/v1/decisions", key_of[Role.SITE], 403) in seen
+    assert ("/v1/customers/<id:customer_id>/privacy", "customer", 200) in seen
 
 
 def test_what_callers_send_is_not_in_the_log(log, shop, monkeypatch):
