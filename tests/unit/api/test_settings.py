@@ -5,6 +5,8 @@ import pytest
 
 from api.errors import SettingsError
 from api.settings import Settings
+from guardrails.consent.permission import LawfulBasis
+from guardrails.consent.purposes import REGISTER
 from guardrails.consent.settings import ConsentSettings
 
 KEY = bytes(range(32))
@@ -136,3 +138,26 @@ def test_an_error_never_repeats_what_may_be_secret(name, text):
 def test_secrets_are_in_no_repr():
     settings = Settings("postgresql+psycopg://shop:hunter2@db/x", pseudonym_key=b"hunter2")
     assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("purposes", "document", "refused"),
+    [
+        *((f"P{number}", "", True) for number in (3, 4, 5, 6)),
+        *((f"P{number}", "LIA-7", False) for number in (3, 4, 5, 6)),
+        ("P7", "", False),
+        *((f"P{number}", "LIA-7", True) for number in (1, 8, 9, 10, 11)),
+    ],
+)
+def test_a_shop_with_a_purpose_on_a_basis_that_cannot_carry_it_does_not_start(purposes, document, refused):
+    environ = {
+        "TACTFUL_CONSENT_LEGITIMATE_INTEREST": purposes,
+        "TACTFUL_CONSENT_LIA_DOCUMENT_ID": document,
+    }
+    if refused:
+        with pytest.raises(SettingsError, match="cannot rest on legitimate interest"):
+            Settings.from_env(environ)
+    else:
+        entry = next(each for each in REGISTER if f"P{each.purpose.value}" == purposes)
+        in_force = Settings.from_env(environ).consent.in_force(entry)
+        assert in_force.basis is LawfulBasis.LEGITIMATE_INTEREST

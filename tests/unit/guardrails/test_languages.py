@@ -21,12 +21,28 @@ SAME_IN_SCANDINAVIA = {
     "GDPR 21; Brockell 2018",
 }
 PRESSING = {
-    "en": ("hurry", "now or", "last chance", "only today", "don't miss", "limited", "!"),
-    "da": ("skynd", "sidste chance", "kun i dag", "gå ikke glip", "begrænset", "!"),
-    "nb": ("skynd", "siste sjanse", "bare i dag", "gå ikke glipp", "begrenset", "!"),
-    "sv": ("skynda", "sista chansen", "bara idag", "missa inte", "begränsat", "!"),
-    "de": ("beeilen", "letzte chance", "nur heute", "verpassen", "begrenzt", "sofort", "!"),
+    "en": (
+        *("hurry", "now or", "last chance", "only today", "don't miss", "limited", "selling fast", "ends "),
+        *(" left", "almost gone", "sold out", "running out", "while stocks", "others are looking", "!"),
+    ),
+    "da": (
+        *("skynd", "sidste chance", "kun i dag", "gå ikke glip", "begrænset", "udløber", "slutter"),
+        *("tilbage på lager", "næsten udsolgt", "udsolgt", "så længe", "andre kigger", "!"),
+    ),
+    "nb": (
+        *("skynd", "siste sjanse", "bare i dag", "gå ikke glipp", "begrenset", "utløper", "slutter"),
+        *("igjen på lager", "nesten utsolgt", "utsolgt", "så lenge", "andre ser", "!"),
+    ),
+    "sv": (
+        *("skynda", "sista chansen", "bara idag", "missa inte", "begränsat", "går ut", "slutar"),
+        *("kvar i lager", "nästan slut", "slutsåld", "så länge", "andra tittar", "!"),
+    ),
+    "de": (
+        *("beeil", "letzte chance", "nur heute", "verpass", "begrenzt", "sofort", "läuft ab", " endet"),
+        *("nur noch", "fast ausverkauft", "ausverkauft", "solange", "andere sehen", "!"),
+    ),
 }
+"""Words of urgency and of scarcity: no shelf and no clock stands behind a reason (UCPD, Annex I, 7)."""
 
 
 def said_by_the_guardrails():

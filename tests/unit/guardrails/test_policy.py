@@ -11,6 +11,7 @@ from engine.vocabulary import Kind
 from guardrails.errors import PolicyError
 from guardrails.policy.document import GREATEST_LIMIT, from_document, to_document, version_of
 from guardrails.policy.limits import EvidenceLimits, Limits
+from guardrails.sensitive.classes import CLASS_NAMES
 
 SECTIONS = {field.name: type(getattr(Limits(), field.name)) for field in fields(Limits)}
 
@@ -83,6 +84,25 @@ def test_what_a_document_leaves_out_keeps_its_default():
 def test_what_is_not_a_policy_is_refused(document, message):
     with pytest.raises(PolicyError, match=message):
         from_document(document)
+
+
+TARGETS = {
+    *CLASS_NAMES,
+    *("age", "child", "minor", "parent", "elderly", "disability", "gender", "income", "debt", "poverty"),
+    *("mood", "grief", "stress", "addiction", "vulnerable", "vulnerability", "segment", "customer"),
+}
+"""What nobody may be aimed at by (AI Act 5(1)(b))."""
+
+
+def test_no_limit_aims_at_a_sensitive_class_or_at_anybodys_weakness():
+    limits = orjson.loads(to_document(Limits()))["limits"]
+    names = {*limits, *(name for section in limits.values() for name in section)}
+    assert names.isdisjoint(TARGETS)
+    assert {word for name in names for word in name.split("_")}.isdisjoint(TARGETS)
+    for target in TARGETS:
+        for document in ({"limits": {target: {}}}, {"limits": {"evidence": {target: 1}}}, {target: 1}):
+            with pytest.raises(PolicyError):
+                from_document(orjson.dumps(document))
 
 
 def test_every_limit_is_a_whole_number():
