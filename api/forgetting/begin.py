@@ -159,13 +159,5 @@ def _restriction(cascade_id: str, now_ms: int) -> ConsentEvent:
         purpose=WHOLE_SUBJECT,
         status=Status.RESTRICTED,
         at_ms=now_ms,
-        valid_until_ms=None,
-        channels=None,
-        data_categories=None,
-        notice_id=None,
-        notice_version=None,
-        method="api",
-        actor="data_subject",
         explicit=True,
-        confirmed_override=False,
     )

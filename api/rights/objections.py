@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from api.consents.choosing import Choosing
 from api.consents.written import UNNAMED, Drafted
 from api.errors import InvalidRequestError
-from guardrails.consent.events import DATA_SUBJECT, WHOLE_SUBJECT, ConsentEvent, Status
+from guardrails.consent.events import WHOLE_SUBJECT, ConsentEvent, Status
 from guardrails.consent.permission import LawfulBasis
 from guardrails.consent.purposes import KEY_OF, OUTBOUND, Purpose, communications_key, entry_of
 from guardrails.consent.settings import ConsentSettings
@@ -70,14 +70,5 @@ def _said(purpose: str, status: Status, now_ms: int) -> Drafted:
         purpose=purpose,
         status=status,
         at_ms=now_ms,
-        valid_until_ms=None,
-        channels=None,
-        data_categories=None,
-        notice_id=None,
-        notice_version=None,
-        method="api",
-        actor=DATA_SUBJECT,
-        explicit=False,
-        confirmed_override=False,
     )
     return Drafted(event, timed=False, pointer="")

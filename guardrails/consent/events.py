@@ -133,15 +133,15 @@ class ConsentEvent:
     purpose: str
     status: Status
     at_ms: int
-    valid_until_ms: int | None
-    channels: frozenset[int] | None
-    data_categories: frozenset[str] | None
-    notice_id: str | None
-    notice_version: str | None
-    method: str
-    actor: str
-    explicit: bool
-    confirmed_override: bool
+    valid_until_ms: int | None = None
+    channels: frozenset[int] | None = None
+    data_categories: frozenset[str] | None = None
+    notice_id: str | None = None
+    notice_version: str | None = None
+    method: str = "api"
+    actor: str = DATA_SUBJECT
+    explicit: bool = False
+    confirmed_override: bool = False
     notice_sha256: str | None = None
     language: str | None = None
     jurisdiction: str | None = None

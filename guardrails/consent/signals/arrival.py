@@ -95,15 +95,11 @@ def _event(reading: Reading, answer: SignalAnswer, now_ms: int, notices: Mapping
         purpose=answer.purpose,
         status=answer.status,
         at_ms=now_ms if said_ms is None else min(said_ms, now_ms),
-        valid_until_ms=None,
         channels=answer.channels if answer.grants else None,
-        data_categories=None,
         notice_id=notice.notice_id if notice else None,
         notice_version=notice.version if notice else None,
         method="adpc" if reading.signal == ADPC else "import",
         actor=_actor(reading),
-        explicit=False,
-        confirmed_override=False,
         signal_sha256=reading.sha256,
     )
     return Arrived(event, timed=said_ms is not None)
