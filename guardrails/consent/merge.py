@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from guardrails.consent.events import (
     DATA_SUBJECT,
     REFUSALS,
-    RESTRICTIONS,
     WHOLE_SUBJECT,
     ConsentEvent,
     Status,
@@ -30,7 +29,7 @@ def most_protective(first: Ledger, *beside: Ledger) -> Ledger:
     states = dict(first.states)
     for ledger in beside:
         for purpose, state in ledger.states.items():
-            if _holds_back(state) and not _holds_back(states.get(purpose)):
+            if _held_back(state) > _held_back(states.get(purpose)):
                 states[purpose] = state
     return Ledger(states)
 
@@ -55,15 +54,9 @@ def confirmed_here(
             purpose=event.purpose,
             status=Status.OBJECTION_NOT_RAISED,
             at_ms=max(event.at_ms, state.at_ms + 1),
-            valid_until_ms=None,
-            channels=None,
-            data_categories=None,
             notice_id=event.notice_id,
             notice_version=event.notice_version,
             method=event.method,
-            actor=DATA_SUBJECT,
-            explicit=False,
-            confirmed_override=False,
         )
         for event in chosen
         if event.grants
@@ -73,9 +66,13 @@ def confirmed_here(
     )
 
 
-def _holds_back(state: PurposeState | None) -> bool:
+def _held_back(state: PurposeState | None) -> int:
+    """Return how much a state holds back, nothing being 0.
+
+    A restriction that is lifted later on still holds until then, and one that stands holds longer.
+    """
     if state is None:
-        return False
+        return 0
     if state.purpose == WHOLE_SUBJECT:
-        return state.status in RESTRICTIONS  # one that is lifted later on still holds until then
-    return state.status in REFUSALS
+        return 2 if state.status is Status.RESTRICTED else 1
+    return int(state.status in REFUSALS)

@@ -45,6 +45,14 @@ def test_a_restriction_on_either_side_holds():
     assert merged.restriction_at(GRANT.at_ms) is not None
 
 
+def test_a_restriction_that_was_lifted_on_one_side_holds_on_the_other():
+    restricted = refusal(Status.RESTRICTED, purpose=WHOLE_SUBJECT)
+    lifted = refusal(Status.RESTRICTION_LIFTED, purpose=WHOLE_SUBJECT, at_ms=GRANT.at_ms - 1)
+    for first, beside in ((restricted, lifted), (lifted, restricted)):
+        merged = most_protective(a_ledger(GRANT, first), a_ledger(beside))
+        assert merged.restriction_at(GRANT.at_ms) is not None
+
+
 def test_confirming_on_the_device_takes_its_refusal_back_to_neutral_and_grants_nothing():
     device = a_ledger(refusal(at_ms=GRANT.at_ms + 10))
     (neutral,) = confirmed_here(device, [GRANT], ["new"])
