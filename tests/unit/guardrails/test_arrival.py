@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,6 +123,14 @@ def test_an_answer_with_a_time_of_its_own_goes_by_that():
     assert ahead.at_ms == NOW_MS
 
 
+@pytest.mark.parametrize("signal", ["tcf", "xdm", "ketch"])
+def test_a_time_ahead_of_the_clock_does_not_make_a_consent_newer_than_a_refusal(signal):
+    refused = [own(Status.CONSENT_WITHDRAWN, NOW_MS - 1)]
+    ahead = reading(Status.CONSENT_GIVEN, signal=signal, at_ms=NOW_MS + DAY_MS)
+    assert not permitted(receive(refused, ahead, replace(ahead, sha256="1" * 64)))
+    assert permitted(receive([], ahead))
+
+
 def test_what_a_signal_leaves_open_is_no_event():
     assert receive([], reading(Status.CONSENT_UNKNOWN)) == []
 
@@ -146,6 +155,24 @@ class TestTheHeaderOfTheBrowser:
         assert len(history) == 2
         assert (history[1].notice_id, history[1].notice_version) == ("privacy", "2")
         assert permitted(history)
+
+    def test_a_consent_that_it_only_repeats_does_not_undo_a_withdrawal_made_since(self):
+        agrees = reading(Status.CONSENT_GIVEN, signal="adpc")
+        withdraws = reading(Status.CONSENT_WITHDRAWN, signal="adpc")
+        before = receive([], agrees, now_ms=NOW_MS - 2 * DAY_MS)
+        withdrawn = [*before, own(Status.CONSENT_WITHDRAWN)]
+        assert not permitted(receive(withdrawn, agrees, agrees))
+        assert permitted(receive(before, withdraws, agrees))
+
+    def test_what_a_child_s_browser_repeats_is_taken_down_once(self):
+        invalid = replace(own(Status.CONSENT_INVALIDATED), actor="signal:adpc")
+        assert receive([invalid], reading(Status.CONSENT_GIVEN, signal="adpc")) == [invalid]
+
+    def test_to_withdraw_ends_a_soft_opt_in_too(self):
+        assumed = replace(own(Status.SOFT_OPT_IN, purpose=EMAIL), item_categories=frozenset({"Tea"}))
+        withdraw = reading(Status.CONSENT_WITHDRAWN, signal="adpc", purpose=EMAIL)
+        assert permitted([assumed], purpose=EMAIL)
+        assert not permitted(receive([assumed], withdraw), purpose=EMAIL)
 
 
 @given(
