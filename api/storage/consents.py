@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Connection, RowMapping, bindparam, delete, exists, insert, select, text
+from sqlalchemy import Column, Connection, RowMapping, bindparam, exists, insert, select, text
 
 from api.storage.customers import CHOICES_OF_CUSTOMER, read_mutes
 from api.storage.statements import chunks, insert_or_replace
@@ -25,7 +25,6 @@ from guardrails.consent.ledger import (
     PurposeState,
     Status,
     project,
-    replay,
     says_the_same,
 )
 from guardrails.consent.merge import most_protective
@@ -83,11 +82,6 @@ def lock_subject(conn: Connection, subject_key: bytes) -> None:
     conn.execute(text("LOCK TABLE consent_states IN ROW EXCLUSIVE MODE"))  # waits for an import
     number = int.from_bytes(subject_key[:8], "big", signed=True)
     conn.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
-
-
-def read_event(conn: Connection, record_id: str) -> tuple[bytes, ConsentEvent] | None:
-    """Return the event that took a record id, with its subject key; ``None`` when it is free."""
-    return _stored_events(conn, [record_id]).get(record_id)
 
 
 def read_events(
@@ -158,15 +152,6 @@ def subjects_with(conn: Connection, purpose: str, at_ms: int) -> dict[int, Ledge
     for row in rows.mappings():
         states.setdefault(row["customer_no"], {})[row["purpose"]] = _state(row)
     return {customer_no: Ledger(of_customer) for customer_no, of_customer in sorted(states.items())}
-
-
-def rebuild_states(conn: Connection, subject_key: bytes) -> Ledger:
-    """Throw a subject's projection away and make it anew from the events."""
-    lock_subject(conn, subject_key)
-    ledger = replay(read_events(conn, subject_key))
-    conn.execute(delete(consent_states).where(consent_states.c.subject_key == subject_key))
-    _store_states(conn, {(subject_key, purpose): state for purpose, state in ledger.states.items()})
-    return ledger
 
 
 def _append(conn: Connection, events: Sequence[SubjectEvent], now_ms: int) -> int:

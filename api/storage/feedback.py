@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from api.storage.statements import insert_new
 from api.storage.tables import feedback
@@ -30,13 +30,3 @@ def add_feedback(conn: Connection, decision_id: str, item_no: int, kind: Feedbac
     row = {"decision_id": decision_id, "item_no": item_no, "kind": kind.value, "at_ms": at_ms}
     insert = insert_new(conn, feedback).execution_options(preserve_rowcount=True)
     return conn.execute(insert, row).rowcount == 1
-
-
-def read_feedback(conn: Connection, decision_id: str) -> list[tuple[int, FeedbackKind, int]]:
-    """Return storage key of the item, kind and time of all feedback on a decision, oldest first."""
-    rows = conn.execute(
-        select(feedback.c.item_no, feedback.c.kind, feedback.c.at_ms)
-        .where(feedback.c.decision_id == decision_id)
-        .order_by(feedback.c.at_ms, feedback.c.item_no, feedback.c.kind)
-    )
-    return [(item_no, FeedbackKind(kind), at_ms) for item_no, kind, at_ms in rows]

@@ -89,15 +89,5 @@ def add_served(conn: Connection, served: NoticeServed) -> None:
     conn.execute(insert(notices_served), asdict(served))
 
 
-def read_served(conn: Connection, subject_key: bytes) -> list[NoticeServed]:
-    """Return what a subject was shown, oldest first."""
-    rows = conn.execute(
-        select(notices_served)
-        .where(notices_served.c.subject_key == subject_key)
-        .order_by(notices_served.c.at_ms, notices_served.c.served_id)
-    )
-    return [NoticeServed(**row) for row in rows.mappings()]
-
-
 def _notice(row: RowMapping) -> Notice:
     return Notice(**dict(row) | {name: tuple(orjson.loads(row[name])) for name in _LISTS})

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from support.shops import an_event
 from support.stores import (
     NOW_MS,
@@ -32,7 +32,7 @@ from api.storage.customers import (
 from api.storage.decisions import append_decisions, decision_subject, read_decision, search_decisions
 from api.storage.devices import is_shared, seen_on_device
 from api.storage.exposures import insert_exposures, read_exposure, read_exposures
-from api.storage.feedback import FeedbackKind, add_feedback, read_feedback
+from api.storage.feedback import FeedbackKind, add_feedback
 from api.storage.interactions import read_for_training, read_history, read_session
 from api.storage.items import Counts, ItemRow, item_numbers, load_catalogue, read_item, upsert_items
 from api.storage.notices import (
@@ -42,8 +42,8 @@ from api.storage.notices import (
     get_notice,
     list_notices,
     put_notice,
-    read_served,
 )
+from api.storage.tables import feedback, notices_served
 from api.storage.versions import (
     ModelRow,
     activate,
@@ -426,10 +426,8 @@ class TestFeedback:
             assert add_feedback(conn, "d1", lamp, FeedbackKind.HELPFUL, NOW_MS)
             assert not add_feedback(conn, "d1", lamp, FeedbackKind.HELPFUL, NOW_MS + 1)
             assert add_feedback(conn, "d1", lamp, FeedbackKind.CLICKED, NOW_MS + 2)
-            assert read_feedback(conn, "d1") == [
-                (lamp, FeedbackKind.HELPFUL, NOW_MS),
-                (lamp, FeedbackKind.CLICKED, NOW_MS + 2),
-            ]
+            rows = conn.execute(select(feedback).order_by(feedback.c.at_ms)).all()
+        assert rows == [("d1", lamp, "helpful", NOW_MS), ("d1", lamp, "clicked", NOW_MS + 2)]
 
 
 class TestDecisions:
@@ -579,8 +577,7 @@ class TestNotices:
     def test_what_was_shown_to_whom_is_kept(self, writer):
         served = NoticeServed("s1", b"c" * 16, "n1", "1", "en", "banner", "0" * 64, NOW_MS)
         add_served(writer, served)
-        assert read_served(writer, b"c" * 16) == [served]
-        assert read_served(writer, b"d" * 16) == []
+        assert [NoticeServed(**row) for row in writer.execute(select(notices_served)).mappings()] == [served]
 
 
 class TestDevices:
