@@ -7,8 +7,10 @@ from guardrails.consent.jurisdictions import (
     jurisdiction_of,
     jurisdictions,
     overdue,
+    raised_where,
     table_of,
 )
+from guardrails.consent.settings import ConsentSettings
 from guardrails.errors import PolicyError
 
 ROW = {
@@ -54,6 +56,11 @@ def test_a_part_of_a_country_that_has_no_row_follows_the_country():
 def test_washington_raises_what_bodies_do_and_take_in():
     assert {"health", "weight_body", "pregnancy_fertility"} <= jurisdiction_of("US-WA").raised_classes
     assert not jurisdiction_of("US").raised_classes
+
+
+def test_a_shop_that_names_no_place_has_everything_raised_that_any_law_raises():
+    assert ConsentSettings().raised_classes == raised_where("US-WA") == jurisdiction_of(None).raised_classes
+    assert ConsentSettings(jurisdiction="DK").raised_classes == raised_where(None) == frozenset()
 
 
 def test_a_fingerprint_tells_which_rules_a_choice_was_made_under():
