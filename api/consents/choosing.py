@@ -24,12 +24,20 @@ from api.storage.devices import is_shared, seen_on_device
 from api.storage.notices import consent_in_force, get_notice
 from api.storage.rights import note_signal
 from api.storage.subjects import Subjects
-from api.storage.suppressions import is_suppressed, lift
+from api.storage.suppressions import lift, suppressed_since
 from guardrails.consent.ages import may_be_younger_than
 from guardrails.consent.check import LOOSENING
-from guardrails.consent.events import DATA_SUBJECT, PARENT, REFUSALS, ConsentEvent, Status, with_defaults
+from guardrails.consent.events import (
+    DATA_SUBJECT,
+    GRANTS,
+    PARENT,
+    REFUSALS,
+    ConsentEvent,
+    Status,
+    with_defaults,
+)
 from guardrails.consent.jurisdictions import jurisdiction_of
-from guardrails.consent.ledger import Ledger, says_the_same
+from guardrails.consent.ledger import Ledger, PurposeState, says_the_same
 from guardrails.consent.merge import confirmed_here
 from guardrails.consent.notices import under_notice
 from guardrails.consent.permission import GpcStatus
@@ -40,6 +48,7 @@ from guardrails.errors import ConsentEventError
 from guardrails.request import Choices, SubjectKind
 
 _PROFILING = KEY_OF[Purpose.PROFILING]
+_OPENING = GRANTS | {Status.SOFT_OPT_IN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,7 @@ class Choosing:
         self._let_back(events)
         append_events(conn, key, self.person.kind, events, self.now_ms)
         cascade_id = self._forget_profile(before, events)
-        self._note_device(events)
+        self._note_device(drafts, events, stored)
         if self.gpc:
             note_signal(conn, key, "gpc", "1", self.now_ms)
         after, _ = read_choices(conn, key, self.person.beside)
@@ -204,22 +213,23 @@ class Choosing:
         return GpcStatus.OVERRIDDEN if event.confirmed_override else GpcStatus.APPLIED
 
     def _let_back(self, events: Sequence[ConsentEvent]) -> None:
-        """Let somebody who was erased come back on their own express word, and on nothing else.
+        """Let somebody who was erased come back on their own express word since, and on nothing else.
 
-        A refusal is taken down from anybody at any time.
+        What opens nothing, as a refusal, is taken down from anybody once the erasure is done.
 
         Raises:
             ErasedError: this is not it, or the erasure is still under way.
         """
         suppression = self.subjects.suppression(self._key)
-        if not is_suppressed(self.conn, [suppression]):
+        since_ms = suppressed_since(self.conn, suppression)
+        if since_ms is None:
             return
         if running_erasure(self.conn, self._key) is not None:
             raise ErasedError("the erasure of this customer is still under way")
-        granted = [event for event in events if event.grants]
-        if not granted:
+        opening = [event for event in events if event.status in _OPENING]
+        if not opening:
             return
-        if not any(event.explicit and event.actor == DATA_SUBJECT for event in granted):
+        if not any(_is_their_own_word(event) and event.at_ms > since_ms for event in opening):
             raise ErasedError("was erased, and comes back by an express consent of their own alone")
         lift(self.conn, suppression)
 
@@ -231,16 +241,35 @@ class Choosing:
             return None
         return begin_withdrawal(self.conn, self.new_id(), self._key, self.settings.recipients, self.now_ms)
 
-    def _note_device(self, events: Sequence[ConsentEvent]) -> None:
-        """Note who is logged in on the device, and what they confirmed there."""
+    def _note_device(
+        self, drafts: Sequence[Drafted], events: Sequence[ConsentEvent], stored: dict[str, ConsentEvent]
+    ) -> None:
+        """Note who is logged in on the device, and what they confirmed there.
+
+        A choice that arrives late, or again, answers no refusal that was made on the device since.
+        """
         for device_key in self._devices:
             seen_on_device(self.conn, device_key, self._key, self.now_ms)
             device = read_ledger(self.conn, device_key)
-            confirmed = confirmed_here(device, events, (self.new_id() for _ in events))
+            answers = [
+                event
+                for draft, event in zip(drafts, events, strict=True)
+                if event.record_id not in stored
+                and not (draft.timed and _is_before(event, device.get(event.purpose)))
+            ]
+            confirmed = confirmed_here(device, answers, (self.new_id() for _ in answers))
             append_events(self.conn, device_key, SubjectKind.DEVICE, confirmed, self.now_ms)
 
     def _shared(self) -> bool:
         return any(is_shared(self.conn, device_key, self.now_ms) for device_key in self._devices)
+
+
+def _is_their_own_word(event: ConsentEvent) -> bool:
+    return event.grants and event.explicit and event.actor == DATA_SUBJECT
+
+
+def _is_before(event: ConsentEvent, state: PurposeState | None) -> bool:
+    return state is not None and event.at_ms <= state.at_ms
 
 
 def _as_stored(event: ConsentEvent, stored: dict[str, ConsentEvent]) -> ConsentEvent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +12,12 @@ from sqlalchemy import Connection
 from api.consents.choosing import Choosing
 from api.consents.people import Person
 from api.consents.written import Drafted
-from api.errors import Finding, InvalidRequestError
+from api.errors import ErasedError, Finding, InvalidRequestError
 from api.storage.connection import writing
 from api.storage.consents import lock_subject, read_events
 from api.storage.customers import customer_numbers, set_preferences
 from api.storage.notices import list_notices
+from api.storage.suppressions import is_suppressed
 from api.wiring import Wiring
 from guardrails.consent.ledger import replay
 from guardrails.consent.notices import Notice
@@ -35,14 +37,15 @@ def drafts_of_signal(
     """Read a signal into choices, notes on what has no effect, and whether it repeats Sec-GPC.
 
     What it says of the customer's age, and of sensitive information, is noted with the customer: a
-    child is a child, and a limit is a limit, whoever heard of it first.
+    child is a child, and a limit is a limit, whoever heard of it first. Of whom was erased nothing is.
 
     Raises:
         InvalidRequestError: it is malformed.
     """
     requests = _published_requests(conn, now_ms)
     reading = _read(signal["kind"], signal["value"], requests, found, "/signal/value")
-    if person.kind is SubjectKind.ACCOUNT and (reading.known_child or reading.limit_sensitive):
+    tells_of_customer = reading.known_child or reading.limit_sensitive
+    if person.kind is SubjectKind.ACCOUNT and tells_of_customer and not _is_erased(conn, person, found):
         number = customer_numbers(conn, [subject_id], found.subjects, now_ms)[subject_id]
         set_preferences(
             conn,
@@ -57,7 +60,8 @@ def take_adpc(header: str | None, person: Person, found: Wiring) -> None:
     """Store what the ``ADPC`` header of any request says, before the request is answered.
 
     A browser sends its user's decisions once, with whatever it asks for next; not taking them down
-    would lose a withdrawal. Somebody who is nobody has nothing to decide here.
+    would lose a withdrawal. Somebody who is nobody has nothing to decide here, and who was erased does
+    not come back by a header: they are answered as anybody of whom nothing is known.
 
     Raises:
         InvalidRequestError: the header is malformed.
@@ -66,11 +70,15 @@ def take_adpc(header: str | None, person: Person, found: Wiring) -> None:
     if header is None or person.key is None:
         return
     now_ms = found.clock()
-    with writing(found.engine) as conn:
+    with suppress(ErasedError), writing(found.engine) as conn:
         requests = _published_requests(conn, now_ms)
         reading = _read("adpc", header, requests, found, None)
         choosing = Choosing(conn, person, found.subjects, found.settings, now_ms, found.new_id)
         choosing.store(_drafted(conn, reading, person, requests, now_ms))
+
+
+def _is_erased(conn: Connection, person: Person, found: Wiring) -> bool:
+    return person.key is not None and bool(is_suppressed(conn, [found.subjects.suppression(person.key)]))
 
 
 def _drafted(

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, delete, exists, select
 
-from api.storage.statements import chunks, insert_new
+from api.storage.statements import chunks, insert_or_replace
 from api.storage.tables import suppressions
 
 SUPPRESSED = "SUPPRESSED"
@@ -19,8 +19,16 @@ SUPPRESSED = "SUPPRESSED"
 
 
 def suppress(conn: Connection, suppression_key: bytes, now_ms: int) -> None:
-    """Remember that a subject was erased; said again it stays as it was."""
-    conn.execute(insert_new(conn, suppressions), {"suppression_key": suppression_key, "since_ms": now_ms})
+    """Remember that a subject was erased; erased again, from then on."""
+    row = {"suppression_key": suppression_key, "since_ms": now_ms}
+    conn.execute(insert_or_replace(conn, suppressions, "suppression_key"), row)
+
+
+def suppressed_since(conn: Connection, suppression_key: bytes) -> int | None:
+    """Return when a subject was last erased, milliseconds since the epoch; ``None`` if they were not."""
+    since = select(suppressions.c.since_ms).where(suppressions.c.suppression_key == suppression_key)
+    found: int | None = conn.execute(since).scalar()
+    return found
 
 
 def lift(conn: Connection, suppression_key: bytes) -> bool:

@@ -14,7 +14,7 @@ from api.storage.connection import reading, writing
 from api.storage.customers import all_customer_ids
 from api.storage.decisions import append_decisions, decision_subject, read_decision
 from api.storage.exposures import read_exposure
-from api.storage.suppressions import is_suppressed, lift, suppress
+from api.storage.suppressions import is_suppressed, lift, suppress, suppressed_since
 from engine.vocabulary import Kind
 
 ANNA = "customer-mark-00"
@@ -99,6 +99,8 @@ def test_suppression_is_lifted_once_and_of_one_alone(store):
         suppress(conn, anna, NOW_MS + 1)
         suppress(conn, bert, NOW_MS)
         assert is_suppressed(conn, [anna, bert, b"x" * 16]) == {anna, bert}
+        assert suppressed_since(conn, anna) == NOW_MS + 1
+        assert suppressed_since(conn, b"x" * 16) is None
         assert lift(conn, anna)
         assert not lift(conn, anna)
         assert is_suppressed(conn, [anna, bert]) == {bert}

@@ -53,6 +53,19 @@ def test_confirming_on_the_device_ends_its_refusal_and_grants_it_nothing(shop):
     assert not state["permission"]["permitted"]
 
 
+def test_a_choice_that_arrives_late_or_again_answers_no_later_refusal_on_the_device(shop):
+    early_ms = shop.wiring.clock() - 60_000
+    path = f"/v1/customers/{BUYER}/consents"
+    shop.choose("given", STORAGE, PROFILING)
+    named = {"purpose": PROFILED, "status": "given", "record_id": "chosen-on-the-phone"}
+    assert shop.ask("POST", path, json={**named, "device_id": PHONE}).status_code == 201
+    on_phone(shop, "refused", PROFILED)
+    late = {"purpose": PROFILED, "status": "given", "at_ms": early_ms}
+    for sent in (named, late):
+        assert shop.ask("POST", path, json={**sent, "device_id": PHONE}).status_code == 201
+        assert basis(shop, customer_id=BUYER, device_id=PHONE) != "profile"
+
+
 def test_two_accounts_on_a_device_make_it_a_shared_one_and_are_never_merged(shop):
     agree_to_the_profile(shop)
     for customer_id in (BUYER, OTHER):
