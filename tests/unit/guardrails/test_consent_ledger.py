@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from guardrails.consent.events import WHOLE_SUBJECT
-from guardrails.consent.ledger import ASKED_ONLY, ConsentEvent, Ledger, Status, project, replay
+from guardrails.consent.ledger import (
+    ASKED_ONLY,
+    ConsentEvent,
+    Ledger,
+    Status,
+    project,
+    replay,
+    says_the_same,
+)
+from guardrails.consent.permission import GpcStatus
 from guardrails.errors import ConsentEventError
 
 GRANT = ConsentEvent(
@@ -117,3 +126,36 @@ def test_a_restriction_holds_from_when_it_is_known_to_when_it_is_lifted():
     assert replay([restriction]).restriction_at(4).status is Status.RESTRICTED
     assert replay([restriction, lifting]).restriction_at(19).status is Status.RESTRICTION_LIFTED
     assert replay([restriction, lifting]).restriction_at(20) is None
+
+
+class TestAnEventThatArrivesAgain:
+    STORED = replace(GRANT, valid_until_ms=10_000, jurisdiction="DK#1", gpc=GpcStatus.APPLIED)
+
+    def test_is_the_same_though_the_house_would_add_other_things_now(self):
+        again = replace(GRANT, valid_until_ms=20_000, jurisdiction="DK#2")
+        assert says_the_same(self.STORED, again)
+
+    def test_is_another_if_it_ends_sooner_than_what_is_stored(self):
+        assert not says_the_same(self.STORED, replace(self.STORED, valid_until_ms=9_999))
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"status": Status.CONSENT_WITHDRAWN, "valid_until_ms": None},
+            {"explicit": True},
+            {"at_ms": GRANT.at_ms + 1},
+            {"channels": frozenset({1})},
+        ],
+    )
+    def test_is_another_if_the_customer_says_something_else(self, change):
+        assert not says_the_same(self.STORED, replace(self.STORED, **change))
+
+    def test_is_the_same_if_a_child_said_it_and_it_was_stored_as_invalid(self):
+        invalid = replace(GRANT, status=Status.CONSENT_INVALIDATED, valid_until_ms=None)
+        assert says_the_same(invalid, replace(GRANT, valid_until_ms=20_000, channels=frozenset({1})))
+        assert not says_the_same(invalid, replace(GRANT, valid_until_ms=20_000, explicit=True))
+
+    def test_a_refusal_that_is_sent_again_is_the_same(self):
+        refusal = replace(GRANT, status=Status.CONSENT_REFUSED, valid_until_ms=None)
+        assert says_the_same(refusal, replace(refusal, jurisdiction="DK#2"))
+        assert not says_the_same(refusal, replace(GRANT, valid_until_ms=5_000))
