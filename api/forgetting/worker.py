@@ -486,7 +486,7 @@ class _Passage:
             n_customers = erasure.erase_what_remains(conn, whose)
             if cascade.request_id is not None:
                 close_erasure_request(conn, cascade.request_id, now_ms)
-            forget_whose(conn, cascade.cascade_id)
+            forget_whose(conn, cascade)
             note_step(conn, cascade.cascade_id, CUSTOMER, StepStatus.COMPLETE, now_ms, n_more=n_customers)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, Row, case, func, insert, select, update
+from sqlalchemy import Connection, Row, case, func, insert, or_, select, update
 
 from api.storage.statements import insert_new
 from api.storage.tables import cascade_steps, cascades
@@ -186,11 +186,14 @@ def note_step(
     return noted.rowcount == 1
 
 
-def forget_whose(conn: Connection, cascade_id: str) -> None:
-    """Remove from a cascade whose data it was about; what is left of it is the receipt."""
-    conn.execute(
-        update(cascades).where(cascades.c.cascade_id == cascade_id).values(subject_key=None, customer_no=None)
-    )
+def forget_whose(conn: Connection, cascade: Cascade) -> None:
+    """Remove from a cascade whose data it was about; what is left of it is the receipt.
+
+    From others about the same subject as well: a withdrawal that is still on its way then has nothing
+    left to remove.
+    """
+    about = or_(cascades.c.cascade_id == cascade.cascade_id, cascades.c.subject_key == cascade.subject_key)
+    conn.execute(update(cascades).where(about).values(subject_key=None, customer_no=None))
 
 
 def finish(conn: Connection, cascade_id: str, now_ms: int) -> None:

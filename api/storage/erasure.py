@@ -294,8 +294,9 @@ def _part_some(conn: Connection, table: Table, whose: Whose, limit: int) -> int:
 def _anonymize_some(conn: Connection, mine: ColumnElement[bool], limit: int) -> int:
     """Keep interactions as nobody's: no customer, no visit, no id, the day alone.
 
-    The days and the goods stay, which is what they are kept for. The number of the row stays too; it
-    says in which order rows were stored.
+    The days and the goods stay, which is what they are kept for. The number of the row becomes a random
+    one below zero: in the order in which they were stored, rows of one customer stand together, and
+    among rows that still tell the minute.
     """
     numbers = list(conn.scalars(select(interactions.c.interaction_no).where(mine).limit(limit)))
     if numbers:
@@ -303,13 +304,21 @@ def _anonymize_some(conn: Connection, mine: ColumnElement[bool], limit: int) -> 
             update(interactions)
             .where(interactions.c.interaction_no == bindparam("number"))
             .values(
+                interaction_no=bindparam("random_number"),
                 event_key=bindparam("random_key"),
                 customer_no=None,
                 session_key=None,
                 at_ms=interactions.c.at_ms - interactions.c.at_ms % DAY_MS,
                 purpose=int(ANONYMOUS),
             ),
-            [{"number": number, "random_key": secrets.token_bytes(16)} for number in numbers],
+            [
+                {
+                    "number": number,
+                    "random_number": -1 - secrets.randbits(62),
+                    "random_key": secrets.token_bytes(16),
+                }
+                for number in numbers
+            ],
         )
     return len(numbers)
 

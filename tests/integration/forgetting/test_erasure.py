@@ -1,5 +1,6 @@
 """Erasing somebody: nothing of theirs is left in any byte, and the receipt adds up."""
 
+import itertools
 import logging
 
 import pytest
@@ -14,12 +15,13 @@ from support.forgetting import (
     row_counts,
     traces,
 )
-from support.stores import NOW_MS
+from support.stores import NOW_MS, Clock
 
+from api.forgetting.begin import begin_withdrawal
 from api.logging import JsonLines
 from api.storage import tables
-from api.storage.cascades import Mode, StepStatus
-from api.storage.connection import reading
+from api.storage.cascades import Mode, StepStatus, claim
+from api.storage.connection import reading, writing
 from api.storage.consents import read_choices
 from api.storage.suppressions import is_suppressed
 from engine.interactions import DAY_MS
@@ -124,6 +126,20 @@ def test_anonymised_interactions_are_nobodys_and_no_evidence(store):
     assert len({row.event_key for row in rows}) == 20
 
 
+def test_the_order_of_anonymised_interactions_does_not_tell_which_were_done_together(store):
+    anna, _ = plant(store, n_interactions=40), plant(store, "customer-mark-99")
+    numbers = select(tables.interactions.c.interaction_no).order_by(tables.interactions.c.interaction_no)
+    with reading(store.engine) as conn:
+        before = list(conn.scalars(numbers))
+    erase(store, anna.customer_id, Mode.ANONYMIZE)
+    plant(store, "customer-mark-98", n_interactions=1)
+    with reading(store.engine) as conn:
+        after = list(conn.scalars(numbers))
+    assert after[40:] == [*before[40:], before[-1] + 1]
+    assert after[39] < 0
+    assert min(abs(one - other) for one, other in itertools.pairwise(after[:40])) > 1
+
+
 def test_from_the_answer_on_nothing_is_permitted_and_imports_are_shut_out(store):
     anna = plant(store)
     begin(store, anna.customer_id)
@@ -145,6 +161,20 @@ def test_asked_again_it_is_the_same_erasure_and_afterwards_a_finished_one_with_n
     assert again.finished_at_ms == NOW_MS
     assert set(counts_of(again).values()) == {0}
     assert again.status_of("recipient:newsletter") is StepStatus.SKIPPED
+
+
+def test_an_erasure_leaves_no_pseudonym_in_a_withdrawal_that_is_held_up(store):
+    anna = plant(store)
+    with writing(store.engine) as conn:
+        begin_withdrawal(conn, "held-up", anna.keys[0], (), NOW_MS)
+        claim(conn, "held-up", 0, NOW_MS + 60_000)
+    cascade = erase(store, anna.customer_id)
+    assert cascade.finished_at_ms is not None
+    assert traces(store, anna.needles()) == []
+    forgetting(store, Clock(NOW_MS + 60_000)).work_on_due()
+    withdrawal = receipt_of(store, "held-up")
+    assert (withdrawal.subject_key, withdrawal.customer_no) == (None, None)
+    assert withdrawal.finished_at_ms is not None
 
 
 def test_a_receipt_names_nobody(store):
