@@ -7,6 +7,7 @@ before that is withdrawn here. Nothing is sent that is not on the disk already.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -36,13 +37,15 @@ from api.storage.decisions import StoredDecision
 from api.storage.devices import is_shared
 from api.storage.exposures import ExposureRow
 from api.storage.items import read_item
+from api.storage.notices import consent_in_force
 from api.storage.reading import read_known
-from api.storage.versions import active
+from api.storage.versions import NOTICES, active
 from api.wiring import Wiring, wiring
 from engine.catalogue import NO_CODE, Catalogue
 from engine.vocabulary import Channel, from_word, word
 from guardrails.admit import Admission, admit
 from guardrails.consent.purposes import OUTBOUND
+from guardrails.consent.settings import ConsentSettings
 from guardrails.consent.signals.gpc import gpc_from_header
 from guardrails.decide import Decision, decide
 from guardrails.log.record import SALT_BYTES, SECTIONS, build_record
@@ -209,7 +212,8 @@ def _read(
         with reading(found.engine) as conn:
             versions = active(conn)
             choices, customer_no = _choices(conn, subject, question.now_ms)
-            admission = _admit(question, choices, snapshot)
+            consent = _consent(conn, versions, snapshot, found)
+            admission = _admit(question, choices, snapshot, consent)
             known = read_known(
                 conn,
                 admission,
@@ -221,7 +225,8 @@ def _read(
             )
     except (StoreUnavailableError, StoreRefusedError, ValueError, KeyError) as error:  # gone, or garbled
         warn("consent:read:failed", error)
-        return _admit(question, replace(choices, ledger=None), snapshot), Known.nothing(), None
+        nothing = _admit(question, replace(choices, ledger=None), snapshot, snapshot.house.consent)
+        return nothing, Known.nothing(), None
     found.runtime.notice(versions)
     if versions.get("catalogue") != snapshot.versions.get("catalogue"):
         admission = replace(admission, degraded=(*admission.degraded, "catalogue_behind"))
@@ -237,9 +242,17 @@ def _choices(conn: Connection, subject: Person, now_ms: int) -> tuple[Choices, i
     return choices, customer_no
 
 
-def _admit(question: Request, choices: Choices, snapshot: Snapshot) -> Admission:
-    house = snapshot.house
-    return admit(question, choices, house.catalogue.sensitive_classes, house.consent)
+def _consent(
+    conn: Connection, versions: Mapping[str, str], snapshot: Snapshot, found: Wiring
+) -> ConsentSettings:
+    """Return how consent is checked now: which notices are outdated does not wait for the next house."""
+    if versions.get(NOTICES) == snapshot.versions.get(NOTICES):
+        return snapshot.house.consent
+    return consent_in_force(conn, found.settings.consent)
+
+
+def _admit(question: Request, choices: Choices, snapshot: Snapshot, consent: ConsentSettings) -> Admission:
+    return admit(question, choices, snapshot.house.catalogue.sensitive_classes, consent)
 
 
 def _exposure(

@@ -59,6 +59,20 @@ def test_what_the_notice_does_not_ask_for_cannot_be_agreed_to_under_it(shop):
     assert shop.ask("POST", CONSENTS, json=without_version).status_code == 422
 
 
+def test_a_material_change_holds_for_suggestions_before_the_next_house_stands(shop):
+    register(shop, data_categories=[])
+    shop.choose("given", PROFILING)
+    agree(shop)
+    with reading(shop.wiring.engine) as conn:
+        assert shop.wiring.runtime.wait_for(active(conn), 30)
+    assert shop.recommend(customer_id=BUYER).json()["basis"] == "profile"
+    shop.wiring.runtime.close()  # nothing is loaded any more
+    register(shop, version="2", text="And more?", material_change=True, effective_from_ms=shop.wiring.clock())
+    answer = shop.recommend(customer_id=BUYER).json()
+    assert answer["profiling"] is False
+    assert {"purpose": PROFILED, "permitted": False, "because": "NOTICE_OUTDATED"} in answer["admission"]
+
+
 def test_a_material_change_ends_consent_until_it_is_given_again_and_a_typing_error_does_not(shop):
     register(shop)
     agree(shop)
