@@ -12,6 +12,7 @@ from support.shops import (
     a_ledger,
     a_request,
     an_admission,
+    an_event,
     did,
     idx,
     knowing,
@@ -23,6 +24,7 @@ from engine.interactions import DAY_MS, WEIGHT_ONE
 from engine.serving.candidates import Candidates, Evidence
 from engine.vocabulary import Channel, Intent, Kind, Origin, Source
 from guardrails.admit import Admitted
+from guardrails.consent.events import Status
 from guardrails.policy.limits import RepeatLimits
 from guardrails.request import Context, Mute, MuteScope
 from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES
@@ -127,6 +129,33 @@ class TestWhatMovedACandidate:
         view = seen(popular)
         assert view.reason_available.all()
         assert not view.from_history.any()
+
+
+class TestWhatAShopMayWriteAbout:
+    SOLD = an_event(
+        "marketing.communications.email",
+        Status.SOFT_OPT_IN,
+        method="sale",
+        actor="controller",
+        item_categories=frozenset({"Food > Dairy", "Drink"}),
+    )
+    CONSENTED = an_event("marketing.communications.email")
+
+    def outside(self, *events, channel=Channel.EMAIL, items=("milk-0", "bread-0", "beer-0", "mystery-0")):
+        choices = Choices(a_ledger(*EVERYTHING, but=events), jurisdiction="DK")
+        view = seen(
+            proposed({item: [] for item in items}), request=a_request(channel=channel), choices=choices
+        )
+        return view.outside_outreach.tolist()
+
+    def test_is_what_was_sold_and_what_lies_below_it(self):
+        assert self.outside(self.SOLD) == [False, True, False, True]
+
+    def test_is_everything_with_a_consent(self):
+        assert self.outside(self.CONSENTED) == [False] * 4
+
+    def test_is_no_question_where_nobody_is_written_to(self):
+        assert self.outside(self.SOLD, channel=Channel.WEB) == [False] * 4
 
 
 class TestPrices:
