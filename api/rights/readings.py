@@ -99,11 +99,14 @@ class Subject:
         return None if item_idx < 0 else self.basics.catalogue.item_ids[item_idx]
 
     def owns(self, table: Table) -> ColumnElement[bool]:
-        """Return the condition on the rows of a table that are kept by customer, visit or pseudonym."""
+        """Return the condition on the rows of a table that are kept by customer, visit or pseudonym.
+
+        What an account did in a visit is the account's: whoever asks for the visit may be another.
+        """
         if "subject_key" in table.c:
             return table.c.subject_key == self.subject_key
         if self.subject_type == "session":
-            return table.c.session_key == self.subject_key
+            return (table.c.session_key == self.subject_key) & table.c.customer_no.is_(None)
         return false() if self.customer_no is None else table.c.customer_no == self.customer_no
 
 

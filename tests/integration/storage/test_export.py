@@ -15,6 +15,7 @@ from support.stores import (
     NOW_MS,
     SUBJECTS,
     a_decision,
+    an_exposure,
     an_interaction,
     store_customer,
     store_interactions,
@@ -25,6 +26,7 @@ from api.rights.export import as_csv, as_json
 from api.rights.sections import NOT_HANDED_OUT, SECTIONS, Scope
 from api.storage.connection import writing
 from api.storage.decisions import append_decisions
+from api.storage.exposures import insert_exposures
 from api.storage.tables import metadata
 from engine.interactions import DAY_MS
 
@@ -170,6 +172,18 @@ def test_what_a_visit_left_is_handed_out_to_the_visit(store):
     assert [row["item_id"] for row in sections["interactions"]] == ["rye"]
     assert sections["person"][0]["type"] == "session"
     assert exported(store, "visit")["interactions"] == []
+
+
+def test_what_accounts_did_in_a_visit_is_not_handed_out_to_the_visit(store):
+    (item_no,) = store_items(store, "rye").values()
+    visit = SUBJECTS.session("visit")
+    customer_no = store_customer(store, "anna")
+    store_interactions(store, [an_interaction(store, item_no, session_key=visit, customer_no=customer_no)])
+    with writing(store.engine) as conn:
+        insert_exposures(conn, [("d-1", an_exposure(item_no, customer_no=customer_no, session_key=visit))])
+    sections = exported(store, "visit", "session")
+    assert sections["interactions"] == sections["exposures"] == []
+    assert len(exported(store)["interactions"]) == len(exported(store)["exposures"]) == 1
 
 
 def test_of_somebody_never_heard_of_nothing_is_held(store):
