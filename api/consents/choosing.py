@@ -112,7 +112,7 @@ class Choosing:
         events = [_as_stored(event, stored) for event in events]
         self._let_back(events)
         append_events(conn, key, self.person.kind, events, self.now_ms)
-        cascade_id = self._forget_profile(before, events)
+        cascade_id = self._forget_profile(before, events, consent)
         self._note_device(drafts, events, stored)
         if self.gpc:
             note_signal(conn, key, "gpc", "1", self.now_ms)
@@ -233,11 +233,15 @@ class Choosing:
             raise ErasedError("was erased, and comes back by an express consent of their own alone")
         lift(self.conn, suppression)
 
-    def _forget_profile(self, before: Ledger, events: Sequence[ConsentEvent]) -> str | None:
+    def _forget_profile(
+        self, before: Ledger, events: Sequence[ConsentEvent], consent: ConsentSettings
+    ) -> str | None:
         """Set off the forgetting of a profile that stood, or may have been kept, until now."""
         state = before.get(_PROFILING)
         refused = any(event.purpose == _PROFILING and event.status in REFUSALS for event in events)
-        if state is None or not state.grants or not refused:
+        assumed = consent.in_force(entry_of(_PROFILING)).on_by_default
+        stood = assumed if state is None else state.grants or (assumed and state.status not in REFUSALS)
+        if not (stood and refused):
             return None
         return begin_withdrawal(self.conn, self.new_id(), self._key, self.settings.recipients, self.now_ms)
 

@@ -1,10 +1,17 @@
 """Requests under GDPR 15 to 22 over HTTP: the clock, what is carried out at once, who sees what."""
 
+from dataclasses import replace
+
 import pytest
+from sqlalchemy import select
 from support.http import BUYER, EVERYTHING, LIMITED, OFFERS, PROFILED, PROFILING, serving
 
 from api.storage.api_keys import Role
+from api.storage.connection import reading
+from api.storage.tables import cascades
 from engine.interactions import DAY_MS
+from guardrails.consent.purposes import Purpose
+from guardrails.consent.settings import ConsentSettings
 
 REQUESTS = f"/v1/customers/{BUYER}/requests"
 OTHER = "other-4712"
@@ -39,6 +46,17 @@ def test_a_request_waits_for_thirty_days_at_most(shop, kind):
     assert (body["state"], body["overdue"]) == ("open", False)
     assert body["due_at_ms"] - body["received_at_ms"] == 30 * DAY_MS
     assert shop.ask("GET", REQUESTS).json() == {"requests": [body]}
+
+
+def test_an_objection_to_profiling_that_rests_on_an_interest_ends_the_profile_kept_on_it(store, keys):
+    consent = ConsentSettings(legitimate_interest=frozenset({Purpose.PROFILING}), lia_document_id="lia-7")
+    with serving(replace(store.settings, consent=consent), keys) as shop:
+        assert ask(shop, "objection", purpose=PROFILING).status_code == 201
+        with reading(shop.wiring.engine) as conn:
+            assert list(conn.scalars(select(cascades.c.kind))) == ["withdrawal"]
+        assert ask(shop, "objection", purpose=PROFILING).status_code == 201
+        with reading(shop.wiring.engine) as conn:
+            assert len(conn.execute(select(cascades)).all()) == 1
 
 
 def test_an_objection_to_marketing_holds_at_once_whatever_was_agreed_to(shop):
