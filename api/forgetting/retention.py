@@ -37,7 +37,7 @@ RUN_ROWS = 2_000
 """Rows of one transaction; a run has to look for its rows, so it is larger than one of an erasure."""
 
 PROFILES = "profiles whose consent has ended"
-"""Customers that a withdrawal is begun for: their consent to profiling has expired."""
+"""Customers that a withdrawal is begun for: their consent to profiling has expired, or an import ended it."""
 
 _LEAST_PAUSE_S = 0.002
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b
@@ -24,18 +24,20 @@ from api.imports.readers import Fields
 from api.imports.stored import Stored
 from api.imports.suppression import WAS_ERASED, erased_customers
 from api.storage.consents import SubjectEvent, import_events
+from api.storage.customers import end_histories
 from api.storage.subjects import Subjects
 from engine.vocabulary import Channel, from_word
 from guardrails.consent.events import (
     ACTORS,
     METHODS,
+    REFUSALS,
     WHOLE_SUBJECT,
     ConsentEvent,
     Parent,
     Status,
     with_defaults,
 )
-from guardrails.consent.purposes import entry_of
+from guardrails.consent.purposes import KEY_OF, Purpose, entry_of
 from guardrails.consent.settings import ConsentSettings
 from guardrails.consent.validation import validate
 from guardrails.errors import ConsentEventError, UnknownPurposeError
@@ -66,6 +68,7 @@ IMPORTED_BY = "import:file"
 """Who acted, when a file does not say."""
 
 _NOT_YET_NAMED = "import"
+_PROFILING = KEY_OF[Purpose.PROFILING]
 
 CONSENT_FIELDS = Fields(
     known=frozenset(
@@ -228,6 +231,15 @@ def _name_by_content(event: ConsentEvent, subject_key: bytes) -> str:
     return f"import-{digest}"
 
 
+def _withdrawn(events: Iterable[SubjectEvent]) -> dict[bytes, int]:
+    """Return until when each profile was last refused; the purge removes what was collected by then."""
+    until_ms: dict[bytes, int] = {}
+    for subject_key, _, event in events:
+        if event.purpose == _PROFILING and event.status in REFUSALS:
+            until_ms[subject_key] = max(event.at_ms, until_ms.get(subject_key, 0))
+    return until_ms
+
+
 class ConsentImport:
     """Stores runs of consent events.
 
@@ -266,10 +278,15 @@ class ConsentImport:
             except FieldError as error:
                 rejects.append(Reject(line, error.field, error.reason))
         try:
-            inserted = import_events(conn, events, self._now_ms)
+            inserted = self._import(conn, events)
             return Stored(inserted=inserted, unchanged=len(events) - inserted), rejects
         except ConsentEventError:  # nothing of the run was stored: find out which event it was
             return self._store_one_by_one(conn, zip(lines, events, strict=True), rejects)
+
+    def _import(self, conn: Connection, events: Sequence[SubjectEvent]) -> int:
+        inserted = import_events(conn, events, self._now_ms)
+        end_histories(conn, _withdrawn(events))
+        return inserted
 
     def _erased(self, conn: Connection, batch: Batch) -> frozenset[str]:
         """Return the customers of a run who were erased; what is no id is refused where it is read."""
@@ -285,7 +302,7 @@ class ConsentImport:
         stored = Stored()
         for line, event in events:
             try:
-                inserted = import_events(conn, [event], self._now_ms)
+                inserted = self._import(conn, [event])
                 stored += Stored(inserted=inserted, unchanged=1 - inserted)
             except ConsentEventError:
                 rejects.append(Reject(line, "record_id", "is taken by another event"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, select, update
@@ -125,6 +125,19 @@ def begin_history(conn: Connection, customer_no: int, from_ms: int) -> None:
     """Put out of use what was collected for a profile before a time, from this transaction on."""
     conn.execute(
         update(customers).where(customers.c.customer_no == customer_no).values(history_from_ms=from_ms)
+    )
+
+
+def end_histories(conn: Connection, ended: Mapping[bytes, int]) -> None:
+    """Put out of use what was collected for profiles up to a time, by subject key; none is brought back."""
+    if not ended:
+        return
+    of_subject = (customers.c.subject_key == bindparam("of_subject")) & (
+        customers.c.history_from_ms < bindparam("from_ms")
+    )
+    conn.execute(
+        update(customers).where(of_subject).values(history_from_ms=bindparam("from_ms")),
+        [{"of_subject": key, "from_ms": at_ms + 1} for key, at_ms in ended.items()],
     )
 
 

@@ -33,7 +33,7 @@ from engine.interactions import DAY_MS
 from engine.vocabulary import Kind
 from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.collection import ORDER_FACTS
-from guardrails.consent.events import GRANTS
+from guardrails.consent.events import GRANTS, REFUSALS, Status
 from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
 from guardrails.policy.limits import EvidenceLimits
 from guardrails.sensitive.classes import Tier
@@ -41,6 +41,7 @@ from guardrails.sensitive.classes import Tier
 _HOUR_MS, _MINUTE_MS = 3_600_000, 60_000
 _ORDERS = tuple(sorted(int(kind) for kind in ORDER_FACTS))
 _GRANTS = tuple(sorted(GRANTS))
+_ENDED = tuple(sorted(REFUSALS | {Status.CONSENT_EXPIRED}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ def rules(
 def expired_profiles(conn: Connection, now_ms: int, longest_ms: int) -> list[bytes]:
     """Return subject keys of customers whose consent to profiling ended while data of it is still kept.
 
+    It has expired, or a refusal came by an import, which leaves the forgetting to the purge.
+
     Args:
         conn: a connection.
         now_ms: the clock, milliseconds since the epoch.
@@ -141,8 +144,10 @@ def expired_profiles(conn: Connection, now_ms: int, longest_ms: int) -> list[byt
         .join(consent_states, consent_states.c.subject_key == customers.c.subject_key)
         .where(
             consent_states.c.purpose == KEY_OF[Purpose.PROFILING],
-            consent_states.c.status.in_(_GRANTS),
-            ends_ms <= now_ms,
+            or_(
+                consent_states.c.status.in_(_GRANTS) & (ends_ms <= now_ms),
+                consent_states.c.status.in_(_ENDED),
+            ),
             kept,
             ~under_way,
         )

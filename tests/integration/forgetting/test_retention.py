@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import orjson
 import pytest
 from sqlalchemy import insert, select
 from support.forgetting import counts_of, forgetting, plant, receipt_of, row_counts
@@ -19,6 +20,7 @@ from support.stores import (
 
 from api.forgetting.retention import PROFILES, purge, purge_daily, stores, unseen
 from api.forgetting.worker import Cascades
+from api.imports.importer import import_file
 from api.metrics import Metrics
 from api.storage import tables
 from api.storage.cascades import StepStatus, due_cascades
@@ -33,8 +35,10 @@ from api.storage.items import load_catalogue
 from api.storage.requests import RequestKind, RequestState, close_request, open_request
 from api.storage.retention import Retention
 from api.storage.suppressions import is_suppressed, suppress
+from api.storage.training import training_customers
 from engine.interactions import DAY_MS
 from engine.vocabulary import Kind
+from guardrails.consent.ledger import Status
 from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
 from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.limits import EvidenceLimits
@@ -243,6 +247,45 @@ def test_a_profile_whose_consent_has_expired_is_forgotten_as_if_withdrawn(store)
     assert forgetting(store, Clock(later_ms)).work_on_due() == 1
     assert Purpose.PROFILING not in purposes_left(store)
     assert purge(store.engine, store.settings, later_ms, unseen)[PROFILES] == 0
+
+
+def import_of_profiling(store, tmp_path, customer_id, status):
+    file = tmp_path / "consents.jsonl"
+    choice = {"customer_id": customer_id, "purpose": KEY_OF[Purpose.PROFILING], "status": status}
+    file.write_bytes(orjson.dumps(choice | {"at_ms": NOW_MS + 1}))
+    report = import_file(
+        "consents", file, None, store.engine, store.settings, store.subjects, now_ms=NOW_MS + 1
+    )
+    assert report.inserted == 1
+
+
+@pytest.mark.parametrize("status", ["withdrawn", "refused", "objected", "expired"])
+def test_a_profile_that_an_import_ended_is_forgotten_as_if_withdrawn_here(store, tmp_path, status):
+    anna, bert = plant(store), plant(store, "customer-mark-99")
+    import_of_profiling(store, tmp_path, anna.customer_id, status)
+    assert purge(store.engine, store.settings, NOW_MS + 1, unseen)[PROFILES] == 1
+    assert forgetting(store, Clock(NOW_MS + 1)).work_on_due() == 1
+    table = tables.interactions
+    profiled = select(table.c.customer_no).where(
+        table.c.purpose == int(Purpose.PROFILING), table.c.customer_no.is_not(None)
+    )
+    with reading(store.engine) as conn:
+        assert set(conn.scalars(profiled)) == {bert.customer_no}
+
+
+@pytest.mark.parametrize("status", ["withdrawn", "refused", "objected"])
+def test_what_was_collected_before_an_imported_refusal_stays_out_of_use_though_consent_is_given_again(
+    store, tmp_path, status
+):
+    anna = plant(store)
+    import_of_profiling(store, tmp_path, anna.customer_id, status)
+    again = an_event(
+        KEY_OF[Purpose.PROFILING], record_id="again", status=Status.RENEWED_CONSENT_GIVEN, at_ms=NOW_MS + 5
+    )
+    with writing(store.engine) as conn:
+        append_events(conn, anna.keys[0], SubjectKind.ACCOUNT, [again], NOW_MS + 5)
+        customers = training_customers(conn, store.settings.consent, NOW_MS + 6)
+    assert customers[anna.customer_no].history_from_ms == NOW_MS + 2
 
 
 def test_the_purge_of_a_day_is_run_once_and_leaves_a_receipt(store):
