@@ -8,6 +8,7 @@ from flask import Response
 from sqlalchemy import Connection
 
 from api.auth import only, require_own
+from api.consents.erased import refuse_erased
 from api.errors import Finding, InvalidRequestError, UnknownDecisionError
 from api.pointers import pointer_to
 from api.routes.resource import Resource, json_answer
@@ -32,7 +33,7 @@ blueprint = Resource("feedback", __name__, description="what customers say of su
     only(Role.SITE, customer=True),
     body=FeedbackSchema(),
     answer=FeedbackAnswerSchema(),
-    problems=(404, 422, 503),
+    problems=(404, 409, 422, 503),
     example={"items": [{"item_id": "821867", "kind": "not_interested"}]},
 )
 def give_feedback(body: dict[str, Any], decision_id: str) -> Response:
@@ -46,7 +47,10 @@ def give_feedback(body: dict[str, Any], decision_id: str) -> Response:
     until_ms = now_ms + found.runtime.current().house.limits.holds.item_mute_days * DAY_MS
     said = body["items"]
     with writing(found.engine) as conn:
-        require_own(decision_subject(conn, decision_id))
+        subject_key = decision_subject(conn, decision_id)
+        require_own(subject_key)
+        if subject_key is not None:
+            refuse_erased(conn, found.subjects, subject_key)
         numbers = _numbers(conn, decision_id, said)
         n_stored = sum(
             add_feedback(conn, decision_id, item_no, FeedbackKind(each["kind"]), now_ms)
@@ -60,10 +64,12 @@ def _numbers(conn: Connection, decision_id: str, said: list[dict[str, Any]]) -> 
     """Return the storage key of each item.
 
     Raises:
-        UnknownDecisionError: the decision is not in the log.
+        UnknownDecisionError: the decision is not in the log, or what it was made from was erased:
+            nothing would ever remove what is said of it now.
         InvalidRequestError: an item is unknown, or was not suggested as far as that is remembered.
     """
-    if read_decision(conn, decision_id) is None:
+    header_and_body = read_decision(conn, decision_id)
+    if header_and_body is None or header_and_body[1] is None:
         raise UnknownDecisionError("this decision is not in the log")
     exposure = read_exposure(conn, decision_id)
     suggested = None if exposure is None else {item_no for item_no, _ in exposure.suggestions}

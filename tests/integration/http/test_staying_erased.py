@@ -5,9 +5,10 @@ import time
 import pytest
 from support.http import BUYER, PROFILED, PROFILING
 
+from api.forgetting.worker import Forgetting
 from api.storage.connection import reading
 from api.storage.suppressions import is_suppressed
-from api.storage.tables import customers
+from api.storage.tables import customers, feedback
 
 CONSENTS = f"/v1/customers/{BUYER}/consents"
 EMAIL = "marketing.communications.email"
@@ -81,3 +82,17 @@ def test_a_browser_s_withdrawal_while_the_erasure_is_under_way_does_not_cost_the
     shop.wiring.cascades.close()
     assert shop.ask("DELETE", f"/v1/customers/{BUYER}").json()["finished_at_ms"] is None
     assert shop.recommend(customer_id=BUYER, headers={"ADPC": "withdraw=*"}).status_code == 200
+
+
+def test_what_is_said_of_a_decision_once_its_customer_is_erased_is_not_kept(shop):
+    shop.choose("given", PROFILING, PROFILED)
+    answer = shop.recommend(customer_id=BUYER).json()
+    said = {"items": [{"item_id": answer["items"][0]["item_id"], "kind": "clicked"}]}
+    path = f"/v1/decisions/{answer['decision_id']}/feedback"
+    shop.wiring.cascades.close()
+    shop.ask("DELETE", f"/v1/customers/{BUYER}")
+    assert shop.ask("POST", path, json=said).status_code == 409
+    Forgetting(shop.wiring.engine, shop.settings, shop.wiring.clock).work_on_due()
+    assert shop.ask("POST", path, json=said).status_code == 404
+    with reading(shop.wiring.engine) as conn:
+        assert conn.execute(feedback.select()).all() == []
