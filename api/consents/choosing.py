@@ -250,10 +250,13 @@ class Choosing:
     ) -> None:
         """Note who is logged in on the device, and what they confirmed there.
 
-        A choice that arrives late, or again, answers no refusal that was made on the device since.
+        A choice that arrives late, or again, answers no refusal that was made on the device since. On
+        a device that several use nobody confirms for the others.
         """
         for device_key in self._devices:
             seen_on_device(self.conn, device_key, self._key, self.now_ms)
+            if is_shared(self.conn, device_key, self.now_ms):
+                continue
             device = read_ledger(self.conn, device_key)
             answers = [
                 event

@@ -66,6 +66,17 @@ def test_a_choice_that_arrives_late_or_again_answers_no_later_refusal_on_the_dev
         assert basis(shop, customer_id=BUYER, device_id=PHONE) != "profile"
 
 
+def test_on_a_shared_device_nobody_confirms_for_the_others(shop):
+    agree_to_the_profile(shop)
+    for customer_id in (BUYER, OTHER):
+        body = {"events": [{"purpose": STORAGE, "status": "given"}], "device_id": PHONE}
+        shop.ask("POST", f"/v1/customers/{customer_id}/consents", json=body)
+    on_phone(shop, "refused", PROFILED)
+    body = {"events": [{"purpose": PROFILED, "status": "given"}], "device_id": PHONE}
+    assert shop.ask("POST", f"/v1/customers/{OTHER}/consents", json=body).status_code == 201
+    assert basis(shop, customer_id=BUYER, device_id=PHONE) != "profile"
+
+
 def test_two_accounts_on_a_device_make_it_a_shared_one_and_are_never_merged(shop):
     agree_to_the_profile(shop)
     for customer_id in (BUYER, OTHER):
