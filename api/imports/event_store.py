@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -117,11 +117,11 @@ def store_events(
     kept: list[_Kept] = []
     for event, person in zip(known, people, strict=True):
         if person.key in erased:
-            result.withheld.append(
-                WithheldEvent(event.index, event.event_id, KEY_OF[Purpose.PROFILING], SUPPRESSED)
-            )
+            result.withheld.append(_of_the_erased(event))
             continue
         outcome = _judge(event, choices[person], settings, gpc=gpc)
+        if isinstance(outcome, _Kept) and person.session_key in erased:
+            outcome = replace(outcome, by_visit=False) if outcome.by_customer else _of_the_erased(event)
         if isinstance(outcome, WithheldEvent):
             result.withheld.append(outcome)
         else:
@@ -139,11 +139,16 @@ def _person(event: NewInteraction, subjects: Subjects) -> Person:
     )
 
 
+def _of_the_erased(event: NewInteraction) -> WithheldEvent:
+    return WithheldEvent(event.index, event.event_id, KEY_OF[Purpose.PROFILING], SUPPRESSED)
+
+
 def _erased(conn: Connection, people: Iterable[Person], subjects: Subjects) -> set[bytes]:
-    """Return the keys of those who were erased and have not come back since."""
+    """Return the keys of those who were erased and have not come back since, visits among them."""
     if not anybody_suppressed(conn):
         return set()
-    key_of = {subjects.suppression(person.key): person.key for person in people if person.key}
+    keys = {key for person in people for key in (person.key, person.session_key) if key}
+    key_of = {subjects.suppression(key): key for key in keys}
     return {key_of[each] for each in is_suppressed(conn, key_of)}
 
 

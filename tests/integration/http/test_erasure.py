@@ -4,9 +4,12 @@ import time
 from dataclasses import replace
 
 import pytest
-from support.http import BUYER, EVERYTHING, PROFILING, serving
+from sqlalchemy import select
+from support.http import BUYER, EVERYTHING, PROFILING, STORAGE, serving
 
 from api.storage.api_keys import Role
+from api.storage.connection import reading
+from api.storage.tables import interactions
 
 PATH = f"/v1/customers/{BUYER}"
 
@@ -122,3 +125,20 @@ def test_recipients_wait_until_the_shop_reports_them(shop_with_recipients):
     told = shop.ask("PUT", f"{path}/ads/eu", json={"status": "complete"}).json()
     assert [each["status"] for each in told["recipients"]] == ["complete", "pending"]
     assert shop.ask("PUT", f"{path}/ads/eu", json={"status": "pending"}).status_code == 422
+
+
+def test_an_erased_visit_stays_erased_whoever_it_comes_together_with(shop):
+    shop.choose("given", *EVERYTHING)
+    device = {"purpose": STORAGE, "status": "given", "subject_type": "device"}
+    shop.ask("POST", "/v1/customers/phone-1/consents", json=device)
+    shop.ask("DELETE", "/v1/customers/visit-1", params={"subject_type": "session"})
+    event = {"kind": "view", "item_id": "bread-1", "session_id": "visit-1", "at_ms": shop.wiring.clock()}
+    events = [
+        {**event, "event_id": "of the device", "device_id": "phone-1"},
+        {**event, "event_id": "of the account", "customer_id": BUYER},
+    ]
+    stored = shop.ask("POST", "/v1/events", json={"events": events}).json()
+    assert [each["because"] for each in stored["withheld"]] == ["SUPPRESSED"]
+    assert stored["stored"] == 1
+    with reading(shop.wiring.engine) as conn:
+        assert set(conn.scalars(select(interactions.c.session_key))) == {None}
