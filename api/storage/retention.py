@@ -1,4 +1,8 @@
-"""What is kept no longer than it serves: each rule is a table, which rows, and what becomes of them."""
+"""What is kept no longer than it serves: each rule is a table, which rows, and what becomes of them.
+
+What a customer had restricted is stored and nothing else (GDPR 18(2)): it stays, however old it is,
+until the restriction is lifted. They may need it for a claim of theirs.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,7 @@ from engine.interactions import DAY_MS
 from engine.vocabulary import Kind
 from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.collection import ORDER_FACTS
-from guardrails.consent.events import GRANTS, REFUSALS, Status
+from guardrails.consent.events import GRANTS, REFUSALS, WHOLE_SUBJECT, Status
 from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
 from guardrails.policy.limits import EvidenceLimits
 from guardrails.sensitive.classes import Tier
@@ -150,9 +154,38 @@ def expired_profiles(conn: Connection, now_ms: int, longest_ms: int) -> list[byt
             ),
             kept,
             ~under_way,
+            ~_has_restricted(customers.c.subject_key, now_ms),
         )
     )
     return sorted(conn.scalars(query))
+
+
+_restrictions = consent_states.alias("restrictions")
+
+
+def _has_restricted(subject_key: ColumnElement[bytes], now_ms: int) -> ColumnElement[bool]:
+    """Whether a subject's restriction holds: until the moment it is lifted, as in the ledger."""
+    return exists().where(
+        _restrictions.c.subject_key == subject_key,
+        _restrictions.c.purpose == WHOLE_SUBJECT,
+        or_(_restrictions.c.status == Status.RESTRICTED, _restrictions.c.at_ms > now_ms),
+    )
+
+
+def _of_restricted(table: Table, now_ms: int) -> ColumnElement[bool]:
+    """Whether a row is of a customer, or of a visit, whose restriction holds."""
+    of_customer = exists().where(
+        customers.c.customer_no == table.c.customer_no, _has_restricted(customers.c.subject_key, now_ms)
+    )
+    return or_(of_customer, _has_restricted(table.c.session_key, now_ms))
+
+
+def _decided_for_restricted(table: Table, now_ms: int) -> ColumnElement[bool]:
+    """Whether a row is about a decision for somebody whose restriction holds."""
+    return exists().where(
+        decision_subjects.c.decision_id == table.c.decision_id,
+        _has_restricted(decision_subjects.c.subject_key, now_ms),
+    )
 
 
 def _of_evidence(
@@ -163,13 +196,14 @@ def _of_evidence(
     collected = named & (interactions.c.purpose != int(Purpose.ESSENTIAL_SERVICE))
     outdated = or_(_too_old(evidence, now_ms), _too_private(evidence, raised_classes, now_ms))
     is_order = interactions.c.kind.in_(_ORDERS)
+    free = ~_of_restricted(interactions, now_ms)
     facts = {"purpose": int(Purpose.ESSENTIAL_SERVICE), "session_key": None}
     fact = named & (interactions.c.purpose == int(Purpose.ESSENTIAL_SERVICE))
     old_fact = interactions.c.at_ms < now_ms - keep.order_fact_days * DAY_MS
     return (
-        Rule("history", interactions, collected & ~is_order & outdated),
-        Rule("orders kept as facts alone", interactions, collected & is_order & outdated, facts),
-        Rule("order facts", interactions, fact & old_fact),
+        Rule("history", interactions, collected & ~is_order & outdated & free),
+        Rule("orders kept as facts alone", interactions, collected & is_order & outdated & free, facts),
+        Rule("order facts", interactions, fact & old_fact & free),
     )
 
 
@@ -213,6 +247,7 @@ def _too_private(
 def _of_visits(evidence: EvidenceLimits, now_ms: int) -> tuple[Rule, ...]:
     over = now_ms - evidence.session_hours * _HOUR_MS
     in_visit = interactions.c.session_key.is_not(None) & (interactions.c.at_ms < over)
+    in_visit &= ~_of_restricted(interactions, now_ms)
     nobodys = interactions.c.customer_no.is_(None)
     return (
         Rule("visits", interactions, in_visit & nobodys),
@@ -224,11 +259,19 @@ def _of_decisions(exposure_days: int, keep: Retention, now_ms: int) -> tuple[Rul
     start_of_day_ms = (now_ms // DAY_MS - exposure_days) * DAY_MS
     oldest_minute = (now_ms - keep.decision_body_days * DAY_MS) // _MINUTE_MS
     old = select(decisions.c.decision_id).where(decisions.c.minute < oldest_minute)
+    said = feedback.c.at_ms < now_ms - keep.decision_body_days * DAY_MS
+    free = {table: ~_decided_for_restricted(table, now_ms) for table in (feedback, decision_bodies)}
+    shown = (exposures.c.at_ms < start_of_day_ms) & ~_of_restricted(exposures, now_ms)
+    whose = decision_subjects.c.decision_id.in_(old) & ~_has_restricted(
+        decision_subjects.c.subject_key, now_ms
+    )
     return (
-        Rule("exposures", exposures, exposures.c.at_ms < start_of_day_ms),
-        Rule("feedback", feedback, feedback.c.at_ms < now_ms - keep.decision_body_days * DAY_MS),
-        Rule("decision bodies", decision_bodies, decision_bodies.c.decision_id.in_(old)),
-        Rule("whose decisions", decision_subjects, decision_subjects.c.decision_id.in_(old)),
+        Rule("exposures", exposures, shown),
+        Rule("feedback", feedback, said & free[feedback]),
+        Rule(
+            "decision bodies", decision_bodies, decision_bodies.c.decision_id.in_(old) & free[decision_bodies]
+        ),
+        Rule("whose decisions", decision_subjects, whose),
     )
 
 
@@ -243,11 +286,19 @@ def _of_consents(keep: Retention, now_ms: int) -> tuple[Rule, ...]:
     proves = exists().where(consent_events.c.served_id == notices_served.c.served_id)
     grant_long_over = consent_states.c.status.in_(_GRANTS) & (consent_states.c.valid_until_ms < proof_from_ms)
     device_from_ms = now_ms - keep.device_days * DAY_MS
+    free = {
+        table: ~_has_restricted(table.c.subject_key, now_ms)
+        for table in (consent_states, consent_events, notices_served, mutes)
+    }
     return (
-        Rule("consent states", consent_states, grant_long_over),
-        Rule("consents", consent_events, (ended_ms < proof_from_ms) & ~decides),
-        Rule("notices served", notices_served, (notices_served.c.at_ms < proof_from_ms) & ~proves),
-        Rule("mutes", mutes, mutes.c.until_ms < now_ms),
+        Rule("consent states", consent_states, grant_long_over & free[consent_states]),
+        Rule("consents", consent_events, (ended_ms < proof_from_ms) & ~decides & free[consent_events]),
+        Rule(
+            "notices served",
+            notices_served,
+            (notices_served.c.at_ms < proof_from_ms) & ~proves & free[notices_served],
+        ),
+        Rule("mutes", mutes, (mutes.c.until_ms < now_ms) & free[mutes]),
         Rule("signals", signals_seen, signals_seen.c.changed_at_ms < device_from_ms),
         Rule("devices", device_accounts, device_accounts.c.last_seen_ms < device_from_ms),
     )
@@ -255,9 +306,12 @@ def _of_consents(keep: Retention, now_ms: int) -> tuple[Rule, ...]:
 
 def _of_rights(keep: Retention, now_ms: int) -> tuple[Rule, ...]:
     proof_from_ms = now_ms - keep.proof_days * DAY_MS
+    old_corrections = (corrections.c.at_ms < proof_from_ms) & ~_has_restricted(
+        corrections.c.subject_key, now_ms
+    )
     over = select(cascades.c.cascade_id).where(cascades.c.finished_at_ms < proof_from_ms)
     return (
-        Rule("corrections", corrections, corrections.c.at_ms < proof_from_ms),
+        Rule("corrections", corrections, old_corrections),
         Rule("requests", requests, requests.c.closed_at_ms < proof_from_ms),
         Rule("receipts, step by step", cascade_steps, cascade_steps.c.cascade_id.in_(over)),
         Rule("receipts", cascades, cascades.c.finished_at_ms < proof_from_ms),

@@ -38,6 +38,7 @@ from api.storage.suppressions import is_suppressed, suppress
 from api.storage.training import training_customers
 from engine.interactions import DAY_MS
 from engine.vocabulary import Kind
+from guardrails.consent.events import WHOLE_SUBJECT
 from guardrails.consent.ledger import Status
 from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
 from guardrails.consent.settings import ConsentSettings
@@ -247,6 +248,56 @@ def test_a_profile_whose_consent_has_expired_is_forgotten_as_if_withdrawn(store)
     assert forgetting(store, Clock(later_ms)).work_on_due() == 1
     assert Purpose.PROFILING not in purposes_left(store)
     assert purge(store.engine, store.settings, later_ms, unseen)[PROFILES] == 0
+
+
+def choose(store, key, status, at_ms, purpose=WHOLE_SUBJECT, **more):
+    event = an_event(purpose, record_id=f"{key.hex()} {purpose} {at_ms}", status=status, at_ms=at_ms, **more)
+    with writing(store.engine) as conn:
+        append_events(conn, key, SubjectKind.ACCOUNT, [event], at_ms)
+
+
+def plant_to_the_last_store(store, customer_id):
+    """Plant somebody of whom every rule finds something after years."""
+    planted = plant(store, customer_id)
+    account = planted.keys[0]
+    interaction_at(store, 0, customer_no=planted.customer_no, purpose=Purpose.ESSENTIAL_SERVICE)
+    for at_ms in (NOW_MS, NOW_MS + 1):
+        more = {"purpose": KEY_OF[Purpose.PERFORMANCE], "valid_until_ms": NOW_MS + 2}
+        choose(store, account, Status.CONSENT_GIVEN, at_ms, **more)
+    with writing(store.engine) as conn:
+        add_mute(conn, account, Mute(MuteScope.ITEM, "lamp", NOW_MS + 1), NOW_MS)
+    return planted
+
+
+OF_SUBJECTS = (
+    *("history", "orders kept as facts alone", "order facts", "visits", "links to visits"),
+    *("exposures", "feedback", "decision bodies", "whose decisions"),
+    *("consent states", "consents", "notices served", "mutes", "corrections", PROFILES),
+)
+
+
+def test_what_a_customer_had_restricted_is_kept_until_the_restriction_is_lifted(store):
+    later_ms = NOW_MS + 2000 * DAY_MS
+
+    def expired(**more):
+        found = purge(store.engine, store.settings, later_ms, unseen, **more)
+        return {name: found[name] for name in OF_SUBJECTS}
+
+    plant_to_the_last_store(store, "customer-mark-99")
+    of_others = expired(dry_run=True)
+    assert all(of_others.values()), of_others
+    account, visit, _ = plant_to_the_last_store(store, "customer-mark-00").keys
+    assert expired(dry_run=True) == {name: 2 * n for name, n in of_others.items()}
+    for key in (account, visit):
+        choose(store, key, Status.RESTRICTED, NOW_MS)
+    assert expired(dry_run=True) == of_others
+    expired()
+    for key in (account, visit):
+        choose(store, key, Status.RESTRICTION_LIFTED, later_ms + 1)
+    assert not any(expired(dry_run=True).values())
+    later_ms += 1
+    n_restrictions = 2  # proofs too, and as old
+    assert expired(dry_run=True) == of_others | {"consents": of_others["consents"] + n_restrictions}
 
 
 def import_of_profiling(store, tmp_path, customer_id, status):
