@@ -25,6 +25,7 @@ from api.imports.stored import Stored
 from api.imports.suppression import WAS_ERASED, erased_customers
 from api.storage.consents import SubjectEvent, import_events
 from api.storage.customers import end_histories
+from api.storage.notices import get_notice
 from api.storage.subjects import Subjects
 from engine.vocabulary import Channel, from_word
 from guardrails.consent.events import (
@@ -37,6 +38,7 @@ from guardrails.consent.events import (
     Status,
     with_defaults,
 )
+from guardrails.consent.notices import Notice, under_notice
 from guardrails.consent.purposes import KEY_OF, Purpose, entry_of
 from guardrails.consent.settings import ConsentSettings
 from guardrails.consent.validation import validate
@@ -259,6 +261,7 @@ class ConsentImport:
         self._limits = limits
         self._settings = settings
         self._now_ms = now_ms
+        self._notices: dict[tuple[str, str, str | None], Notice | None] = {}
 
     def store(self, conn: Connection, batch: Batch) -> tuple[Stored, list[Reject]]:
         """Store a run; what cannot be stored comes back as rejects."""
@@ -273,6 +276,7 @@ class ConsentImport:
                     raise FieldError("customer_id", WAS_ERASED)  # noqa: TRY301  as every field that is wrong
                 subject_key = self._subjects.account(customer_id)
                 event = read_consent(record, subject_key, self._limits, self._settings)
+                event = self._under_its_notice(conn, event)
                 events.append((subject_key, SubjectKind.ACCOUNT, event))
                 lines.append(line)
             except FieldError as error:
@@ -287,6 +291,25 @@ class ConsentImport:
         inserted = import_events(conn, events, self._now_ms)
         end_histories(conn, _withdrawn(events))
         return inserted
+
+    def _under_its_notice(self, conn: Connection, event: ConsentEvent) -> ConsentEvent:
+        """Bind an event to the notice it names.
+
+        Raises:
+            FieldError: the notice is not registered, or does not say what the event needs.
+        """
+        if event.notice_id is None:
+            return event
+        named = event.notice_id, require("notice_version", event.notice_version), event.language
+        if named not in self._notices:  # what was registered never changes
+            self._notices[named] = get_notice(conn, *named)
+        notice = self._notices[named]
+        if notice is None:
+            raise FieldError("notice_id", "is not registered in this version: register it first")
+        try:
+            return under_notice(event, notice)
+        except ConsentEventError as error:
+            raise FieldError("notice_id", str(error)) from None
 
     def _erased(self, conn: Connection, batch: Batch) -> frozenset[str]:
         """Return the customers of a run who were erased; what is no id is refused where it is read."""

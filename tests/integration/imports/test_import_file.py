@@ -21,9 +21,11 @@ from api.storage.connection import open_engine, reading, writing
 from api.storage.consents import read_events, read_ledger
 from api.storage.customers import all_customer_ids
 from api.storage.items import item_numbers, read_item
+from api.storage.notices import put_notice
 from api.storage.tables import interactions
 from engine.vocabulary import Channel, Kind
 from guardrails.consent.events import Status
+from guardrails.consent.notices import Notice
 from guardrails.consent.purposes import Purpose
 
 CASES = Path(__file__).parents[2] / "cases" / "imports"
@@ -243,7 +245,40 @@ def test_every_bad_row_is_named_by_its_line_every_good_one_is_kept_and_twice_is_
     assert rejects_of(second) == rejects_of(first)
 
 
+MAIN_NOTICE = Notice(
+    notice_id="main",
+    version="3",
+    language="en",
+    jurisdiction="EU",
+    text="May we?",
+    purposes=(PROFILING, "marketing.communications.email"),
+    material_change=False,
+    effective_from_ms=0,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"notice_version": "4"}, "notice_id"),
+        ({"notice_id": "other"}, "notice_id"),
+        ({"notice_version": ""}, "notice_version"),
+        ({"purpose": "third_party_sharing"}, "notice_id"),
+    ],
+)
+def test_consent_under_a_notice_that_does_not_say_it_is_rejected(store, importing, tmp_path, changes, field):
+    with writing(store.engine) as conn:
+        put_notice(conn, MAIN_NOTICE, 1)
+    row = {"customer_id": "anna", "purpose": PROFILING, "status": "given", "at": AT}
+    row |= {"notice_id": "main", "notice_version": "3"}
+    report = importing("consents", WRITERS["csv"](tmp_path / "c.csv", [row, row | changes]))
+    assert counts(report) == (2, 1, 0, 0, 1)
+    assert [reject["field"] for reject in rejects_of(report)] == [field]
+
+
 def test_consents_are_projected_once_and_bad_ones_named(store, importing):
+    with writing(store.engine) as conn:
+        put_notice(conn, MAIN_NOTICE, 1)
     report = importing("consents", CASES / "consents.csv")
     assert counts(report) == (13, 4, 0, 1, 8)
     assert {reject["line"]: reject["field"] for reject in rejects_of(report)} == {
