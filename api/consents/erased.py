@@ -1,12 +1,18 @@
-"""Whoever was erased stays so: what would write about them is refused."""
+"""Whoever was erased stays so: what would write about them is refused, what they did not agree to is off."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from api.errors import ErasedError
 from api.storage.subjects import Subjects
 from api.storage.suppressions import is_suppressed
+from guardrails.consent.ledger import Ledger, PurposeState, Status
+from guardrails.consent.purposes import KEY_OF, OUTBOUND, Purpose, communications_key
+from guardrails.consent.settings import ConsentSettings
+from guardrails.request import Choices
 
 
 def refuse_erased(conn: Connection, subjects: Subjects, subject_key: bytes) -> None:
@@ -17,3 +23,42 @@ def refuse_erased(conn: Connection, subjects: Subjects, subject_key: bytes) -> N
     """
     if is_suppressed(conn, [subjects.suppression(subject_key)]):
         raise ErasedError("was erased, and comes back by an express consent of their own alone")
+
+
+def without_interest_in_the_erased(
+    conn: Connection, subjects: Subjects, subject_key: bytes, choices: Choices, settings: ConsentSettings
+) -> Choices:
+    """Return the choices with an objection to all that the shop rests on an interest of its own.
+
+    An objection is erased with everything else. Whoever asked to be forgotten has not withdrawn it:
+    otherwise erasure would open what they had closed. Where nothing rests on such an interest there
+    is nothing to look up.
+    """
+    if not settings.legitimate_interest or not is_suppressed(conn, [subjects.suppression(subject_key)]):
+        return choices
+    states = {} if choices.ledger is None else dict(choices.ledger.states)
+    for purpose in sorted(settings.legitimate_interest):
+        for key in _keys(purpose):
+            states.setdefault(key, _objection(key))
+    return replace(choices, ledger=Ledger(states))
+
+
+def _keys(purpose: Purpose) -> tuple[str, ...]:
+    if purpose is Purpose.COMMUNICATIONS:
+        return tuple(map(communications_key, OUTBOUND))
+    return (KEY_OF[purpose],)
+
+
+def _objection(key: str) -> PurposeState:
+    return PurposeState(
+        purpose=key,
+        status=Status.OBJECTION_RAISED,
+        at_ms=0,
+        record_id="erased",
+        valid_until_ms=None,
+        channels=None,
+        data_categories=None,
+        notice_version=None,
+        explicit=False,
+        confirmed_override=False,
+    )

@@ -225,7 +225,7 @@ def _insert(
             subjects.session(event.session_id) if each.by_visit and event.session_id else None,
             item_numbers[event.item_id],
             int(event.kind),
-            event.at_ms,
+            min(event.at_ms, now_ms),  # what is dated ahead would outlive a withdrawal made now
             int(event.channel),
             int(each.purpose),
             event.is_gift,

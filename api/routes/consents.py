@@ -8,8 +8,9 @@ from typing import Any
 from flask import Response, request
 from sqlalchemy import Connection
 
-from api.auth import only, require_account, require_in_person
+from api.auth import calling_customer, only, require_account, require_in_person
 from api.consents.choosing import Choosing, Chosen
+from api.consents.erased import without_interest_in_the_erased
 from api.consents.people import Person, subject_key
 from api.consents.receipts import receipt_of
 from api.consents.signals import drafts_of_signal
@@ -28,6 +29,7 @@ from api.schemas.consents import (
 from api.storage.api_keys import Role
 from api.storage.connection import reading, writing
 from api.storage.consents import read_choices
+from api.storage.devices import is_linked
 from api.storage.notices import consent_in_force, get_notice
 from api.wiring import Wiring, wiring
 from engine.vocabulary import Channel, from_word, word
@@ -114,6 +116,7 @@ def change_consents(body: dict[str, Any], customer_id: str) -> Response:
     require_in_person(body.get("events", () if "signal" in body else (body,)))
     person = _person(body, kind, customer_id, found)
     with writing(found.engine) as conn:
+        _require_known_device(conn, person)
         drafts, notes, gpc = (
             drafts_of_signal(conn, body["signal"], person, customer_id, found, now_ms)
             if "signal" in body
@@ -152,7 +155,9 @@ def check_consent(asked: dict[str, Any]) -> Response:
     person = Person.of(found.subjects, **ids)
     with reading(found.engine) as conn:
         consent = consent_in_force(conn, found.settings.consent)
-        choices, _ = read_choices(conn, person.key or b"", person.beside)
+        key = person.key or b""
+        choices, _ = read_choices(conn, key, person.beside)
+        choices = without_interest_in_the_erased(conn, found.subjects, key, choices, consent)
     question = Question(
         purpose=asked["purpose"],
         at_ms=asked.get("at_ms", found.clock()),
@@ -188,6 +193,19 @@ def _person(body: dict[str, Any], kind: SubjectKind, subject_id: str, found: Wir
         raise InvalidRequestError.at("/device_id", "goes with an account alone")
     device_key = None if device_id is None else found.subjects.device(device_id)
     return Person(kind, subject_key(found.subjects, kind, subject_id), device_key=device_key)
+
+
+def _require_known_device(conn: Connection, person: Person) -> None:
+    """Let customers speak only on devices that the shop has seen them on: it may be somebody else's.
+
+    Raises:
+        InvalidRequestError: a customer's token names another one.
+    """
+    device_key, key = person.device_key, person.key
+    if calling_customer() is None or device_key is None or key is None:
+        return
+    if not is_linked(conn, device_key, key):
+        raise InvalidRequestError.at("/device_id", "is for the shop to say")
 
 
 def _refuse_unknown_purpose(key: str) -> None:

@@ -60,20 +60,15 @@ def put_preferences(body: dict[str, Any], customer_id: str) -> Response:
 
 
 def _age_assurance(body: dict[str, Any]) -> AgeAssurance | None:
-    """Return what the shop says of the age; ``None`` to a customer, who must not make themselves older.
+    """Return what the shop says of the age; ``None`` where it says nothing, and what is known stays.
 
     Raises:
-        InvalidRequestError: a customer says it nevertheless.
+        InvalidRequestError: a customer, who must not make themselves older, says it.
     """
-    said = AgeAssurance(body["age_assurance"])
-    if calling_customer() is None:
-        return said
-    told = {"age_assurance": said is not AgeAssurance.UNKNOWN} | {
-        name: body[name] is not None for name in ("age_band", "jurisdiction")
-    }
-    for name in (name for name, is_told in told.items() if is_told):
-        raise InvalidRequestError.at(f"/{name}", "is for the shop to say")
-    return None
+    facts = [name for name in ("age_assurance", "age_band", "jurisdiction") if body[name] is not None]
+    if facts and calling_customer() is not None:
+        raise InvalidRequestError.at(f"/{facts[0]}", "is for the shop to say")
+    return None if body["age_assurance"] is None else AgeAssurance(body["age_assurance"])
 
 
 def _age_band(body: dict[str, Any]) -> AgeBand | None:

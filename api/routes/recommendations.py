@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from api.answer import answer_bytes
 from api.auth import only
+from api.consents.erased import without_interest_in_the_erased
 from api.consents.people import Person
 from api.consents.signals import ADPC, take_adpc
 from api.errors import Finding, InvalidRequestError, StoreRefusedError, StoreUnavailableError
@@ -120,7 +121,8 @@ def recommend(asked: dict[str, Any]) -> Response:
                 body=record.body,
                 subject_key=subject.key,
                 exposure=exposure,
-                suppression_key=None if subject.key is None else found.subjects.suppression(subject.key),
+                suppression_key=_suppression(subject.key, found),
+                visit_suppression_key=_suppression(subject.session_key, found),
             ),
             found,
         )
@@ -213,6 +215,8 @@ def _read(
             versions = active(conn)
             choices, customer_no = _choices(conn, subject, question.now_ms)
             consent = _consent(conn, versions, snapshot, found)
+            if subject.key is not None:
+                choices = without_interest_in_the_erased(conn, found.subjects, subject.key, choices, consent)
             admission = _admit(question, choices, snapshot, consent)
             known = read_known(
                 conn,
@@ -279,6 +283,10 @@ def _exposure(
             (int(catalogue.item_no[each.item_idx]), each.intent) for each in decision.suggestions
         ),
     )
+
+
+def _suppression(key: bytes | None, found: Wiring) -> bytes | None:
+    return None if key is None else found.subjects.suppression(key)
 
 
 def _store(stored: StoredDecision, found: Wiring) -> None:

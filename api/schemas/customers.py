@@ -29,7 +29,12 @@ class PreferencesSchema(RequestSchema):
     """All settings of a customer: what is left out goes back to its default."""
 
     mutes = fields.List(fields.Nested(MuteSchema), load_default=list, validate=validate.Length(max=MAX_MUTES))
-    age_assurance = one_of_values(AgeAssurance, load_default=AgeAssurance.UNKNOWN.value)
+    age_assurance = one_of_values(
+        AgeAssurance,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "left out, what is known stays: a child that a signal told of is one"},
+    )
     non_profiled = Flag(
         load_default=False, metadata={"description": "the customer switched profiling off for good"}
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Select, insert, select
@@ -30,6 +30,7 @@ class StoredDecision:
         subject_key: whom it was for; ``None`` for nobody.
         exposure: what was shown; ``None`` for nothing, or nothing that may be remembered.
         suppression_key: under which it is remembered if they were erased; ``None`` for nobody.
+        visit_suppression_key: the same for the visit; ``None`` without one.
     """
 
     decision_id: str
@@ -44,6 +45,7 @@ class StoredDecision:
     subject_key: bytes | None
     exposure: ExposureRow | None
     suppression_key: bytes | None = None
+    visit_suppression_key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,14 @@ _HEADER = ("decision_id", "minute", "placement", "basis", "outcome", "policy", "
 def append_decisions(conn: Connection, batch: Sequence[StoredDecision]) -> None:
     """Store decisions in the order given, each with its body, whom it was for and what was shown.
 
-    Of a decision for somebody who was erased, be it while it was made, the header alone is stored.
+    Of a decision for somebody who was erased, be it while it was made, the header alone is stored; what
+    was shown in a visit that was erased is not remembered for the visit.
     """
     if not batch:
         return
     conn.execute(insert(decisions), [{name: getattr(each, name) for name in _HEADER} for each in batch])
-    erased = is_suppressed(conn, (each.suppression_key for each in batch if each.suppression_key))
+    keys = {key for each in batch for key in (each.suppression_key, each.visit_suppression_key) if key}
+    erased = is_suppressed(conn, keys)
     kept = [each for each in batch if each.suppression_key not in erased]
     if kept:
         conn.execute(
@@ -89,7 +93,16 @@ def append_decisions(conn: Connection, batch: Sequence[StoredDecision]) -> None:
     ]
     if subjects:
         conn.execute(insert(decision_subjects), subjects)
-    insert_exposures(conn, [(each.decision_id, each.exposure) for each in kept if each.exposure is not None])
+    shown = {each.decision_id: _to_remember(each, erased) for each in kept}
+    insert_exposures(conn, [(each, exposure) for each, exposure in shown.items() if exposure is not None])
+
+
+def _to_remember(decision: StoredDecision, erased: set[bytes]) -> ExposureRow | None:
+    """Return what may be remembered of what was shown."""
+    exposure = decision.exposure
+    if exposure is None or decision.visit_suppression_key not in erased:
+        return exposure
+    return None if exposure.customer_no is None else replace(exposure, session_key=None)
 
 
 def read_decision(conn: Connection, decision_id: str) -> tuple[bytes, bytes | None] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, exists, func, select
 
 from api.storage.statements import insert_or_replace
 from api.storage.tables import device_accounts
@@ -25,6 +25,14 @@ def seen_on_device(conn: Connection, device_key: bytes, subject_key: bytes, now_
     """Note that a customer is logged in on a device."""
     row = {"device_key": device_key, "subject_key": subject_key, "last_seen_ms": now_ms}
     conn.execute(insert_or_replace(conn, device_accounts, "device_key", "subject_key"), row)
+
+
+def is_linked(conn: Connection, device_key: bytes, subject_key: bytes) -> bool:
+    """Tell whether a customer was ever seen logged in on a device."""
+    linked = exists().where(
+        device_accounts.c.device_key == device_key, device_accounts.c.subject_key == subject_key
+    )
+    return bool(conn.scalar(select(linked)))
 
 
 def is_shared(conn: Connection, device_key: bytes, now_ms: int) -> bool:

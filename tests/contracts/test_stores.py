@@ -43,6 +43,7 @@ from api.storage.notices import (
     list_notices,
     put_notice,
 )
+from api.storage.suppressions import suppress
 from api.storage.tables import feedback, notices_served
 from api.storage.versions import (
     ModelRow,
@@ -431,6 +432,24 @@ class TestFeedback:
 
 
 class TestDecisions:
+    def test_what_was_shown_in_an_erased_visit_is_remembered_for_the_account_alone(self, store):
+        customer_no = store_customer(store, "anna")
+        lamp = store_items(store, "lamp")["lamp"]
+        both = an_exposure(lamp, customer_no=customer_no, session_key=VISIT)
+        visit_only = replace(both, customer_no=None)
+        key = SUBJECTS.suppression(VISIT)
+        with writing(store.engine) as conn:
+            suppress(conn, key, NOW_MS)
+            append_decisions(
+                conn,
+                [
+                    replace(a_decision("d1", exposure=both), visit_suppression_key=key),
+                    replace(a_decision("d2", exposure=visit_only), visit_suppression_key=key),
+                ],
+            )
+            assert read_exposure(conn, "d1") == replace(both, session_key=None)
+            assert read_exposure(conn, "d2") is None
+
     def test_a_decision_is_read_byte_for_byte(self, writer):
         everything = bytes(range(256))
         append_decisions(writer, [a_decision("d1", header=everything, body=everything, subject_key=ANNA)])

@@ -1,14 +1,16 @@
 """Who was erased comes back by their own express word, and by nothing else."""
 
 import time
+from dataclasses import replace
 
 import pytest
-from support.http import BUYER, PROFILED, PROFILING
+from support.http import BUYER, PROFILED, PROFILING, serving
 
 from api.forgetting.begin import Erasable
 from api.storage.connection import reading
 from api.storage.suppressions import is_suppressed
 from api.storage.tables import customers
+from guardrails.consent.purposes import Purpose
 from guardrails.request import SubjectKind
 
 CONSENTS = f"/v1/customers/{BUYER}/consents"
@@ -62,6 +64,26 @@ def test_a_refusal_is_taken_down_from_anybody_at_any_time(shop):
     erase(shop)
     assert shop.choose("refused", PROFILED).status_code == 201
     assert suppressed(shop)
+
+
+def test_erasing_does_not_open_what_rests_on_an_interest_of_the_shop(store, keys):
+    purpose, asked = "marketing.communications.email", {"customer_id": BUYER, "channel": "email"}
+    interest = replace(
+        store.settings.consent,
+        legitimate_interest=frozenset({Purpose.COMMUNICATIONS}),
+        lia_document_id="LIA-7",
+    )
+    with serving(replace(store.settings, consent=interest), keys) as shop:
+
+        def check():
+            return shop.ask("POST", "/v1/consents/check", json={"purpose": purpose, **asked}).json()
+
+        assert check()["permitted"]
+        shop.choose("objected", purpose)
+        erase(shop)
+        assert check()["because"] == "OBJECTED"
+        answer = shop.recommend(customer_id=BUYER, placement="email", channel="email").json()
+        assert answer["items"] == []
 
 
 def test_settings_do_not_bring_them_back_either(shop):

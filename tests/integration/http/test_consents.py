@@ -105,6 +105,9 @@ def test_preferences_are_replaced_as_a_whole(shop):
     assert shop.ask("PUT", path, json={}).json()["mutes"] == []
     wrong = shop.ask("PUT", path, json={"mutes": [{"scope": "sensitive_class", "value": "made_up"}]})
     assert wrong.json()["errors"][0]["pointer"] == "/mutes/0/value"
+    assert shop.ask("PUT", path, json={}).json()["age_assurance"] is None
+    refused = shop.ask("POST", "/v1/consents/check", json={"customer_id": BUYER, "purpose": OFFERS})
+    assert refused.json()["because"] == "MINOR"  # what is known stays
     for wrong in ({"age_band": "15"}, {"jurisdiction": "XX"}, {"age_band": "12", "age_assurance": "minor"}):
         assert shop.ask("PUT", path, json=wrong).status_code == 422
 

@@ -106,6 +106,21 @@ def test_an_event_is_kept_only_as_far_as_account_and_device_permit(shop):
     assert send("e3")["stored"] == 1
 
 
+def test_a_customer_s_token_speaks_only_on_devices_that_the_shop_has_seen_them_on(shop):
+    token = shop.ask("POST", f"/v1/customers/{BUYER}/tokens", json={}).json()["token"]
+    on_phone(shop, "refused", PROFILED)
+    body = {"purpose": PROFILED, "status": "given", "device_id": PHONE}
+
+    def choose_with_token():
+        headers = {"Authorization": f"Bearer {token}"}
+        return shop.client.post("/v1/customers/me/consents", json=body, headers=headers)
+
+    refused = choose_with_token()
+    assert refused.json()["errors"][0]["pointer"] == "/device_id"
+    shop.ask("POST", f"/v1/customers/{BUYER}/consents", json={**body, "purpose": STORAGE})
+    assert choose_with_token().status_code == 201
+
+
 def test_a_device_goes_with_an_account_alone(shop):
     body = {"purpose": PROFILED, "status": "given", "subject_type": "session", "device_id": PHONE}
     answer = shop.ask("POST", "/v1/customers/visit-1/consents", json=body)
