@@ -91,17 +91,18 @@ def story_of(household: int) -> Story:
 
 
 def profiling_span(story: Story, now_ms: int, settings: ConsentSettings) -> Span | None:
-    """Return when the household's purchases may be kept for a profile; ``None`` for never."""
+    """Return when the household's purchases may be kept for a profile; ``None`` for never.
+
+    Of a household that took its consent back nothing may be, from before that neither.
+    """
     joined_ms, far_ms = now_ms - JOINED_DAYS_AGO * DAY_MS, now_ms + DAY_MS
     match story:
         case Story.EVERYTHING | Story.ON_SITE_ONLY:
             return Span(joined_ms, far_ms)
-        case Story.WITHDRAWN:
-            return Span(joined_ms, now_ms - WITHDREW_DAYS_AGO * DAY_MS)
         case Story.EXPIRED:
             given_ms = now_ms - FORGOTTEN_DAYS_AGO * DAY_MS
             return Span(given_ms, settings.expiry_ms(given_ms, None))
-        case Story.NEVER_ASKED:
+        case Story.NEVER_ASKED | Story.WITHDRAWN:
             return None
 
 

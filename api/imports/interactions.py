@@ -23,6 +23,7 @@ from sqlalchemy import Connection
 from api.errors import FieldError
 from api.imports import fields as one
 from api.imports.batches import Batch, Reject
+from api.imports.event_store import NON_PROFILED
 from api.imports.fields import Record, TimeLimits, read_id, read_word, require
 from api.imports.occurrences import Occurrences
 from api.imports.readers import Fields
@@ -31,8 +32,12 @@ from api.imports.suppression import WAS_ERASED, erased_customers
 from api.storage.customers import customer_numbers
 from api.storage.interactions import event_key, insert_interactions
 from api.storage.subjects import Subjects
+from api.storage.unprofiled import unprofiled
 from engine.vocabulary import Channel, Kind, word
+from guardrails.consent.check import DENIAL_OF
 from guardrails.consent.collection import ORDER_FACTS, purpose_of_collection
+from guardrails.consent.events import Status
+from guardrails.consent.permission import Denial
 from guardrails.consent.purposes import KEY_OF, Purpose
 
 COLLECTION_PURPOSES = {key: purpose for purpose, key in KEY_OF.items() if not key.endswith(".")}
@@ -209,7 +214,15 @@ class InteractionImport:
         rejects += [
             Reject(columns.lines[i], "customer_id", WAS_ERASED) for i in np.flatnonzero(~welcome).tolist()
         ]
-        rows = self._rows(conn, columns.where(welcome), item_no[welcome].tolist())
+        columns, item_no = columns.where(welcome), item_no[welcome]
+        against = self._against(conn, columns)
+        rejects += [
+            Reject(line, "purpose", reason)
+            for line, reason in zip(columns.lines, against, strict=True)
+            if reason is not None
+        ]
+        permitted = np.fromiter((reason is None for reason in against), np.bool_, len(against))
+        rows = self._rows(conn, columns.where(permitted), item_no[permitted].tolist())
         inserted = insert_interactions(conn, rows) if rows else 0
         return Stored(inserted=inserted, unchanged=len(rows) - inserted), rejects
 
@@ -217,6 +230,21 @@ class InteractionImport:
         """Return for each row, shape (n,), whether its customer was never erased."""
         erased = erased_customers(conn, self._subjects, customer_ids)
         return np.fromiter((each not in erased for each in customer_ids), np.bool_, len(customer_ids))
+
+    def _against(self, conn: Connection, columns: InteractionColumns) -> Sequence[str | None]:
+        """Return for each row why it cannot be kept for a profile; ``None`` where nothing is against it.
+
+        What the customer says now counts, not what stood when it happened: who has withdrawn has had
+        what was collected before forgotten too, and a file must not bring it back.
+        """
+        profiled = [
+            customer_id if purpose == Purpose.PROFILING else None
+            for customer_id, purpose in zip(columns.customer_id, columns.purpose, strict=True)
+        ]
+        keys = {self._subjects.account(each): each for each in set(profiled) if each is not None}
+        found = unprofiled(conn, list(keys), self._now_ms)
+        reasons = {keys[key]: _not_permitted(status) for key, status in found.items()}
+        return [None if each is None else reasons.get(each) for each in profiled]
 
     def _rows(
         self, conn: Connection, columns: InteractionColumns, item_no: list[int]
@@ -270,6 +298,14 @@ class InteractionImport:
             moment.to_bytes(8, "big") + digest if each is None else event_key(each)
             for each, moment, digest in zip(event_ids, at_ms, digests, strict=True)
         ]
+
+
+def _not_permitted(status: Status | None) -> str:
+    if status is None:
+        because: str = NON_PROFILED
+    else:
+        because = Denial.RESTRICTED if status is Status.RESTRICTED else DENIAL_OF[status]
+    return f"the customer does not permit profiling ({because})"
 
 
 def _digest(content: bytes) -> bytes:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
+from support.shops import an_event
 from support.stores import NOW_MS, store_items
 
 from api.errors import ImportFileError, StoreUnavailableError
@@ -18,15 +19,16 @@ from api.imports import readers
 from api.imports.importer import READERS, import_file
 from api.imports.interactions import INTERACTION_FIELDS
 from api.storage.connection import open_engine, reading, writing
-from api.storage.consents import read_events, read_ledger
-from api.storage.customers import all_customer_ids
+from api.storage.consents import append_events, read_events, read_ledger
+from api.storage.customers import all_customer_ids, customer_numbers, set_preferences
 from api.storage.items import item_numbers, read_item
 from api.storage.notices import put_notice
 from api.storage.tables import interactions
 from engine.vocabulary import Channel, Kind
-from guardrails.consent.events import Status
+from guardrails.consent.events import WHOLE_SUBJECT, Status
 from guardrails.consent.notices import Notice
 from guardrails.consent.purposes import Purpose
+from guardrails.request import SubjectKind
 
 CASES = Path(__file__).parents[2] / "cases" / "imports"
 PROFILING = "personalize.content.profiling"
@@ -193,6 +195,75 @@ def test_a_bad_row_is_named_without_anything_of_it_and_the_good_ones_are_kept(st
         },
         {"line": 7, "field": "customer_id", "reason": "is missing, and so is `session_id`"},
     ]
+
+
+def refuses(store, customer_id, purpose, status, at_ms=NOW_MS):
+    event = an_event(purpose, status, record_id=f"{customer_id} {purpose} {at_ms}", at_ms=at_ms)
+    with writing(store.engine) as conn:
+        append_events(conn, store.subjects.account(customer_id), SubjectKind.ACCOUNT, [event], at_ms)
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_what_a_customer_does_not_permit_to_be_profiled_is_refused_and_named(
+    store, importing, tmp_path, suffix
+):
+    store_items(store, "i1")
+    against = {
+        "anna": (PROFILING, Status.CONSENT_WITHDRAWN, "WITHDRAWN"),
+        "bert": (PROFILING, Status.CONSENT_REFUSED, "DENIED"),
+        "carl": (PROFILING, Status.OBJECTION_RAISED, "OBJECTED"),
+        "dora": (WHOLE_SUBJECT, Status.RESTRICTED, "RESTRICTED"),
+    }
+    for customer_id, (purpose, status, _) in against.items():
+        refuses(store, customer_id, purpose, status)
+    with writing(store.engine) as conn:
+        set_preferences(
+            conn, customer_numbers(conn, ["emil"], store.subjects, NOW_MS)["emil"], non_profiled=True
+        )
+    whys = {each: why for each, (_, _, why) in against.items()} | {"emil": "NON_PROFILED"}
+    rows = [a_purchase(customer_id=each) for each in ("fred", *whys)]
+    report = importing("interactions", WRITERS[suffix](tmp_path / f"rows.{suffix}", rows))
+    assert counts(report) == (6, 1, 0, 0, 5)
+    named = [(reject["field"], reject["reason"]) for reject in rejects_of(report)]
+    assert named == [("purpose", f"the customer does not permit profiling ({why})") for why in whys.values()]
+    with reading(store.engine) as conn:
+        assert set(all_customer_ids(conn)) == {"emil", "fred"}
+
+
+@pytest.mark.parametrize(
+    ("purpose", "status", "at_ms"),
+    [
+        (PROFILING, Status.CONSENT_GIVEN, NOW_MS),
+        (PROFILING, Status.CONSENT_EXPIRED, NOW_MS),
+        (PROFILING, Status.CONSENT_WITHDRAWN, NOW_MS + 1),
+        ("third_party_sharing", Status.CONSENT_REFUSED, NOW_MS),
+        (WHOLE_SUBJECT, Status.RESTRICTION_LIFTED, NOW_MS),
+    ],
+)
+def test_what_no_choice_is_against_is_kept_for_what_the_shop_says(
+    store, importing, tmp_path, purpose, status, at_ms
+):
+    store_items(store, "i1")
+    refuses(store, "anna", purpose, status, at_ms)
+    assert importing("interactions", write_csv(tmp_path / "rows.csv", [a_purchase()])).inserted == 1
+
+
+def test_the_facts_of_an_order_are_kept_of_who_permits_no_profile_and_so_are_visits(
+    store, importing, tmp_path
+):
+    store_items(store, "i1")
+    refuses(store, "anna", PROFILING, Status.CONSENT_WITHDRAWN)
+    rows = [a_purchase(purpose="essential.service"), a_purchase(customer_id="", session_id="visit")]
+    assert counts(importing("interactions", write_csv(tmp_path / "rows.csv", rows))) == (2, 2, 0, 0, 0)
+
+
+def test_whoever_permits_no_profile_is_found_among_any_number(store, importing, tmp_path):
+    store_items(store, "i1")
+    names = [f"customer-{number}" for number in range(600)]
+    for each in (names[0], names[-1]):
+        refuses(store, each, PROFILING, Status.CONSENT_WITHDRAWN)
+    path = write_json_lines(tmp_path / "rows.jsonl", [a_purchase(customer_id=each) for each in names])
+    assert counts(importing("interactions", path)) == (600, 598, 0, 0, 2)
 
 
 BREAK = {
