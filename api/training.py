@@ -1,7 +1,8 @@
 """Models over time: train one and put it in force; take customers out of the one that is.
 
-Both happen one at a time on a host. So a training that has read somebody's history has put its model
-in force, or dropped it, before that person is taken out of what is in force.
+Both happen one at a time on a host, and on all hosts that share a PostgreSQL database. So a training
+that has read somebody's history has put its model in force, or dropped it, before that person is
+taken out of what is in force.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sqlalchemy import Connection, Engine
 from api.imports.importer import Progress
 from api.logging import warn
 from api.settings import Settings
-from api.storage.connection import reading, writing
+from api.storage.connection import holding, reading, writing
 from api.storage.interactions import read_for_training
 from api.storage.items import load_catalogue
 from api.storage.notices import consent_in_force
@@ -61,6 +62,9 @@ BUDGET_S = 60.0
 
 LOCK_FILE = ".lock"
 """File in the folder of models that is locked by whoever trains or forgets."""
+
+TRAINING_LOCK = 0x6C6561726E  # "learn"
+"""Number of the lock in a PostgreSQL database that whoever trains or forgets has, on whatever host."""
 
 _LOOK_AGAIN_S = 0.2
 _FORGETTING_NOTE = "customers were taken out of model "
@@ -124,7 +128,7 @@ def train(
         StoreUnavailableError: the database cannot be used.
     """
     started = time.monotonic()
-    with _alone(settings, progress):
+    with _alone(engine, settings, progress):
         progress(0, None, "reading what may be learned from")
         with reading(engine) as conn:
             shop = _read_shop(conn, settings)
@@ -204,7 +208,7 @@ def forget_customers(
         StoreUnavailableError: the database cannot be used.
     """
     started = time.monotonic()
-    with _alone(settings, progress):
+    with _alone(engine, settings, progress):
         with reading(engine) as conn:
             before = active(conn).get(MODEL)
             row = None if before is None else get_model(conn, before)
@@ -319,8 +323,13 @@ def _noted(trained: Trained, version: str) -> Trained:
 
 
 @contextmanager
-def _alone(settings: Settings, progress: Progress) -> Iterator[None]:
-    """Wait until no other process on this host trains or forgets, and keep others waiting meanwhile."""
+def _alone(engine: Engine, settings: Settings, progress: Progress) -> Iterator[None]:
+    """Wait until nobody trains or forgets, here or on another host, and keep others waiting meanwhile."""
+
+    def wait() -> None:
+        progress(0, None, "waiting until another training ends")
+        time.sleep(_LOOK_AGAIN_S)
+
     try:
         settings.artefacts_dir.mkdir(parents=True, exist_ok=True)
         file = (settings.artefacts_dir / LOCK_FILE).open("a")
@@ -328,9 +337,9 @@ def _alone(settings: Settings, progress: Progress) -> Iterator[None]:
         raise ArtefactError(f"cannot write to `{settings.artefacts_dir}`: {error.strerror}") from error
     with file:
         while not _locked(file.fileno()):
-            progress(0, None, "waiting until another training ends")
-            time.sleep(_LOOK_AGAIN_S)
-        yield
+            wait()
+        with holding(engine, TRAINING_LOCK, wait):
+            yield
 
 
 def _locked(descriptor: int) -> bool:

@@ -7,7 +7,7 @@ driver messages repeat the values they choke on, and those are somebody's data.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,31 @@ def writing(engine: Engine) -> Iterator[Connection]:
         connection.execution_options(**{_WRITES: True})
         with connection.begin():
             yield connection
+
+
+@contextmanager
+def holding(engine: Engine, lock: int, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock on a PostgreSQL database that one process at a time can have, on whatever host.
+
+    SQLite has no such lock and needs none: its file is on one host.
+
+    Args:
+        engine: the database.
+        lock: number of the lock, which everybody who means the same agrees on.
+        waiting: called as long as somebody else has it, and to pause between two tries.
+
+    Raises:
+        StoreUnavailableError: the database cannot be used now.
+    """
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with _own_errors(engine), engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")  # no transaction is open meanwhile
+        connection.detach()  # closing it ends the session, and the lock with it, also if the server is gone
+        while not connection.scalar(text("SELECT pg_try_advisory_lock(:number)"), {"number": lock}):
+            waiting()
+        yield
 
 
 def clear_deleted(engine: Engine, tables: Sequence[str]) -> str:

@@ -18,12 +18,13 @@ from support.learning import (
     takes_back,
     unseen,
 )
-from support.stores import Store
+from support.stores import Store, settings_for
 
-from api.storage.connection import reading
+from api.storage.connection import holding, open_engine, reading
 from api.storage.versions import MODEL, active, get_model, list_models
-from api.training import LOCK_FILE, ModelForgetting, forget_customers, train
+from api.training import LOCK_FILE, TRAINING_LOCK, ModelForgetting, forget_customers, train
 from engine.artefact import load_artefact
+from engine.errors import ModelFitError
 from guardrails.consent.events import Status
 
 N_CUSTOMERS = 16
@@ -222,6 +223,64 @@ def test_who_forgets_waits_for_a_training_that_is_under_way(sqlite_store):
         assert reports == []
     thread.join(20)
     assert reports[0].path == "incremental"
+
+
+@pytest.mark.postgres
+def test_who_forgets_waits_for_a_training_on_another_host(postgresql_store, tmp_path):
+    here = postgresql_store
+    open_shop(here, N_CUSTOMERS)
+    trained(here)
+    takes_back(here, "c03", LATER_MS - 1, Status.RESTRICTED)
+    gone = numbers_of(here, "c03").values()
+    there = settings_for(here.settings.database_url, tmp_path / "another host")
+    engine_there = open_engine(there)
+    under_way, waiting, may_end, done = (threading.Event() for _ in range(4))
+
+    def training(*_):
+        under_way.set()
+        assert may_end.wait(20)
+
+    def forgetting(_, __, message):
+        if message.startswith("waiting"):
+            waiting.set()
+
+    def forget():
+        forget_customers(here.engine, here.settings, gone, LATER_MS, forgetting)
+        done.set()
+
+    threads = [
+        threading.Thread(target=train, args=(engine_there, there, TRAINED_MS, training)),
+        threading.Thread(target=forget),
+    ]
+    threads[0].start()
+    assert under_way.wait(20)
+    threads[1].start()
+    waited = waiting.wait(10)
+    assert not done.is_set()
+    may_end.set()
+    for thread in threads:
+        thread.join(30)
+    engine_there.dispose()
+    assert waited
+    assert done.is_set()
+
+
+@pytest.mark.postgres
+def test_the_lock_of_a_training_is_free_again_when_it_fails(postgresql_store):
+    engine = postgresql_store.engine
+
+    def give_up():
+        raise BlockingIOError
+
+    def fail():
+        with holding(engine, TRAINING_LOCK, lambda: time.sleep(0.01)):
+            with pytest.raises(BlockingIOError), holding(engine, TRAINING_LOCK, give_up):
+                pass
+            raise ModelFitError("nothing to learn from")
+
+    for _ in range(2):
+        with pytest.raises(ModelFitError):
+            fail()
 
 
 def test_a_model_erased_before_is_there_again_once_it_was_trained_again(shop):
