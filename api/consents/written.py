@@ -12,9 +12,10 @@ from api.pointers import pointer_to
 from api.settings import Settings
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel, from_word
-from guardrails.consent.events import ConsentEvent, Parent
+from guardrails.consent.events import WHOLE_SUBJECT, ConsentEvent, Parent
+from guardrails.consent.purposes import entry_of
 from guardrails.consent.validation import validate
-from guardrails.errors import ConsentEventError
+from guardrails.errors import ConsentEventError, UnknownPurposeError
 from guardrails.messages import Phrase
 
 UNNAMED = ""
@@ -49,14 +50,27 @@ def drafted(body: Mapping[str, Any], settings: Settings, now_ms: int) -> list[Dr
     for index, fields in enumerate(body["events"] if several else (body,)):
         pointer = pointer_to("events", index) if several else ""
         draft = Drafted(_event(fields, settings, now_ms), "at_ms" in fields, pointer)
-        try:
-            validate(replace(draft.event, record_id=draft.event.record_id or "given later"))
-        except ConsentEventError as error:
-            findings.append(Finding(error.args[0], pointer=pointer))
+        finding = _finding(draft)
+        if finding is not None:
+            findings.append(finding)
         drafts.append(draft)
     if findings:
         raise InvalidRequestError(findings)
     return drafts
+
+
+def _finding(draft: Drafted) -> Finding | None:
+    """Return what is wrong with a choice, and where; ``None`` when nothing is."""
+    event = draft.event
+    try:
+        if event.purpose != WHOLE_SUBJECT:
+            entry_of(event.purpose)
+        validate(replace(event, record_id=event.record_id or "given later"))
+    except UnknownPurposeError as error:
+        return Finding(error.args[0], pointer=draft.pointer + pointer_to("purpose"))
+    except ConsentEventError as error:
+        return Finding(error.args[0], pointer=draft.pointer)
+    return None
 
 
 def invalid(findings: Iterable[tuple[Drafted, ConsentEventError, str]]) -> InvalidRequestError:

@@ -140,14 +140,14 @@ def test_a_choice_of_the_future_or_of_long_ago_is_refused(shop):
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
-        ({"purpose": "world.domination", "status": "given"}, ""),
+        ({"purpose": "world.domination", "status": "given"}, "/purpose"),
         ({"purpose": "essential.service", "status": "withdrawn"}, ""),
         ({"purpose": "sensitive.alcohol", "status": "given"}, ""),
         ({"purpose": "personalize.content.profiled"}, "/status"),
         ({"status": "given"}, "/purpose"),
         ({"purpose": "personalize.content.profiled", "status": "maybe"}, "/status"),
         ({"events": []}, "/events"),
-        ({"events": [{"purpose": "world.domination", "status": "given"}]}, "/events/0"),
+        ({"events": [{"purpose": "world.domination", "status": "given"}]}, "/events/0/purpose"),
         (
             {"events": [{"purpose": "personalize.content.profiled", "status": "given"}], "status": "given"},
             "/status",

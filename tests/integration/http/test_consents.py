@@ -127,3 +127,12 @@ def test_choices_outlive_the_process(store, keys):
     with serving(store.settings, keys) as shop:
         assert state_of(shop, PROFILED)["permission"]["permitted"] is True
         assert shop.ask("GET", "/v1/decisions", Role.AUDITOR).json()["decisions"] == []
+
+
+def test_a_purpose_that_does_not_exist_is_named_where_it_stands(shop):
+    path = f"/v1/customers/{BUYER}/consents"
+    unknown = {"purpose": "world.peace", "status": "given"}
+    one = shop.ask("POST", path, json=unknown).json()["errors"]
+    several = shop.ask("POST", path, json={"events": [{**unknown, "purpose": PROFILED}, unknown]}).json()
+    assert [error["pointer"] for error in one] == ["/purpose"]
+    assert [error["pointer"] for error in several["errors"]] == ["/events/1/purpose"]
