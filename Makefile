@@ -26,11 +26,11 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest -q --doctest-modules engine guardrails api
-	$(BIN)/pytest -q -n 2 -m "not postgres" tests/unit tests/properties tests/contracts \
+	$(BIN)/pytest -q -n 2 -m "not postgres and not thorough" tests/unit tests/properties tests/contracts \
 	  --cov=guardrails --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 
 integration: $(STAMP)
-	$(BIN)/pytest -q -n 2 -m postgres tests/contracts
+	$(BIN)/pytest -q -n 2 -m "postgres or thorough" tests/contracts tests/properties
 	$(BIN)/pytest -q -n 2 --dist loadgroup tests/integration
 
 bench: $(STAMP)  ## figures beside their peers, all from one run

@@ -19,6 +19,8 @@ from engine.training import Forgotten, Trained, TrainingSettings, fit, forget, r
 from engine.training.learn import weigh
 from engine.vocabulary import Channel, Kind
 
+pytestmark = pytest.mark.thorough
+
 N_ITEMS, N_CUSTOMERS, N_SHELVES = 18, 15, 3
 IDS = item_ids(N_ITEMS)
 NOW_MS = 20_000 * DAY_MS
