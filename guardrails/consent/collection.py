@@ -7,7 +7,7 @@ what may not be kept under a purpose that stands is not kept.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ DATA_CATEGORY_OF = {
 """Data category (fideslang, our own where it has none) that an interaction of a kind belongs to."""
 
 
+_CATEGORIES = frozenset(DATA_CATEGORY_OF.values())
+
+
 def purpose_of_collection(
     kind: Kind,
     profiling_permitted: bool,  # noqa: FBT001  the one fact that decides, and the call says its name
@@ -49,9 +52,11 @@ def purpose_of_collection(
     return Purpose.ESSENTIAL_SERVICE if kind in ORDER_FACTS else None
 
 
-@cache
 def coverage(channels: frozenset[int] | None, data_categories: frozenset[str] | None) -> NDArray[np.bool_]:
     """Return what a grant that names these covers; few grants differ, so each is laid out once.
+
+    Remembered is only which of our own categories a grant names: what else stands in it may be
+    anybody's text, and is not kept in memory.
 
     Args:
         channels: ``Channel`` numbers; ``None`` when the grant is not bound to channels.
@@ -60,6 +65,12 @@ def coverage(channels: frozenset[int] | None, data_categories: frozenset[str] | 
     Returns:
         Read-only, bool, indexed [kind, channel] by the numbers of ``Kind`` and ``Channel``.
     """
+    known = None if data_categories is None else data_categories & _CATEGORIES
+    return _laid_out(channels, known)
+
+
+@lru_cache(maxsize=1024)
+def _laid_out(channels: frozenset[int] | None, data_categories: frozenset[str] | None) -> NDArray[np.bool_]:
     table = np.zeros((max(Kind) + 1, max(Channel) + 1), np.bool_)
     for kind in Kind:
         if data_categories is None or DATA_CATEGORY_OF[kind] in data_categories:

@@ -238,3 +238,11 @@ def test_a_grant_covers_the_channels_and_the_kinds_of_data_that_it_names_and_no_
     assert np.argwhere(named).tolist() == [[Kind.PURCHASE, Channel.WEB]]
     everything = coverage(None, None)
     assert np.count_nonzero(everything) == len(Kind) * len(Channel)
+
+
+def test_text_of_a_customer_in_a_grant_is_not_kept_in_memory():
+    nothing = coverage(None, frozenset({"anna@example.com"}))
+    assert not nothing.any()
+    assert coverage(None, frozenset({"somebody else"})) is nothing
+    purchases = DATA_CATEGORY_OF[Kind.PURCHASE]
+    assert coverage(None, frozenset({purchases, "anna"})) is coverage(None, frozenset({purchases}))
