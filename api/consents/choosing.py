@@ -25,12 +25,11 @@ from api.storage.notices import consent_in_force, get_notice
 from api.storage.rights import note_signal
 from api.storage.subjects import Subjects
 from api.storage.suppressions import lift, suppressed_since
-from guardrails.consent.ages import may_be_younger_than
+from guardrails.consent.ages import lacks_parent
 from guardrails.consent.check import LOOSENING
 from guardrails.consent.events import (
     DATA_SUBJECT,
     GRANTS,
-    PARENT,
     REFUSALS,
     ConsentEvent,
     Status,
@@ -192,13 +191,8 @@ class Choosing:
     def _finished(self, event: ConsentEvent, choices: Choices, consent: ConsentSettings) -> ConsentEvent:
         """Say under which law it was given, what the signal had to do with it, and when it ends."""
         rules = jurisdiction_of(choices.jurisdiction or consent.jurisdiction)
-        by_a_child = (
-            event.grants
-            and choices.minor
-            and event.actor != PARENT
-            and may_be_younger_than(choices.age_band, rules.consent_age)
-        )
-        if by_a_child:  # GDPR 8(1): it was said, and it has no effect
+        lacking = lacks_parent(event.actor, choices.age_band, rules.consent_age)
+        if event.grants and choices.minor and lacking:  # GDPR 8(1): it was said, and it has no effect
             event = replace(event, status=Status.CONSENT_INVALIDATED, valid_until_ms=None)
             event = replace(event, channels=None, data_categories=None, confirmed_override=False)
         event = replace(event, jurisdiction=rules.fingerprint, gpc=self._gpc_status(event, consent))

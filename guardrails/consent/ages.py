@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from guardrails.consent.events import PARENT
+
 
 class AgeBand(StrEnum):
     """How old a minor is, as far as the shop knows."""
@@ -22,6 +24,17 @@ _YOUNGEST = {
     AgeBand.FIFTEEN: 15,
     AgeBand.SIXTEEN_OR_SEVENTEEN: 16,
 }
+
+
+def lacks_parent(actor: str, band: AgeBand | None, consent_age: int) -> bool:
+    """Tell whether a minor's consent has no effect because only a parent can give it (GDPR 8(1)).
+
+    Args:
+        actor: who gave it, one of ``guardrails.consent.events.ACTORS``.
+        band: how old the minor is, if that is known.
+        consent_age: age from which somebody can consent alone, in years.
+    """
+    return actor != PARENT and may_be_younger_than(band, consent_age)
 
 
 def may_be_younger_than(band: AgeBand | None, years: int) -> bool:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from engine.vocabulary import Channel
-from guardrails.consent.ages import AgeBand, may_be_younger_than
-from guardrails.consent.events import GRANTS, PARENT, Status, channel_of
+from guardrails.consent.ages import AgeBand, lacks_parent
+from guardrails.consent.events import GRANTS, Status, channel_of
 from guardrails.consent.jurisdictions import Jurisdiction, jurisdiction_of
 from guardrails.consent.ledger import Ledger, PurposeState
 from guardrails.consent.permission import Denial, GpcStatus, LawfulBasis, Permission
@@ -160,8 +160,7 @@ def _needs_parent(case: _Case) -> bool:
     """Whether a child gave a consent that only a parent can give (GDPR 8(1))."""
     if not case.question.minor or case.state is None or not case.state.grants:
         return False
-    too_young = may_be_younger_than(case.question.age_band, case.rules.consent_age)
-    return too_young and case.state.actor != PARENT
+    return lacks_parent(case.state.actor, case.question.age_band, case.rules.consent_age)
 
 
 def _restriction(case: _Case) -> Permission | None:
