@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from guardrails.sensitive import google, keywords
 from guardrails.sensitive.classes import CLASS_NAMES, Tier
 from guardrails.sensitive.classify import ItemFacts, Layer, classify
+from guardrails.sensitive.phrases import phrases_of, spellings, written_rules
 
 PHRASES = sorted(
     " ".join(stem for stem, _ in spelling)
-    for _, phrase in keywords._phrases()
-    for spelling in keywords._spellings(phrase)
+    for rule in written_rules(keywords.RULES)
+    for phrase in phrases_of(rule)
+    for spelling in spellings(phrase)
 )
 WORDS = ["ham", "soap", "blue", "set of 4", "æble", "750 ml", ">", "/", "-", "&"]
 

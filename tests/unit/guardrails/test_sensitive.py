@@ -17,6 +17,7 @@ from guardrails.sensitive.classes import (
     tier_of,
 )
 from guardrails.sensitive.classify import Classification, ItemFacts, Layer, classify
+from guardrails.sensitive.phrases import LANGUAGES, phrases_of, spellings, written_rules
 
 BOOK = 784
 CONDOMS = 775
@@ -30,6 +31,11 @@ TELEVISIONS = 404
 
 def titled(title: str) -> Classification:
     return classify(ItemFacts(title=title))
+
+
+def plain_texts(phrase: str) -> list[str]:
+    """Every way to write a phrase, without what says that it is a whole segment."""
+    return [" ".join(stem for stem, _ in spelling).strip(" >") for spelling in spellings(phrase)]
 
 
 def shelved(category: str) -> Classification:
@@ -264,40 +270,25 @@ class TestKeywords:
 
 
 class TestKeywordFile:
-    def test_no_phrase_stands_under_two_rules(self):
-        rules_of = defaultdict(set)
-        for rule, phrase in keywords._phrases():
-            for spelling in keywords._spellings(phrase):
-                rules_of[spelling].add(rule.order)
-        assert {spelling for spelling, orders in rules_of.items() if len(orders) > 1} == set()
-
-    def test_every_phrase_is_written_as_the_rules_say(self):
-        for _, phrase in keywords._phrases():
-            left_over = keywords._PHRASE_WORD.sub("", phrase)
-            assert left_over.strip() == "", phrase
-
     def test_every_phrase_is_found_as_its_rule_says(self):
-        for rule, phrase in keywords._phrases():
-            for spelling in keywords._spellings(phrase):
-                text = " ".join(stem for stem, _ in spelling).strip(" >")
-                found = keywords.find_by_keywords(text, "")
-                assert (found.tier, found.sensitive_class) == (
-                    rule.finding.tier,
-                    rule.finding.sensitive_class,
-                ), phrase
+        for rule in written_rules(keywords.RULES):
+            for phrase in phrases_of(rule):
+                for text in plain_texts(phrase):
+                    found = keywords.find_by_keywords(text, "")
+                    assert (found.tier, found.sensitive_class) == (rule.get("tier", 0), rule.get("class")), (
+                        text
+                    )
 
     def test_all_five_languages_are_spoken_for_every_class_that_has_words(self):
         spoken = defaultdict(set)
-        for rule in keywords._written_rules():
-            for language in keywords.LANGUAGES:
-                if rule.get(language):
-                    spoken[rule.get("class")].add(language)
+        for rule in written_rules(keywords.RULES):
+            spoken[rule.get("class")] |= {language for language in LANGUAGES if rule.get(language)}
         assert {name for name in CLASS_NAMES if not spoken[name]} == set()
         assert {name: languages for name, languages in spoken.items() if len(languages) < 5} == {}
 
     def test_no_unknown_key_stands_in_a_rule(self):
-        known = {"class", "tier", "adults_only", *keywords.LANGUAGES}
-        assert {key for rule in keywords._written_rules() for key in rule} <= known
+        known = {"class", "tier", "adults_only", *LANGUAGES}
+        assert {key for rule in written_rules(keywords.RULES) for key in rule} <= known
 
 
 def test_a_finding_of_no_tier_names_no_class():
