@@ -6,6 +6,7 @@
     ├── SignalError           a consent signal from outside that cannot be read
     ├── PolicyError           a policy document that cannot be used
     ├── SensitiveMarkError    a sensitive class or tier that does not exist
+    ├── UnknownOccasionError  an occasion that does not exist
     └── RecordError           a decision that cannot be written as canonical bytes
 
 Messages are lower case and never hold a customer id, a history or a key.
@@ -36,6 +37,10 @@ class PolicyError(GuardrailError):
 
 class SensitiveMarkError(GuardrailError):
     """A sensitive class or tier that does not exist."""
+
+
+class UnknownOccasionError(GuardrailError):
+    """An occasion that does not exist."""
 
 
 class RecordError(GuardrailError):

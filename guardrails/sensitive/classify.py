@@ -43,6 +43,7 @@ class ItemFacts:
         age_group: feed attribute: newborn, infant, toddler, kids or adult.
         shop_class: class name that the shop itself has put on the item.
         shop_tier: tier number, 0 to 3, that the shop itself has put on the item.
+        occasions: names of occasions that the shop says the item is made for.
     """
 
     google_category_id: int | None = None
@@ -53,6 +54,7 @@ class ItemFacts:
     age_group: str | None = None
     shop_class: str | None = None
     shop_tier: int | None = None
+    occasions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

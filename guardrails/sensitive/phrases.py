@@ -10,9 +10,11 @@ other keys say what they mean; the reader of the file knows those. Phrases are w
 
 * ``beer(s)``: the part in brackets may be there or not.
 * ``vitamin*``: any word that begins so.
+* ``only # left``: any number in digits.
 * ``> öl >``: a whole segment of a category path, nothing beside it.
 
-Capitals make no difference, nor does it whether an accented letter is one sign or two. What is
+Capitals make no difference, nor do signs that nobody sees (a hyphen for a line's end), nor does it
+whether an accented letter is one sign or two. What is
 written with ä, ö, ü, æ, ø or å is also found as ae, oe, ue, ae, oe or aa, as on keyboards without
 them; but never without a trace ("öl" is not "ol").
 """
@@ -30,6 +32,7 @@ from unicodedata import normalize
 
 LANGUAGES = ("en", "da", "no", "sv", "de")
 SEGMENT = ">"
+NUMBER = "#"
 
 Meaning = TypeVar("Meaning")
 """What a phrase stands for; never None."""
@@ -39,8 +42,10 @@ Spelling = tuple[tuple[str, bool], ...]
 
 _WORD = re.compile(rf"[^\W_]+|{SEGMENT}")
 _PHRASE_WORD = re.compile(
-    rf"(?P<stem>[^\W_]+)(?:\((?P<ending>[^\W_]+)\))?(?P<open>\*)?|(?P<segment>{SEGMENT})"
+    rf"(?P<stem>[^\W_]+)(?:\((?P<ending>[^\W_]+)\))?(?P<open>\*)?|(?P<sign>{SEGMENT}|{NUMBER})"
 )
+_UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+"""Signs within a word that nobody sees: hyphens for a line's end, spaces without width."""
 _TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "æ": "ae", "ø": "oe", "å": "aa"})
 
 
@@ -70,9 +75,9 @@ def spellings(phrase: str) -> Iterator[Spelling]:
     yield from product(*(_forms(*found) for found in _PHRASE_WORD.findall(_folded(phrase))))
 
 
-def _forms(stem: str, ending: str, star: str, segment: str) -> list[tuple[str, bool]]:
+def _forms(stem: str, ending: str, star: str, sign: str) -> list[tuple[str, bool]]:
     """The forms of a word of a phrase, the plainest first."""
-    written = [stem or segment, *([stem + ending] if ending else [])]
+    written = [stem or sign, *([stem + ending] if ending else [])]
     return [(each, bool(star)) for each in dict.fromkeys([*written, *map(_in_two_letters, written)])]
 
 
@@ -81,7 +86,7 @@ def _in_two_letters(word: str) -> str:
 
 
 def _folded(text: str) -> str:
-    return normalize("NFKC", normalize("NFKC", text).casefold())
+    return normalize("NFKC", normalize("NFKC", text.translate(_UNSEEN)).casefold())
 
 
 @dataclass(slots=True)
@@ -93,9 +98,11 @@ class _Node(Generic[Meaning]):
     meaning: Meaning | None = None
 
     def followers(self, word: str) -> Iterator[_Node[Meaning]]:
-        """The nodes that ``word`` leads to: the word itself, then its beginnings, longest first."""
+        """The nodes that ``word`` leads to: the word itself, any number, its beginnings, longest first."""
         if word in self.words:
             yield self.words[word]
+        if NUMBER in self.words and word.isdecimal():
+            yield self.words[NUMBER]
         if self.beginnings:
             for n_letters in range(len(word), 0, -1):
                 if word[:n_letters] in self.beginnings:
