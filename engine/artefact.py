@@ -52,6 +52,8 @@ class Manifest:
         n_customers: customers learned from.
         n_interactions: interactions learned from, before any customer's share was clipped.
         n_edges: stored entries of W.
+        usefulness_floor: score from which on its proposals beat what sells well, in the units of scores; 0
+            where that was not measured.
         min_support: distinct customers that every edge has at least.
         min_support_sensitive: the same for edges that touch an item of tier 1 or above.
         max_items_per_customer: most distinct items that one customer contributed.
@@ -71,6 +73,7 @@ class Manifest:
     n_customers: int = 0
     n_interactions: int = 0
     n_edges: int = 0
+    usefulness_floor: int = 0
     min_support: int = 0
     min_support_sensitive: int = 0
     max_items_per_customer: int = 0

@@ -37,6 +37,10 @@ class Catalogue:
         sensitive_class: shape (n_items,), int16, index into ``sensitive_classes``; -1 for none.
         sensitive_classes: class names.
         age_restricted: shape (n_items,), bool: sold to adults only.
+        occasions: shape (n_items,), int32: bit mask of the occasions it is made for.
+        unclassified: shape (n_items,), bool: there is nothing but a title to tell how sensitive it is.
+        sponsored: shape (n_items,), bool: somebody pays for its being suggested.
+        pressing: shape (n_items,), bool: its title presses the reader to buy.
     """
 
     version: str
@@ -54,6 +58,10 @@ class Catalogue:
     sensitive_class: NDArray[np.int16]
     sensitive_classes: tuple[str, ...]
     age_restricted: NDArray[np.bool_]
+    occasions: NDArray[np.int32]
+    unclassified: NDArray[np.bool_]
+    sponsored: NDArray[np.bool_]
+    pressing: NDArray[np.bool_]
 
     @property
     def n_items(self) -> int:

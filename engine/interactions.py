@@ -32,6 +32,7 @@ class Interactions:
         channel: int8, a ``Channel``: where it was collected.
         purpose: int8, code of the purpose it was collected under (opaque to the engine).
         is_gift: bool, bought for somebody else.
+        provenance: int8, a ``Provenance``: whose data it was before.
     """
 
     customer_idx: NDArray[np.int32]
@@ -41,6 +42,7 @@ class Interactions:
     channel: NDArray[np.int8]
     purpose: NDArray[np.int8]
     is_gift: NDArray[np.bool_]
+    provenance: NDArray[np.int8]
 
     def __len__(self) -> int:
         return int(self.item_idx.size)
@@ -60,9 +62,9 @@ class Interactions:
         return cls.from_rows([])
 
     @classmethod
-    def from_rows(cls, rows: list[tuple[int, int, int, int, int, int, int]]) -> Self:
+    def from_rows(cls, rows: list[tuple[int, int, int, int, int, int, int, int]]) -> Self:
         """Build from rows in the order of the fields."""
-        table = np.array(rows, dtype=np.int64).reshape(len(rows), 7)
+        table = np.array(rows, dtype=np.int64).reshape(len(rows), 8)
         return cls(
             customer_idx=table[:, 0].astype(np.int32),
             item_idx=table[:, 1].astype(np.int32),
@@ -71,6 +73,7 @@ class Interactions:
             channel=table[:, 4].astype(np.int8),
             purpose=table[:, 5].astype(np.int8),
             is_gift=table[:, 6].astype(np.bool_),
+            provenance=table[:, 7].astype(np.int8),
         )
 
 

@@ -67,13 +67,28 @@ class Origin(IntEnum):
     HISTORY = 2
 
 
+class Provenance(IntEnum):
+    """Through whose hands an interaction reached the shop. A higher number is further away."""
+
+    OWN = 0
+    SISTER = 1
+    LINKED = 2
+    THIRD_PARTY = 3
+
+
 class Source(IntEnum):
-    """Which candidate source proposed an item."""
+    """Which candidate source proposed an item.
+
+    ``CATEGORY`` and ``BRAND`` stand in for something that would have been too exact: the best seller
+    of its category, or of its brand.
+    """
 
     GOES_WITH = 1
     BUY_AGAIN = 2
     POPULAR = 3
     POPULAR_IN_CATEGORY = 4
+    CATEGORY = 5
+    BRAND = 6
 
 
 LEARNED_FROM = (Kind.VIEW, Kind.CART, Kind.WISHLIST, Kind.PURCHASE, Kind.RATING)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from engine.catalogue import Catalogue
 from engine.interactions import WEIGHT_ONE, Interactions, Weighting, age_in_days
 from engine.serving.candidates import Evidence
-from engine.vocabulary import Channel, Kind, Origin
+from engine.vocabulary import Channel, Kind, Origin, Provenance
 from guardrails.consent.check import check
 from guardrails.consent.collection import coverage
 from guardrails.consent.jurisdictions import raised_where
@@ -30,8 +30,10 @@ from guardrails.consent.ledger import Ledger
 from guardrails.consent.permission import Denial, LawfulBasis, Permission
 from guardrails.consent.purposes import KEY_OF, OUTBOUND, Purpose, communications_key, sensitive_key
 from guardrails.consent.settings import ConsentSettings
+from guardrails.holding import Holding
 from guardrails.policy.limits import EvidenceLimits
 from guardrails.request import AgeAssurance, Choices, Known, Mute, MuteScope, Request, SubjectKind
+from guardrails.sensitive.occasions import mask_of
 from guardrails.sensitive.raising import raised
 
 SENSITIVE_FROM_TIER = 2
@@ -58,12 +60,14 @@ class Muted:
         brands: brand names.
         categories: category paths; each covers everything below it.
         classes: sensitive classes.
+        occasions: names of occasions.
     """
 
     items: frozenset[str] = frozenset()
     brands: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
     classes: frozenset[str] = frozenset()
+    occasions: frozenset[str] = frozenset()
 
     @classmethod
     def in_force(cls, mutes: Iterable[Mute], now_ms: int) -> Muted:
@@ -77,15 +81,23 @@ class Muted:
             brands=by_scope[MuteScope.BRAND],
             categories=by_scope[MuteScope.CATEGORY],
             classes=by_scope[MuteScope.SENSITIVE_CLASS],
+            occasions=by_scope[MuteScope.OCCASION],
         )
 
     def covers(self, catalogue: Catalogue, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Return for each catalogue row, shape (n,), whether it is muted; bool."""
+        """Return for each catalogue row, shape (n,), whether it is muted; bool.
+
+        An occasion is a rule of its own, see ``covers_occasion``.
+        """
         if not (self.items or self.brands or self.categories or self.classes):
             return np.zeros(item_idx.shape, np.bool_)
         return np.fromiter(
             (self._covers_one(catalogue, int(idx)) for idx in item_idx), np.bool_, item_idx.size
         )
+
+    def covers_occasion(self, catalogue: Catalogue, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return for each catalogue row, shape (n,), whether it is made for a muted occasion; bool."""
+        return np.asarray(catalogue.occasions[item_idx] & mask_of(*self.occasions) != 0)
 
     def _covers_one(self, catalogue: Catalogue, idx: int) -> bool:
         brand, category = int(catalogue.brand[idx]), int(catalogue.category[idx])
@@ -130,6 +142,10 @@ class Admission:
         degraded: why less could be used than the customer permitted.
         history_from_ms: no older history may be used.
         raised_classes: sensitive classes whose goods of tier S1 count as S2 where the customer lives.
+        holding: what is held back for the customer now.
+        non_profiled: suggestions without a profile were asked for, now or for good.
+        enrichment: the permission to use what others collected; ``None`` where it was never answered.
+        pricing: the permission to set a price for this customer alone; ``None`` likewise.
     """
 
     permissions: tuple[Permission, ...]
@@ -147,6 +163,10 @@ class Admission:
     degraded: tuple[str, ...] = ()
     history_from_ms: int = 0
     raised_classes: frozenset[str] = frozenset()
+    holding: Holding = field(default_factory=Holding)
+    non_profiled: bool = False
+    enrichment: Permission | None = None
+    pricing: Permission | None = None
 
     @property
     def may_read_messages(self) -> bool:
@@ -207,10 +227,16 @@ def admit(
         for name in sensitive_classes
         if choices.ledger.get(sensitive_key(name)) is not None  # never answered means no
     }
+    enrichment, pricing = (
+        ask(KEY_OF[purpose]) if choices.ledger.get(KEY_OF[purpose]) is not None else None
+        for purpose in (Purpose.ENRICHMENT, Purpose.PERSONALISED_PRICE)
+    )
     needed = (profiling, profiled, *((offers,) if request.placement.anchored else ()))
     profile_off = request.non_profiled or choices.non_profiled
     return Admission(
-        permissions=_asked(storage, limited, profiling, profiled, offers, outreach, *sensitive.values()),
+        permissions=_asked(
+            storage, limited, profiling, profiled, offers, outreach, enrichment, pricing, *sensitive.values()
+        ),
         history=next((permission for permission in needed if not permission), profiling),
         covering=(profiling, replace(profiled, channels=None)),
         may_read_history=request.subject_kind is SubjectKind.ACCOUNT and all(needed) and not profile_off,
@@ -226,6 +252,10 @@ def admit(
         shared_audience=request.shared_device or choices.shared_device,
         history_from_ms=choices.history_from_ms,
         raised_classes=raised_where(choices.jurisdiction),
+        holding=Holding.in_force(choices.holds, request.now_ms),
+        non_profiled=profile_off,
+        enrichment=enrichment,
+        pricing=pricing,
     )
 
 
@@ -285,6 +315,8 @@ def _nobody(request: Request, choices: Choices, because: Denial) -> Admission:
         shared_audience=request.shared_device or choices.shared_device,
         degraded=("consent_unreadable",) if because is Denial.UNREADABLE else (),
         raised_classes=raised_where(choices.jurisdiction),
+        holding=Holding.in_force(choices.holds, request.now_ms),
+        non_profiled=request.non_profiled or choices.non_profiled,
     )
 
 
@@ -344,7 +376,9 @@ class _EvidenceJudge:
         anchors = np.array(self.request.context.anchors, np.int32)
         if not self.admission.may_use_context:
             anchors = anchors[:0]
-        keep = ~self._sensitive(anchors) & ~self.admission.muted.covers(self.catalogue, anchors)
+        muted = self.admission.muted
+        keep = ~self._sensitive(anchors) & ~muted.covers(self.catalogue, anchors)
+        keep &= ~muted.covers_occasion(self.catalogue, anchors)
         anchors = anchors[keep]
         n = anchors.size
         return _Weighted(
@@ -354,6 +388,7 @@ class _EvidenceJudge:
             kind=np.full(n, Kind.VIEW, np.int8),
             age_days=np.zeros(n, np.int64),
             channel=np.full(n, self.request.channel.value, np.int8),
+            provenance=np.full(n, Provenance.OWN, np.int8),
         )
 
     def _covered(self, found: Interactions) -> NDArray[np.bool_]:
@@ -369,9 +404,17 @@ class _EvidenceJudge:
         )
         return (
             ("G06", ~(self._sensitive(found.item_idx) | sensitive_and_old)),
+            ("G09", self._at_home(found)),
             ("G11", ~found.is_gift),
             ("G12", ~self.admission.muted.covers(self.catalogue, found.item_idx)),
+            ("G13", ~self.admission.muted.covers_occasion(self.catalogue, found.item_idx)),
         )
+
+    def _at_home(self, found: Interactions) -> NDArray[np.bool_]:
+        """Whether each came from the shop itself, or from elsewhere with the customer's consent (P8)."""
+        if self.admission.enrichment:
+            return np.ones(len(found), np.bool_)
+        return np.asarray(found.provenance == Provenance.OWN.value)
 
     def _sensitive(self, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Whether each item is sensitive without the consent of its class; bool, shape like the rows."""
@@ -407,6 +450,7 @@ class _Weighted:
     kind: NDArray[np.int8]
     age_days: NDArray[np.int64]
     channel: NDArray[np.int8]
+    provenance: NDArray[np.int8]
 
 
 def _weighted(
@@ -420,17 +464,22 @@ def _weighted(
         kind=found.kind,
         age_days=age_days,
         channel=found.channel,
+        provenance=found.provenance,
     )
 
 
 def _fold(parts: tuple[_Weighted, ...]) -> Evidence:
-    """Add up the weights per (origin, item, kind); the youngest interaction lends age and channel."""
+    """Add up the weights per (origin, item, kind); the youngest interaction lends age and channel.
+
+    The furthest provenance counts, so that what others told is never passed off as the shop's own.
+    """
     item_idx = np.concatenate([part.item_idx for part in parts])
     weight = np.concatenate([part.weight for part in parts])
     origin = np.concatenate([part.origin for part in parts])
     kind = np.concatenate([part.kind for part in parts])
     age_days = np.concatenate([part.age_days for part in parts])
     channel = np.concatenate([part.channel for part in parts])
+    provenance = np.concatenate([part.provenance for part in parts])
     order = np.lexsort((channel, age_days, kind, item_idx, origin))
     order = order[weight[order] > 0]
     if order.size == 0:
@@ -445,6 +494,7 @@ def _fold(parts: tuple[_Weighted, ...]) -> Evidence:
         kind=kind[youngest],
         age_days=age_days[youngest].astype(np.int32),
         channel=channel[youngest],
+        provenance=np.maximum.reduceat(provenance[order], first),
     )
 
 

@@ -29,7 +29,6 @@ from guardrails.house import House
 from guardrails.judge import Judged, judge
 from guardrails.reasons import Explainer, Reason
 from guardrails.request import Exposure, Known, Request
-from guardrails.rules import CATALOGUE
 from guardrails.rules.base import View
 from guardrails.view import look
 
@@ -186,8 +185,8 @@ def _take(
     intent = intents(proposed, step.evidence, request.context.anchors, house.catalogue)
     fits = np.flatnonzero(np.logical_or.reduce([intent == each.value for each in request.placement.intents]))
     candidates, intent = proposed.take(fits), intent[fits]
-    view = look(request, admission, used, exposures, candidates, intent, house)
-    judged = judge(view, candidates.score, CATALOGUE, house.limits)
+    view = look(step.basis, request, admission, used, exposures, candidates, intent, house)
+    judged = judge(view, candidates.score, house.rules, house.limits)
     slate = compose(judged, view, house.limits)
     return Round(step.basis, step.evidence, candidates, view, judged, slate)
 

@@ -17,6 +17,8 @@ from engine.interactions import Weighting
 from engine.serving.candidates import Candidates, Evidence
 from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.limits import Limits
+from guardrails.rules import CATALOGUE
+from guardrails.rules.base import Rule
 
 
 class Recommender(Protocol):
@@ -30,6 +32,11 @@ class Recommender(Protocol):
     @property
     def latent(self) -> bool:
         """Whether edges come from latent factors rather than counted pairs."""
+        ...
+
+    @property
+    def usefulness_floor(self) -> int:
+        """Score from which on its proposals were measured to be of use; 0 where that is not known."""
         ...
 
     def goes_with(self, evidence: Evidence, exclude: NDArray[np.int32], n: int) -> Candidates:
@@ -61,6 +68,8 @@ class House:
         weighting: what an interaction is worth as evidence.
         consent: validity and signals.
         n_considered: candidates looked at for each round; bounds the record.
+        rules: what is asked of every candidate, in this order; less than the catalogue only to measure
+            what a rule costs.
     """
 
     recommender: Recommender
@@ -70,3 +79,4 @@ class House:
     weighting: Weighting = field(default_factory=Weighting)
     consent: ConsentSettings = field(default_factory=ConsentSettings)
     n_considered: int = 50
+    rules: tuple[Rule, ...] = CATALOGUE

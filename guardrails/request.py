@@ -10,6 +10,7 @@ from engine.vocabulary import Channel, Intent
 from guardrails.consent.ages import AgeBand
 from guardrails.consent.check import Question
 from guardrails.consent.ledger import Ledger
+from guardrails.holding import Hold
 from guardrails.messages import SOURCE
 
 
@@ -54,17 +55,70 @@ class Context:
         basket: catalogue rows in the basket, in the order given.
         categories: codes of the categories the page is about: the page item's own, or those that a
             search matched.
+        occasion: name of the occasion that the page or the message is about, such as a feast.
     """
 
     item_idx: int | None = None
     basket: tuple[int, ...] = ()
     categories: tuple[int, ...] = ()
+    occasion: str | None = None
 
     @property
     def anchors(self) -> tuple[int, ...]:
         """The page item and the basket, page item first, no row twice."""
         page = () if self.item_idx is None else (self.item_idx,)
         return tuple(dict.fromkeys(page + self.basket))
+
+
+class Entry(StrEnum):
+    """How a visit began, as the shop tells it."""
+
+    HOME = "home"
+    CATEGORY = "category"
+    SEARCH = "search"
+    EXACT_SEARCH = "exact_search"
+    PRODUCT = "product"
+    CAMPAIGN = "campaign"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What the shop tells of the visit so far; ``None`` where it does not say.
+
+    Attributes:
+        n_pages: pages opened, this one included.
+        basket_after_s: seconds from the first page to the first thing put into the basket.
+        entry: how the visit began; ``EXACT_SEARCH`` is a search for one certain product.
+    """
+
+    n_pages: int | None = None
+    basket_after_s: int | None = None
+    entry: Entry | None = None
+
+
+class Pattern(StrEnum):
+    """Ways of presenting suggestions that press (DSA 25; UCPD annex I)."""
+
+    UNVERIFIED_SCARCITY = "unverified_scarcity"
+    UNVERIFIED_URGENCY = "unverified_urgency"
+    PRESELECTED = "preselected"
+    REPEATED_PROMPT = "repeated_prompt"
+    GUILT = "guilt"
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """What the shop is going to put around the suggestions.
+
+    Attributes:
+        patterns: ways of presenting that it says it uses.
+        personalised_price: prices were set for this customer alone.
+        price_disclosed: it is said beside the price that it was (CRD 6(1)(ea)).
+    """
+
+    patterns: frozenset[Pattern] = frozenset()
+    personalised_price: bool = False
+    price_disclosed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +138,9 @@ class Request:
         shared_device: the shop says others use this device or account.
         recognised_only: the customer is recognised but not logged in.
         language: which language reasons are given in, one of ``guardrails.messages.LANGUAGES``.
+        visit: how the visit has gone so far.
+        presentation: what is going to stand around the suggestions.
+        local_minute: minute of the day where the customer is, 0 to 1439; ``None`` where not known.
     """
 
     subject_kind: SubjectKind
@@ -98,6 +155,9 @@ class Request:
     shared_device: bool = False
     recognised_only: bool = False
     language: str = SOURCE
+    visit: Visit = field(default_factory=Visit)
+    presentation: Presentation = field(default_factory=Presentation)
+    local_minute: int | None = None
 
 
 class MuteScope(StrEnum):
@@ -107,6 +167,7 @@ class MuteScope(StrEnum):
     BRAND = "brand"
     CATEGORY = "category"
     SENSITIVE_CLASS = "sensitive_class"
+    OCCASION = "occasion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +176,8 @@ class Mute:
 
     Attributes:
         scope: what kind of thing.
-        value: item id, brand name, category path (covers everything below it) or class name.
+        value: item id, brand name, category path (covers everything below it), class name or name
+            of an occasion.
         until_ms: when it ends; ``None`` until the customer lifts it.
     """
 
@@ -149,6 +211,7 @@ class Choices:
             agreed to before (California Civil Code 1798.121).
         history_from_ms: what was collected for a profile before was withdrawn, and is on its way out
             of the store; a consent given since does not bring it back.
+        holds: reasons to hold back, those that have ended among them.
     """
 
     ledger: Ledger | None
@@ -160,6 +223,7 @@ class Choices:
     jurisdiction: str | None = None
     limit_sensitive: bool = False
     history_from_ms: int = 0
+    holds: tuple[Hold, ...] = ()
 
     @property
     def minor(self) -> bool:
@@ -193,6 +257,7 @@ class Exposure:
         decision: number that tells slates apart (equal for suggestions of one slate).
         interruptive: it stopped the customer.
         outbound: the shop spoke first (e-mail, push, ...).
+        dismissed: the customer waved it off, or called it too personal.
     """
 
     item_idx: int
@@ -204,6 +269,7 @@ class Exposure:
     decision: int
     interruptive: bool
     outbound: bool
+    dismissed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

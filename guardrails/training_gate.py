@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.interactions import Interactions, age_in_days
-from engine.vocabulary import LEARNED_FROM, Channel, Kind
+from engine.vocabulary import LEARNED_FROM, Channel, Kind, Provenance
 from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.ages import AgeBand
 from guardrails.consent.check import Question, check
@@ -101,6 +101,7 @@ def learnable(
         about_taste,
         ("G01", _consented(about_taste, permissions) & _since_the_start(about_taste, customers)),
         ("G06", _may_be_known(about_taste, customers, catalogue, age_days, limits, settings, now_ms)),
+        ("G09", _at_home(about_taste, customers, settings, now_ms)),
         ("G11", ~about_taste.is_gift),
         ("G21", age_days <= limits.max_age_days()[about_taste.kind]),
     )
@@ -134,6 +135,21 @@ def _consented(found: Interactions, permissions: Sequence[Permission | None]) ->
     consented: NDArray[np.bool_] = covered[found.customer_idx, found.kind, found.channel]
     consented &= found.purpose == Purpose.PROFILING
     return consented
+
+
+def _at_home(
+    found: Interactions, customers: Sequence[TrainingCustomer], settings: ConsentSettings, now_ms: int
+) -> NDArray[np.bool_]:
+    """Whether each was collected by the shop itself, or by others with its customer's consent (P8)."""
+    key = KEY_OF[Purpose.ENRICHMENT]
+    enriched = np.array(
+        [
+            customer.ledger.get(key) is not None and bool(_ask(key, customer, now_ms, settings))
+            for customer in customers
+        ],
+        np.bool_,
+    )
+    return np.asarray((found.provenance == Provenance.OWN.value) | enriched[found.customer_idx])
 
 
 def _since_the_start(found: Interactions, customers: Sequence[TrainingCustomer]) -> NDArray[np.bool_]:

@@ -13,19 +13,22 @@ from numpy.typing import NDArray
 from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
 from engine.interactions import DAY_MS, Interactions, age_in_days
 from engine.serving.candidates import Candidates, Evidence
-from engine.vocabulary import Intent, Kind, Origin
+from engine.vocabulary import Basis, Intent, Kind, Origin
 from guardrails.admit import Admission, Admitted, is_within
 from guardrails.house import House
-from guardrails.policy.limits import EvidenceLimits, RepeatLimits
+from guardrails.policy.limits import EvidenceLimits, RepeatLimits, SupportLimits
 from guardrails.request import Exposure, Request
 from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES, NOT_COUNTED, View
 
 _WEEK_DAYS = 7
 _SELLING = (Intent.UPSELL, Intent.CROSS_SELL)
+_WANTED = (Kind.CART.value, Kind.WISHLIST.value)
+_LOOKED_AT = (Kind.VIEW.value, *_WANTED)
 _AFTER_ALL = np.int32(np.iinfo(np.int32).max)  # row of no evidence: later than any
 
 
 def look(
+    basis: Basis,
     request: Request,
     admission: Admission,
     admitted: Admitted,
@@ -40,6 +43,8 @@ def look(
     tier_of_edge = admission.tier_of(catalogue, edges.item_idx)
     sensitive = (tier_of_edge > 0) | (catalogue.tier[candidates.item_idx][edges.owner] > 0)
     of_history = evidence.origin == Origin.HISTORY.value
+    own = edges.item_idx == candidates.item_idx[edges.owner]
+    kind = evidence.kind[candidates.evidence]
     strongest = edges.strongest()
     shown = _Shown.of(exposures, request.now_ms)
     countable = admission.may_read_history or admission.may_read_session
@@ -51,16 +56,22 @@ def look(
         request=request,
         admission=admission,
         catalogue=catalogue,
+        basis=basis,
         item_idx=candidates.item_idx,
         intent=intent,
         source=candidates.source,
         from_history=edges.highest(of_history[candidates.evidence]),
+        from_visit=edges.highest(evidence.origin[candidates.evidence] == Origin.SESSION.value),
+        evidence_provenance=edges.highest(evidence.provenance[candidates.evidence]),
+        telling_lift_micro=np.zeros(len(candidates), np.int64),
         evidence_tier=edges.highest(tier_of_edge),
         min_support=edges.fewest(candidates.support),
         min_sensitive_support=edges.fewest(np.where(sensitive, candidates.support, NO_EDGES)),
         evidence_age_micro=_at_number(strongest, _age_micro(evidence, house.limits.evidence)),
         evidence_channel_other=_at(strongest, (evidence.channel != request.channel.value) & of_history),
-        same_item=edges.highest(edges.item_idx == candidates.item_idx[edges.owner]),
+        same_item=edges.highest(own),
+        looked_at_days=_looked_at_days(edges, own, kind, evidence.age_days[candidates.evidence]),
+        wanted=edges.highest(own & np.isin(kind, _WANTED)),
         same_visit=_at(strongest, ~of_history),
         stated=_at(strongest, evidence.kind == Kind.WISHLIST.value),
         latent=house.recommender.latent,
@@ -72,6 +83,7 @@ def look(
         n_ignored_short=shown.n_ignored_lately(candidates.item_idx, repeat.window_days),
         n_ignored_long=shown.n_ignored(candidates.item_idx, repeat.hard_window_days),
         days_since_shown=shown.days_since(candidates.item_idx),
+        dismissed_days=shown.days_since_dismissed(candidates.item_idx),
         returned_days=returned_days,
         category_returned_days=category_returned_days,
         n_interruptive_session=(
@@ -86,7 +98,26 @@ def look(
         n_outbound_week=(
             shown.n_slates(outbound=True, days=_WEEK_DAYS) if admission.may_read_messages else NOT_COUNTED
         ),
+        n_interruptive_dismissed_session=shown.n_slates(interruptive=True, same_session=True, dismissed=True),
+        n_supported=_n_supported(candidates, house.limits.support),
+        top_score=int(candidates.score.max(initial=0)),
+        usefulness_floor=house.recommender.usefulness_floor,
+        noticed=admission.history.notice_version is not None,
     )
+
+
+def _looked_at_days(
+    edges: _Edges, own: NDArray[np.bool_], kind: NDArray[np.int8], age_days: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """Days since each candidate itself was looked at and not bought; ``NEVER_DAYS`` elsewhere; shape (n,)."""
+    looked_at = np.where(own & np.isin(kind, _LOOKED_AT), age_days, np.int32(NEVER_DAYS))
+    bought = edges.highest(own & (kind == Kind.PURCHASE.value))
+    return np.where(bought, np.int32(NEVER_DAYS), edges.youngest(looked_at))
+
+
+def _n_supported(candidates: Candidates, support: SupportLimits) -> int:
+    """How many pieces of evidence propose something that enough customers stand behind."""
+    return int(np.unique(candidates.evidence[candidates.support >= support.edge]).size)
 
 
 def _outside_outreach(
@@ -149,6 +180,10 @@ class _Edges:
         """Least support, shape (m,), per candidate; ``NO_EDGES`` without contributions; shape (n,)."""
         return self._folded(np.minimum, support, NO_EDGES)
 
+    def youngest(self, age_days: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Least age, shape (m,), per candidate; ``NEVER_DAYS`` without contributions; shape (n,)."""
+        return self._folded(np.minimum, age_days, NEVER_DAYS)
+
     def strongest(self) -> NDArray[np.int32]:
         """Row of the evidence with the largest contribution to each candidate; -1 without any.
 
@@ -176,10 +211,10 @@ def _at_number(row: NDArray[np.int32], value: NDArray[np.int64]) -> NDArray[np.i
 
 
 def _age_micro(evidence: Evidence, limits: EvidenceLimits) -> NDArray[np.int64]:
-    """Age of each piece as a share of the greatest its kind may have, 0 to ``MICRO``."""
+    """Age of each piece as a share of the greatest its kind may have, in millionths, at most a thousand."""
     greatest = np.maximum(limits.max_age_days(), 1)
     share: NDArray[np.int64] = evidence.age_days.astype(np.int64) * MICRO // greatest[evidence.kind]
-    return np.minimum(share, MICRO)
+    return np.minimum(share, 1_000 * MICRO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +260,14 @@ class _Shown:
         """Whole days since each item was last shown; shape (n,)."""
         return _looked_up(item_idx, self._last_shown(), NEVER_DAYS)
 
+    def days_since_dismissed(self, item_idx: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Whole days since each item was shown and waved off; shape (n,)."""
+        since = _least(
+            (each.item_idx for each in self.exposures if each.dismissed),
+            (age for each, age in zip(self.exposures, self.age_days, strict=True) if each.dismissed),
+        )
+        return _looked_up(item_idx, since, NEVER_DAYS)
+
     def _last_shown(self) -> dict[int, int]:
         return _least((exposure.item_idx for exposure in self.exposures), self.age_days)
 
@@ -241,6 +284,7 @@ class _Shown:
         interruptive: bool = False,
         outbound: bool = False,
         same_session: bool = False,
+        dismissed: bool = False,
         days: int | None = None,
     ) -> int:
         """Slates of the kind asked for, within so many days."""
@@ -251,6 +295,7 @@ class _Shown:
                 if (exposure.interruptive or not interruptive)
                 and (exposure.outbound or not outbound)
                 and (exposure.same_session or not same_session)
+                and (exposure.dismissed or not dismissed)
                 and (days is None or age < days)
             }
         )

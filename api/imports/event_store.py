@@ -24,6 +24,7 @@ from api.storage.notices import consent_in_force
 from api.storage.rights import note_signal
 from api.storage.subjects import Subjects
 from api.storage.suppressions import SUPPRESSED, anybody_suppressed, is_suppressed
+from engine.vocabulary import Provenance
 from guardrails.consent.check import Question, check
 from guardrails.consent.collection import DATA_CATEGORY_OF, purpose_of_collection
 from guardrails.consent.ledger import Ledger
@@ -231,6 +232,7 @@ def _insert(
             event.is_gift,
             event.quantity,
             event.value_minor,
+            int(Provenance.OWN),
         )
         for each in kept
         for event in (each.event,)

@@ -33,7 +33,7 @@ from api.storage.customers import customer_numbers
 from api.storage.interactions import event_key, insert_interactions
 from api.storage.subjects import Subjects
 from api.storage.unprofiled import unprofiled
-from engine.vocabulary import Channel, Kind, word
+from engine.vocabulary import Channel, Kind, Provenance, word
 from guardrails.consent.check import DENIAL_OF
 from guardrails.consent.collection import ORDER_FACTS, purpose_of_collection
 from guardrails.consent.events import Status
@@ -264,7 +264,8 @@ class InteractionImport:
             columns.value_minor,
         )
         keys = self._event_keys(columns.event_id, columns.at_ms, content)
-        return list(zip(keys, *content, strict=True))
+        provenance = [int(Provenance.OWN)] * len(keys)
+        return list(zip(keys, *content, provenance, strict=True))
 
     def _numbers_of(self, conn: Connection, customer_ids: Sequence[str | None]) -> list[int | None]:
         distinct = [each for each in dict.fromkeys(customer_ids) if each is not None]

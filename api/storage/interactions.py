@@ -29,6 +29,7 @@ INTERACTION_COLUMNS = (
     "is_gift",
     "quantity",
     "value_minor",
+    "provenance",
 )
 """What a row to be stored holds, in this order; the names and units are those of the table."""
 
@@ -40,9 +41,10 @@ _INSERT_ON_SQLITE = str(
 )
 _INSERT_ON_POSTGRESQL = """
     INSERT INTO interactions (event_key, customer_no, session_key, item_no, kind, at_ms, channel,
-        purpose, is_gift, quantity, value_minor)
+        purpose, is_gift, quantity, value_minor, provenance)
     SELECT * FROM unnest(%s::bytea[], %s::bigint[], %s::bytea[], %s::bigint[], %s::smallint[],
-        %s::bigint[], %s::smallint[], %s::smallint[], %s::boolean[], %s::integer[], %s::bigint[])
+        %s::bigint[], %s::smallint[], %s::smallint[], %s::boolean[], %s::integer[], %s::bigint[],
+        %s::smallint[])
     ON CONFLICT (event_key) DO NOTHING
 """
 _FETCHED = 50_000
@@ -54,6 +56,7 @@ _READ_COLUMNS: tuple[Any, ...] = (
     interactions.c.channel,
     interactions.c.purpose,
     type_coerce(interactions.c.is_gift, Integer),
+    interactions.c.provenance,
     interactions.c.interaction_no,
 )
 _IN_ORDER = (interactions.c.at_ms, interactions.c.interaction_no)
@@ -171,5 +174,6 @@ def _interactions(
         channel=table[:, 3].astype(np.int8),
         purpose=table[:, 4].astype(np.int8),
         is_gift=table[:, 5].astype(np.bool_),
+        provenance=table[:, 6].astype(np.int8),
     )
     return found if (item_idx >= 0).all() else found.where(item_idx >= 0)

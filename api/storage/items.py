@@ -124,6 +124,10 @@ _CATALOGUE = select(
     items.c.tier,
     items.c.sensitive_class,
     items.c.age_restricted,
+    items.c.occasions,
+    items.c.unclassified,
+    items.c.sponsored,
+    items.c.pressing,
 )
 
 
@@ -187,9 +191,8 @@ def load_catalogue(conn: Connection, raised_classes: Collection[str] = ()) -> Ca
         conn.execute(_CATALOGUE).all(), key=itemgetter(0)
     )  # databases differ in how they order text
     columns: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [()] * len(_CATALOGUE.selected_columns)
-    item_id, item_no, title, category, brand, price, currency, available, tier, sensitive, restricted = (
-        columns
-    )
+    item_id, item_no, title, category, brand, price, currency, available, tier, sensitive, *flags = columns
+    restricted, occasions, unclassified, sponsored, pressing = flags
     category_code, categories = _encode(category)
     brand_code, brands = _encode(brand)
     main_currency = _most_common(currency)
@@ -209,6 +212,10 @@ def load_catalogue(conn: Connection, raised_classes: Collection[str] = ()) -> Ca
         "sensitive_class": sensitive_class,
         "sensitive_classes": CLASS_NAMES,
         "age_restricted": np.array(restricted, np.bool_),
+        "occasions": np.array(occasions, np.int32),
+        "unclassified": np.array(unclassified, np.bool_),
+        "sponsored": np.array(sponsored, np.bool_),
+        "pressing": np.array(pressing, np.bool_),
     }
     return Catalogue(version=_digest(content), **content)
 

@@ -60,6 +60,20 @@ items = Table(
     Column("deciding_layer", Text, nullable=False, comment="google, attribute, keyword, shop or none"),
     Column("age_restricted", Boolean, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
+    Column("occasions", Integer, nullable=False, server_default="0", comment="decided when stored, bit mask"),
+    Column("unclassified", Boolean, nullable=False, server_default=false(), comment="only a title to go by"),
+    Column("sponsored", Boolean, nullable=False, server_default=false(), comment="somebody pays for it"),
+    Column("pressing", Boolean, nullable=False, server_default=false(), comment="its title presses to buy"),
+)
+
+category_marks = Table(
+    "category_marks",
+    metadata,
+    Column("category", Text, primary_key=True, comment="path; covers everything below it"),
+    Column("sensitive_class", Text, comment="null: whatever class else was found"),
+    Column("tier", SmallInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    comment="what the shop itself calls sensitive; can only raise",
 )
 
 customers = Table(
@@ -95,6 +109,17 @@ mutes = Table(
     Column("created_at_ms", BigInteger, nullable=False),
 )
 
+holds = Table(
+    "holds",
+    metadata,
+    Column("subject_key", LargeBinary(16), primary_key=True),
+    Column("kind", Text, primary_key=True, comment="what is held back for"),
+    Column("reference", Text, primary_key=True, comment="digest of a case or an order, or a class; empty"),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, comment="null until it is lifted"),
+    comment="reasons to hold back; of a life event nothing is kept but when the hold ends",
+)
+
 interactions = Table(
     "interactions",
     metadata,
@@ -110,6 +135,9 @@ interactions = Table(
     Column("is_gift", Boolean, nullable=False),
     Column("quantity", Integer, nullable=False),
     Column("value_minor", BigInteger, comment="what was paid for all of the quantity"),
+    Column(
+        "provenance", SmallInteger, nullable=False, server_default="0", comment="whose data it was before"
+    ),
     Index(
         "ix_interactions_customer_no_at_ms",  # holds all that a history needs, so reading one stays here
         "customer_no",
@@ -119,6 +147,7 @@ interactions = Table(
         "channel",
         "purpose",
         "is_gift",
+        "provenance",
     ),
 )
 

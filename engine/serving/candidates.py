@@ -28,6 +28,7 @@ class Evidence:
         kind: int8, a ``Kind``.
         age_days: int32, whole days since the youngest interaction folded in.
         channel: int8, ``Channel`` of that youngest interaction.
+        provenance: int8, the furthest ``Provenance`` of the interactions folded in.
     """
 
     item_idx: NDArray[np.int32]
@@ -36,6 +37,7 @@ class Evidence:
     kind: NDArray[np.int8]
     age_days: NDArray[np.int32]
     channel: NDArray[np.int8]
+    provenance: NDArray[np.int8]
 
     def __len__(self) -> int:
         return int(self.item_idx.size)
@@ -54,6 +56,7 @@ class Evidence:
             kind=np.empty(0, np.int8),
             age_days=np.empty(0, np.int32),
             channel=np.empty(0, np.int8),
+            provenance=np.empty(0, np.int8),
         )
 
 

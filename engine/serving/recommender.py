@@ -53,6 +53,11 @@ class Recommender:
         return self._artefact.manifest.latent
 
     @property
+    def usefulness_floor(self) -> int:
+        """Score from which on its proposals were measured to be of use; 0 where that is not known."""
+        return self._artefact.manifest.usefulness_floor
+
+    @property
     def n_items(self) -> int:
         """Number of rows of the catalogue it is bound to."""
         return self._n_items
@@ -196,6 +201,11 @@ class NoModel:
     def latent(self) -> bool:
         """There are no edges."""
         return False
+
+    @property
+    def usefulness_floor(self) -> int:
+        """There are no proposals."""
+        return 0
 
     @property
     def n_items(self) -> int:

@@ -63,7 +63,7 @@ class Dimensions:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How much each dimension and mitigator counts, from 0 to 1: judgement, not measurement.
+    """How much each dimension and mitigator counts, in millionths: judgement, not measurement.
 
     No study gives these numbers for online shops; calibrate them by survey and by complaint and mute
     rates, not by clicks. Change a number, change the version.
@@ -74,22 +74,22 @@ class Weights:
     """
 
     version: str = "2025-1"
-    sensitivity: float = 0.8
-    context_distance: float = 0.7
-    inference_distance: float = 0.5
-    covertness: float = 0.5
-    exactness: float = 0.6
-    evidence_age: float = 0.35
-    repetition: float = 0.5
-    audience: float = 0.6
-    vulnerable_moment: float = 0.6
-    price_pressure: float = 0.5
-    ignored_control: float = 0.5
-    same_visit: float = 0.4
-    stated: float = 0.3
-    reason_given: float = 0.25
-    controls: float = 0.1
-    mitigation_cap: float = 0.25
+    sensitivity: int = 800_000
+    context_distance: int = 700_000
+    inference_distance: int = 500_000
+    covertness: int = 500_000
+    exactness: int = 600_000
+    evidence_age: int = 350_000
+    repetition: int = 500_000
+    audience: int = 600_000
+    vulnerable_moment: int = 600_000
+    price_pressure: int = 500_000
+    ignored_control: int = 500_000
+    same_visit: int = 400_000
+    stated: int = 300_000
+    reason_given: int = 250_000
+    controls: int = 100_000
+    mitigation_cap: int = 250_000
 
 
 DIMENSION_NAMES = (
@@ -120,11 +120,11 @@ def creepiness(dimensions: Dimensions, weights: Weights = DEFAULT_WEIGHTS) -> ND
     """
     harmless = np.ones(dimensions.sensitivity.shape)
     for name in DIMENSION_NAMES:
-        harmless *= 1.0 - getattr(weights, name) * getattr(dimensions, name)
+        harmless *= 1.0 - getattr(weights, name) / MICRO * getattr(dimensions, name)
     left = np.ones(dimensions.sensitivity.shape)
     for name in MITIGATOR_NAMES:
-        left *= 1.0 - getattr(weights, name) * getattr(dimensions, name)
-    left = np.where(dimensions.sensitive, np.maximum(left, 1.0 - weights.mitigation_cap), left)
+        left *= 1.0 - getattr(weights, name) / MICRO * getattr(dimensions, name)
+    left = np.where(dimensions.sensitive, np.maximum(left, 1.0 - weights.mitigation_cap / MICRO), left)
     return np.rint((1.0 - harmless) * left * MICRO).astype(np.int64)
 
 
@@ -137,7 +137,7 @@ def parts(dimensions: Dimensions, weights: Weights = DEFAULT_WEIGHTS) -> NDArray
     score = creepiness(dimensions, weights)
     strength = np.stack(
         [
-            np.rint(getattr(weights, name) * getattr(dimensions, name) * MICRO).astype(np.int64)
+            np.rint(getattr(weights, name) * getattr(dimensions, name)).astype(np.int64)
             for name in DIMENSION_NAMES
         ]
     )

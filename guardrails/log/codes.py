@@ -41,6 +41,22 @@ class ReasonCode(StrEnum):
     POLICY_ERROR = "POLICY_ERROR"
     MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
     LOG_UNAVAILABLE = "LOG_UNAVAILABLE"
+    CONSENT_EXPIRED = "CONSENT_EXPIRED"
+    PROVENANCE = "PROVENANCE"
+    SPONSORED_SENSITIVE = "SPONSORED_SENSITIVE"
+    CHANNEL_LEAK = "CHANNEL_LEAK"
+    OCCASION_MUTED = "OCCASION_MUTED"
+    ON_HOLD = "ON_HOLD"
+    PERSONALISED_PRICE = "PERSONALISED_PRICE"
+    EXACT_OUTBOUND = "EXACT_OUTBOUND"
+    OBTRUSIVE = "OBTRUSIVE"
+    QUIET_HOURS = "QUIET_HOURS"
+    NON_PROFILED = "NON_PROFILED"
+    ERRAND = "ERRAND"
+    KNOWS_TOO_LITTLE = "KNOWS_TOO_LITTLE"
+    DISMISSED = "DISMISSED"
+    SELLING_SHARE = "SELLING_SHARE"
+    TUNNEL = "TUNNEL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +108,40 @@ _ENTRIES = (
     ReasonEntry(ReasonCode.POLICY_ERROR, "a rule failed or could not tell, so it withholds", "GDPR 24, 25"),
     ReasonEntry(ReasonCode.MODEL_UNAVAILABLE, "no model could be asked", ""),
     ReasonEntry(ReasonCode.LOG_UNAVAILABLE, "the decision could not be recorded", "GDPR 5(2)"),
+    ReasonEntry(
+        ReasonCode.CONSENT_EXPIRED,
+        "a consent needed has run out, or was given under a notice that no longer holds",
+        "GDPR 5(1)(b), 7(1)",
+    ),
+    ReasonEntry(
+        ReasonCode.PROVENANCE,
+        "the evidence was collected by others, or on another device, without consent to that",
+        "GDPR 5(1)(b), 6(4)",
+    ),
+    ReasonEntry(
+        ReasonCode.SPONSORED_SENSITIVE, "paid for, and chosen from or about something sensitive", "DSA 26(3)"
+    ),
+    ReasonEntry(
+        ReasonCode.CHANNEL_LEAK, "the channel could show something sensitive to others", "GDPR 5(1)(f), 9(1)"
+    ),
+    ReasonEntry(ReasonCode.OCCASION_MUTED, "the customer asked not to see it on this occasion", "GDPR 21"),
+    ReasonEntry(ReasonCode.ON_HOLD, "topics or offers are held back for the customer for a while", ""),
+    ReasonEntry(
+        ReasonCode.PERSONALISED_PRICE,
+        "the price was set for this customer alone, without consent or without saying so",
+        "CRD 6(1)(ea)",
+    ),
+    ReasonEntry(ReasonCode.EXACT_OUTBOUND, "the very thing that was looked at, sent after the customer", ""),
+    ReasonEntry(ReasonCode.OBTRUSIVE, "chosen from the profile, in a place that interrupts", ""),
+    ReasonEntry(ReasonCode.QUIET_HOURS, "it is night where the customer is, or nobody knows", ""),
+    ReasonEntry(
+        ReasonCode.NON_PROFILED, "the customer asked for suggestions without a profile", "DSA 38; GDPR 21"
+    ),
+    ReasonEntry(ReasonCode.ERRAND, "the customer came for one thing and goes straight to it", ""),
+    ReasonEntry(ReasonCode.KNOWS_TOO_LITTLE, "the model knows too little to be of use", "GDPR 5(1)(d)"),
+    ReasonEntry(ReasonCode.DISMISSED, "the customer waved it off, on this channel or another", "GDPR 21"),
+    ReasonEntry(ReasonCode.SELLING_SHARE, "selling on would fill too much of the slate", "UCPD 5(2)"),
+    ReasonEntry(ReasonCode.TUNNEL, "the slates would show one category only", "DSA 27"),
 )
 
 REGISTRY = {entry.code: entry for entry in _ENTRIES}

@@ -18,7 +18,7 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,11 @@ from guardrails.admit import Admission
 from guardrails.consent.permission import Permission
 from guardrails.decide import Decision, Round, Suggestion
 from guardrails.errors import RecordError
+from guardrails.holding import Holding
 from guardrails.house import House
 from guardrails.log.canonical import canonical
 from guardrails.reasons import MAX_TERMS
-from guardrails.request import Known, Placement, Request
+from guardrails.request import Known, Placement, Presentation, Request, Visit
 from guardrails.rules.base import View
 
 FORMAT = 1
@@ -41,7 +42,7 @@ SALT_BYTES = 16
 
 _MINUTE_MS = 60_000
 _ZLIB_LEVEL = 1  # level 1 keeps a record small enough at a tenth of the default level's time
-_NOT_COLUMNS = {"request", "admission", "catalogue", "item_idx", "intent", "source"}
+_NOT_COLUMNS = {"request", "admission", "catalogue", "basis", "item_idx", "intent", "source"}
 
 Json = Mapping[str, object]
 
@@ -179,7 +180,27 @@ def _req(request: Request, catalogue: Catalogue) -> Json:
         "shared_device": request.shared_device,
         "recognised_only": request.recognised_only,
         "language": request.language,
+        "occasion": context.occasion,
+        "visit": _visit(request.visit),
+        "presentation": _presentation(request.presentation),
+        "local_minute": request.local_minute,
         "seed": base64.b64encode(request.seed).decode(),
+    }
+
+
+def _visit(visit: Visit) -> Json:
+    return {
+        "n_pages": visit.n_pages,
+        "basket_after_s": visit.basket_after_s,
+        "entry": None if visit.entry is None else visit.entry.value,
+    }
+
+
+def _presentation(presentation: Presentation) -> Json:
+    return {
+        "patterns": sorted(presentation.patterns),
+        "personalised_price": presentation.personalised_price,
+        "price_disclosed": presentation.price_disclosed,
     }
 
 
@@ -210,11 +231,23 @@ def _consent(decision: Decision, known: Known) -> Json:
         "age_assurance": admission.age_assurance.value,
         "shared_audience": admission.shared_audience,
         "raised_classes": sorted(admission.raised_classes),
+        "holding": _holding(admission.holding),
+        "non_profiled": admission.non_profiled,
+        "enrichment": _optional(admission.enrichment),
+        "pricing": _optional(admission.pricing),
         "degraded": admission.degraded,
         "profiling": known.profiling,
         "reads": [{"store": store, "n": n} for store, n in known.reads],
         "kept_out": [{"rule": rule_id, "n": n} for rule_id, n in decision.kept_out],
     }
+
+
+def _holding(holding: Holding) -> Json:
+    return asdict(holding) | {"excluded": sorted(holding.excluded)}
+
+
+def _optional(permission: Permission | None) -> Json | None:
+    return None if permission is None else _permission(permission)
 
 
 def _permission(permission: Permission) -> Json:
@@ -244,6 +277,7 @@ def _muted(admission: Admission) -> Json:
         "brands": sorted(muted.brands),
         "categories": sorted(muted.categories),
         "classes": sorted(muted.classes),
+        "occasions": sorted(muted.occasions),
     }
 
 
@@ -283,6 +317,7 @@ def _considered(taken: Round, catalogue: Catalogue) -> Json:
             "kind": evidence.kind,
             "age_days": evidence.age_days,
             "channel": evidence.channel,
+            "provenance": evidence.provenance,
             "tier": taken.view.admission.tier_of(catalogue, evidence.item_idx),
         },
         "items": [catalogue.item_ids[idx] for idx in candidates.item_idx.tolist()],
@@ -311,6 +346,10 @@ def _seen(view: View) -> Json:
         "category": view.category,
         "age_restricted": view.catalogue.age_restricted[view.item_idx],
         "muted": view.admission.muted.covers(view.catalogue, view.item_idx),
+        "occasion_muted": view.occasion_muted,
+        "sponsored": view.sponsored,
+        "pressing": view.pressing,
+        "unclassified": view.unclassified,
     }
 
 

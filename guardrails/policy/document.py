@@ -8,12 +8,19 @@ from typing import Any
 
 import orjson
 
+from guardrails.creepiness.score import MICRO, Weights
 from guardrails.errors import PolicyError
 from guardrails.log.canonical import canonical
 from guardrails.policy.limits import Limits
 
 GREATEST_LIMIT = 1_000_000_000
 """Far above any sensible number of days, customers or millionths; what is computed from it fits 64 bits."""
+
+
+VERSION_FIELD = "version"
+"""Names the set of weights; the only text in a policy's limits."""
+
+LONGEST_VERSION = 64
 
 
 def to_document(limits: Limits) -> bytes:
@@ -48,10 +55,18 @@ def _section(section: type[Any], values: object) -> Any:
     if not isinstance(values, dict):
         raise PolicyError("a section of a policy must be an object")
     _refuse_unknown(set(values) - {field.name for field in fields(section)})
+    greatest = MICRO if section is Weights else GREATEST_LIMIT
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= GREATEST_LIMIT:
-            raise PolicyError(f"limit `{name}` must be a whole number from 0 to {GREATEST_LIMIT}")
+        if name == VERSION_FIELD:
+            _refuse_bad_name(value)
+        elif isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= greatest:
+            raise PolicyError(f"limit `{name}` must be a whole number from 0 to {greatest}")
     return section(**values)
+
+
+def _refuse_bad_name(value: object) -> None:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_VERSION:
+        raise PolicyError(f"`{VERSION_FIELD}` must be a text of 1 to {LONGEST_VERSION} characters")
 
 
 def _refuse_unknown(names: set[str]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.vocabulary import Kind
+from guardrails.creepiness.score import DEFAULT_WEIGHTS, Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,60 @@ class HoldLimits:
     brand_mute_days: int = 180
     returned_item_days: int = 180
     returned_category_days: int = 30
+    dismissed_days: int = 30
+    complaint_days: int = 7
+    life_event_topics_days: int = 365
+    life_event_offers_days: int = 30
+    exclusion_hours: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeLimits:
+    """How much the model must know of somebody before it speaks from that."""
+
+    min_pieces: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceLimits:
+    """How much likelier an item may make a sensitive class before it counts as telling; millionths."""
+
+    lift_max_micro: int = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class QuietLimits:
+    """Between which minutes of the customer's day nothing rings or buzzes (Langer & König 2018)."""
+
+    from_minute: int = 21 * 60
+    to_minute: int = 8 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class ErrandLimits:
+    """When a visit is an errand: straight to the basket, in so few pages and seconds."""
+
+    max_pages: int = 3
+    max_seconds: int = 120
+
+
+@dataclass(frozen=True, slots=True)
+class VarietyLimits:
+    """What a slate must leave room for: something that is not selling on, and a second category.
+
+    A slate of ``from_count`` suggestions or more needs ``min_categories`` categories.
+    """
+
+    selling_share_micro: int = 500_000
+    min_categories: int = 2
+    from_count: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundLimits:
+    """How long the very thing that was looked at may be written about (Bleier & Eisenbeiss 2015)."""
+
+    exact_hours: int = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +169,10 @@ class Limits:
     frequency: FrequencyLimits = field(default_factory=FrequencyLimits)
     price: PriceLimits = field(default_factory=PriceLimits)
     holds: HoldLimits = field(default_factory=HoldLimits)
+    knowledge: KnowledgeLimits = field(default_factory=KnowledgeLimits)
+    inference: InferenceLimits = field(default_factory=InferenceLimits)
+    quiet: QuietLimits = field(default_factory=QuietLimits)
+    errand: ErrandLimits = field(default_factory=ErrandLimits)
+    variety: VarietyLimits = field(default_factory=VarietyLimits)
+    outbound: OutboundLimits = field(default_factory=OutboundLimits)
+    weights: Weights = DEFAULT_WEIGHTS

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
+from engine.vocabulary import Basis
 from guardrails.admit import Admission
 from guardrails.policy.limits import Limits
 from guardrails.request import Request
@@ -56,17 +57,25 @@ class View:
         request: what was asked.
         admission: which purposes stand, what is muted.
         catalogue: the snapshot that ``item_idx`` points into.
+        basis: how personal the step of the ladder is that is being judged.
         item_idx: int32 catalogue rows.
         intent: int8, ``Intent``.
         source: int8, ``Source``.
         from_history: bool: customer-keyed evidence moved the score.
+        from_visit: bool: evidence of this visit moved the score.
+        evidence_provenance: int8: the furthest ``Provenance`` of the evidence that moved the score.
+        telling_lift_micro: int64: how much likelier the item makes a sensitive class that the customer
+            has not agreed to, the greatest of them, where evidence of a person moved the score; else 0.
         evidence_tier: int8: highest tier among the evidence that moved the score; 0 without any.
         min_support: int32: fewest distinct customers behind any edge used; a large number without edges.
         min_sensitive_support: int32: the same over edges with a tier of 1 or more at either end.
         evidence_age_micro: int64: age of the strongest evidence, the one a reason names, as a share of
-            its kind's greatest age, 0 to MICRO; every candidate has some old evidence that hardly counts.
+            its kind's greatest age, in millionths; every candidate has some old evidence that hardly counts.
         evidence_channel_other: bool: the strongest evidence came from another channel of the shop.
         same_item: bool: the candidate itself is among its evidence.
+        looked_at_days: int32: whole days since the candidate itself was looked at, put in the cart or on a
+            wish list; a large number where it was not, or was bought.
+        wanted: bool: the candidate itself was put in the cart or on a wish list.
         same_visit: bool: the strongest evidence is the page, the basket or this visit.
         stated: bool: the customer put it, or its strongest evidence, on a wish list.
         latent: whether the model's edges are latent factors rather than counted pairs.
@@ -79,6 +88,8 @@ class View:
             ends when the item was last shown.
         n_ignored_long: int32: shown and ignored within the long window (``repeat.hard_window_days``).
         days_since_shown: int32: whole days since last shown; a large number when never.
+        dismissed_days: int32: whole days since the item was waved off or called too personal, on
+            whatever channel; a large number when never.
         returned_days: int32: whole days since the item was returned; a large number when never.
         category_returned_days: int32: the same for anything of its category.
         n_interruptive_session: int scalar: interruptive slates in this visit.
@@ -87,21 +98,32 @@ class View:
         n_upsell_steps_session: int scalar: upsells shown in this visit.
         n_outbound_day: int scalar: outbound messages in the last day.
         n_outbound_week: int scalar: outbound messages in the last seven days.
+        n_interruptive_dismissed_session: int scalar: interruptive slates waved off in this visit.
+        n_supported: int scalar: pieces of evidence of which the model knows enough to propose something.
+        top_score: int scalar: score of the best candidate.
+        usefulness_floor: int scalar: score from which on the model was measured to be of use.
+        noticed: bool scalar: the permission to use history names the notice it was given under.
     """
 
     request: Request
     admission: Admission
     catalogue: Catalogue
+    basis: Basis
     item_idx: NDArray[np.int32]
     intent: NDArray[np.int8]
     source: NDArray[np.int8]
     from_history: NDArray[np.bool_]
+    from_visit: NDArray[np.bool_]
+    evidence_provenance: NDArray[np.int8]
+    telling_lift_micro: NDArray[np.int64]
     evidence_tier: NDArray[np.int8]
     min_support: NDArray[np.int32]
     min_sensitive_support: NDArray[np.int32]
     evidence_age_micro: NDArray[np.int64]
     evidence_channel_other: NDArray[np.bool_]
     same_item: NDArray[np.bool_]
+    looked_at_days: NDArray[np.int32]
+    wanted: NDArray[np.bool_]
     same_visit: NDArray[np.bool_]
     stated: NDArray[np.bool_]
     latent: bool
@@ -113,6 +135,7 @@ class View:
     n_ignored_short: NDArray[np.int32]
     n_ignored_long: NDArray[np.int32]
     days_since_shown: NDArray[np.int32]
+    dismissed_days: NDArray[np.int32]
     returned_days: NDArray[np.int32]
     category_returned_days: NDArray[np.int32]
     n_interruptive_session: int
@@ -121,6 +144,11 @@ class View:
     n_upsell_steps_session: int
     n_outbound_day: int
     n_outbound_week: int
+    n_interruptive_dismissed_session: int
+    n_supported: int
+    top_score: int
+    usefulness_floor: int
+    noticed: bool
 
     def __len__(self) -> int:
         return int(self.item_idx.size)
@@ -129,6 +157,26 @@ class View:
     def tier(self) -> NDArray[np.int8]:
         """Tier of each candidate for this customer, 0 to 3."""
         return self.admission.tier_of(self.catalogue, self.item_idx)
+
+    @property
+    def sponsored(self) -> NDArray[np.bool_]:
+        """Whether somebody pays for each candidate's being suggested."""
+        return self.catalogue.sponsored[self.item_idx]
+
+    @property
+    def pressing(self) -> NDArray[np.bool_]:
+        """Whether the title of each candidate presses the reader."""
+        return self.catalogue.pressing[self.item_idx]
+
+    @property
+    def unclassified(self) -> NDArray[np.bool_]:
+        """Whether there is nothing but a title to tell how sensitive each candidate is."""
+        return self.catalogue.unclassified[self.item_idx]
+
+    @property
+    def occasion_muted(self) -> NDArray[np.bool_]:
+        """Whether each candidate is made for an occasion that the customer muted."""
+        return self.admission.muted.covers_occasion(self.catalogue, self.item_idx)
 
     @property
     def sensitive_class(self) -> NDArray[np.int16]:
@@ -188,6 +236,12 @@ class Judgement:
             limit=np.full(n, limit, np.int64) if isinstance(limit, int) else limit,
             factor_micro=np.full(n, MICRO, np.int64) if factor_micro is None else factor_micro,
         )
+
+
+def silent(n: int) -> Judgement:
+    """Return what a rule says that has nothing to say of ``n`` candidates: allow, 0 against 0."""
+    nothing = np.zeros(n, np.int64)
+    return Judgement(np.zeros(n, np.int8), nothing, nothing, np.full(n, MICRO, np.int64))
 
 
 def blocked_where(condition: NDArray[np.bool_]) -> NDArray[np.int8]:

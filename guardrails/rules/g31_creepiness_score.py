@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrails.creepiness.dimensions import observe
-from guardrails.creepiness.score import DEFAULT_WEIGHTS, Weights, creepiness
+from guardrails.creepiness.score import creepiness
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits, ScoreLimits
 from guardrails.rules.base import Effect, Judgement, Rule, Unit, View
@@ -31,12 +31,9 @@ class CreepinessScore(Rule):
     ground = "Moore et al. 2015; Langer & König 2018; Kim, Barasz & John 2019"
     unit = Unit.MICRO
 
-    def __init__(self, weights: Weights = DEFAULT_WEIGHTS) -> None:
-        self.weights = weights
-
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Score every candidate and say what follows."""
-        score = creepiness(observe(view, limits), self.weights)
+        score = creepiness(observe(view, limits), limits.weights)
         effect, limit = effect_of(score, limits.score)
         if view.request.placement.interruptive:
             explainable = np.zeros(len(view), np.bool_)

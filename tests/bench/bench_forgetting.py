@@ -130,4 +130,5 @@ def _bought(customer: np.ndarray, item: np.ndarray) -> Interactions:
         channel=np.full(n_rows, Channel.WEB, np.int8),
         purpose=np.zeros(n_rows, np.int8),
         is_gift=np.zeros(n_rows, np.bool_),
+        provenance=np.zeros(n_rows, np.int8),
     )

@@ -300,7 +300,7 @@ class TestInteractions:
         assert history.purpose.tolist() == [Purpose.PROFILING, Purpose.ESSENTIAL_SERVICE]
         assert history.is_gift.tolist() == [False, True]
         assert history.customer_idx.tolist() == [0, 0]
-        types = ("int32", "int32", "int8", "int64", "int8", "int8", "bool")
+        types = ("int32", "int32", "int8", "int64", "int8", "int8", "bool", "int8")
         assert tuple(str(column.dtype) for column in vars(history).values()) == types
 
     def test_a_visit_says_only_what_happened_in_it(self, store):

@@ -96,10 +96,10 @@ def test_without_any_question_asked_nothing_is_answered():
 
 
 @pytest.mark.parametrize("how", ["raises", "answers nothing"])
-def test_a_broken_rule_leaves_the_slate_empty_and_says_so(how, monkeypatch):
+def test_a_broken_rule_leaves_the_slate_empty_and_says_so(how):
     answer, _ = BROKEN[how]
-    monkeypatch.setattr("guardrails.decide.CATALOGUE", (*CATALOGUE, BrokenRule(answer)))
-    scene = Scene(shops.a_request(), shops.Choices(shops.a_ledger()), shops.knowing(), shops.a_house())
+    house = shops.a_house(rules=(*CATALOGUE, BrokenRule(answer)))
+    scene = Scene(shops.a_request(), shops.Choices(shops.a_ledger()), shops.knowing(), house)
     decision = scene.decide()
     assert decision.suggestions == ()
     assert decision.basis is Basis.NONE

@@ -68,7 +68,7 @@ customers = st.sets(st.integers(0, N_CUSTOMERS - 1), max_size=4)
 
 
 def interactions(found: Rows) -> Interactions:
-    return Interactions.from_rows([(*row, int(Channel.WEB), 0, 0) for row in found])
+    return Interactions.from_rows([(*row, int(Channel.WEB), 0, 0, 0) for row in found])
 
 
 def split(found: Interactions, gone: set[int]) -> tuple[Interactions, Interactions]:

@@ -21,16 +21,39 @@ from guardrails.compose import compose
 from guardrails.consent.permission import Denial, LawfulBasis, Permission
 from guardrails.consent.purposes import KEY_OF, Purpose, communications_key, sensitive_key
 from guardrails.decide import Action, Decision, Round
+from guardrails.holding import Holding
 from guardrails.judge import judge
 from guardrails.log.canonical import canonical
 from guardrails.log.record import _rules
 from guardrails.policy.limits import Limits, SupportLimits
-from guardrails.request import AgeAssurance, Context, Placement, Request, SubjectKind
+from guardrails.request import (
+    AgeAssurance,
+    Context,
+    Entry,
+    Pattern,
+    Placement,
+    Presentation,
+    Request,
+    SubjectKind,
+    Visit,
+)
 from guardrails.rules import CATALOGUE
 from guardrails.rules.base import View
+from guardrails.sensitive.occasions import names_of
 
 Json = dict[str, Any]
-OF_THE_CATALOGUE = {"tier", "sensitive_class", "price_minor", "category", "age_restricted", "muted"}
+OF_THE_CATALOGUE = {
+    "tier",
+    "sensitive_class",
+    "price_minor",
+    "category",
+    "age_restricted",
+    "muted",
+    "occasion_muted",
+    "sponsored",
+    "pressing",
+    "unclassified",
+}
 
 
 def recorded_sections(scene: Scene) -> dict[str, Json]:
@@ -49,12 +72,17 @@ def a_request_again(req: Json, has_page: bool) -> Request:
         count=req["count"],
         now_ms=req["ts"],
         seed=base64.b64decode(req["seed"]),
-        context=Context(item_idx=0 if has_page else None),
+        context=Context(item_idx=0 if has_page else None, occasion=req["occasion"]),
         non_profiled=req["non_profiled"],
         gpc=req["gpc"],
         shared_device=req["shared_device"],
         recognised_only=req["recognised_only"],
         language=req["language"],
+        visit=Visit(**req["visit"] | {"entry": req["visit"]["entry"] and Entry(req["visit"]["entry"])}),
+        presentation=Presentation(
+            **req["presentation"] | {"patterns": frozenset(map(Pattern, req["presentation"]["patterns"]))}
+        ),
+        local_minute=req["local_minute"],
     )
 
 
@@ -64,7 +92,12 @@ def a_permission_again(entry: Json) -> Permission:
         permitted=entry["permitted"],
         because=None if entry["because"] is None else Denial(entry["because"]),
         basis=LawfulBasis(entry["basis"]),
+        notice_version=entry["notice_version"],
     )
+
+
+def an_optional_again(entry: Json | None) -> Permission | None:
+    return None if entry is None else a_permission_again(entry)
 
 
 def an_admission_again(consent: Json, request: Request, muted: set[str]) -> Admission:
@@ -79,7 +112,11 @@ def an_admission_again(consent: Json, request: Request, muted: set[str]) -> Admi
         offers=permissions[KEY_OF[Purpose.TARGETED_OFFERS]],
         outreach=permissions.get(communications_key(request.channel)),
         sensitive_granted=frozenset(consent["sensitive_granted"]),
-        muted=Muted(items=frozenset(muted)),
+        muted=Muted(items=frozenset(muted), occasions=frozenset(names_of(1))),
+        holding=Holding(**consent["holding"] | {"excluded": frozenset(consent["holding"]["excluded"])}),
+        non_profiled=consent["non_profiled"],
+        enrichment=an_optional_again(consent["enrichment"]),
+        pricing=an_optional_again(consent["pricing"]),
         age_assurance=AgeAssurance(consent["age_assurance"]),
         shared_audience=consent["shared_audience"],
         degraded=tuple(consent["degraded"]),
@@ -112,6 +149,10 @@ def a_catalogue_again(considered: Json, page: Json | None) -> Catalogue:
         ),
         sensitive_classes=tuple(classes),
         age_restricted=np.array([False, *seen["age_restricted"]], np.bool_),
+        occasions=np.array([False, *seen["occasion_muted"]], np.int32),
+        unclassified=np.array([False, *seen["unclassified"]], np.bool_),
+        sponsored=np.array([False, *seen["sponsored"]], np.bool_),
+        pressing=np.array([False, *seen["pressing"]], np.bool_),
     )
 
 
@@ -124,6 +165,7 @@ def a_view_again(considered: Json, sections: dict[str, Json]) -> View:
         request=request,
         admission=an_admission_again(sections["consent"], request, muted),
         catalogue=a_catalogue_again(considered, page),
+        basis=from_word(Basis, considered["basis"]),
         item_idx=np.arange(1, len(considered["items"]) + 1, dtype=np.int32),
         intent=of_type("intent", considered["intent"]),
         source=of_type("source", considered["source"]),

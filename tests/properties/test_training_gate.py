@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.shops import CLASSES, NOW_MS, PROFILING, a_catalogue, a_ledger, an_event
 
 from engine.interactions import DAY_MS, Interactions
-from engine.vocabulary import Channel, Kind
+from engine.vocabulary import Channel, Kind, Provenance
 from guardrails.consent.events import Status
 from guardrails.consent.purposes import Purpose, sensitive_key
 from guardrails.consent.settings import ConsentSettings
@@ -56,6 +56,7 @@ def interactions(draw, max_size=25):
         st.sampled_from([int(Channel.WEB), int(Channel.IN_STORE)]),
         st.sampled_from([int(Purpose.PROFILING), int(Purpose.ESSENTIAL_SERVICE)]),
         st.integers(0, 1),
+        st.sampled_from([int(Provenance.OWN), int(Provenance.OWN), int(Provenance.SISTER)]),
     )
     return draw(st.lists(row, max_size=max_size))
 
@@ -73,9 +74,10 @@ whom_of_any_kind = st.lists(customers(), min_size=N_CUSTOMERS, max_size=N_CUSTOM
 
 @given(interactions(), whom_of_any_kind)
 def test_nothing_is_learned_that_its_customer_does_not_permit_today(rows, whom):
-    for customer_idx, _, _, _, _, purpose, _ in rows_of(learned(rows, whom).interactions):
+    for customer_idx, _, _, _, _, purpose, _, provenance in rows_of(learned(rows, whom).interactions):
         state = whom[customer_idx].ledger.get(PROFILING)
         assert purpose == Purpose.PROFILING
+        assert provenance == Provenance.OWN
         assert state.status is Status.CONSENT_GIVEN
         assert state.at_ms > NOW_MS - 365 * DAY_MS
         assert whom[customer_idx].ledger.get("*") is None
@@ -85,7 +87,7 @@ def test_nothing_is_learned_that_its_customer_does_not_permit_today(rows, whom):
 @given(interactions(), whom_of_any_kind)
 def test_nothing_sensitive_is_learned_without_the_explicit_and_adult_consent_to_its_class(rows, whom):
     catalogue = a_catalogue()
-    for customer_idx, item_idx, _, at_ms, _, _, _ in rows_of(learned(rows, whom).interactions):
+    for customer_idx, item_idx, _, at_ms, _, _, _, _ in rows_of(learned(rows, whom).interactions):
         if catalogue.tier[item_idx] >= 2:
             name = CLASSES[catalogue.sensitive_class[item_idx]]
             assert whom[customer_idx].ledger.get(sensitive_key(name)).status is Status.CONSENT_GIVEN

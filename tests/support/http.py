@@ -25,7 +25,7 @@ from api.storage.versions import MODEL, ModelRow, activate, put_model
 from api.wiring import Wiring, now_ms, wire
 from engine.artefact import Manifest, ModelArrays, write_artefact
 from engine.interactions import DAY_MS, WEIGHT_ONE
-from engine.vocabulary import Channel, Kind
+from engine.vocabulary import Channel, Kind, Provenance
 from guardrails.consent.purposes import KEY_OF, Purpose
 
 STORAGE, LIMITED = KEY_OF[Purpose.FUNCTIONAL_STORAGE], KEY_OF[Purpose.LIMITED_CONTENT]
@@ -104,6 +104,7 @@ def fill(settings: Settings, *, model: bool = True) -> dict[Role, str]:
                 False,
                 1,
                 None,
+                int(Provenance.OWN),
             )
             for age_days, item_id in enumerate(("bread-1", "milk-2", "bread-3", "milk-0"), start=2)
         ]

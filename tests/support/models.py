@@ -39,6 +39,10 @@ def catalogue(
         sensitive_class=np.full(n_items, -1, np.int16),
         sensitive_classes=(),
         age_restricted=np.zeros(n_items, np.bool_),
+        occasions=np.zeros(n_items, np.int32),
+        unclassified=np.zeros(n_items, np.bool_),
+        sponsored=np.zeros(n_items, np.bool_),
+        pressing=np.zeros(n_items, np.bool_),
     )
 
 
@@ -83,4 +87,5 @@ def evidence(
         kind=np.full(n_pieces, kind, np.int8),
         age_days=np.full(n_pieces, age_days, np.int32),
         channel=np.full(n_pieces, Channel.WEB, np.int8),
+        provenance=np.zeros(n_pieces, np.int8),
     )

@@ -17,7 +17,7 @@ from engine.artefact import Manifest, ModelArrays, load_artefact, write_artefact
 from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
 from engine.interactions import DAY_MS, WEIGHT_ONE, Interactions
 from engine.serving.recommender import NoModel, Recommender
-from engine.vocabulary import Channel, Intent, Kind
+from engine.vocabulary import Channel, Intent, Kind, Provenance
 from guardrails.admit import Admission, admit
 from guardrails.consent.events import ConsentEvent, Status
 from guardrails.consent.ledger import Ledger, replay
@@ -83,6 +83,10 @@ def a_catalogue() -> Catalogue:
         sensitive_class=np.array([family[6] for family, _ in rows], np.int16),
         sensitive_classes=CLASSES,
         age_restricted=np.array([family[7] for family, _ in rows], np.bool_),
+        occasions=np.array([family[0] == "lamp" for family, _ in rows], np.int32),
+        unclassified=np.array([family[0] == "mystery" for family, _ in rows], np.bool_),
+        sponsored=np.zeros(len(rows), np.bool_),
+        pressing=np.zeros(len(rows), np.bool_),
     )
 
 
@@ -155,6 +159,10 @@ _CATALOGUE_COLUMNS = (
     "tier",
     "sensitive_class",
     "age_restricted",
+    "occasions",
+    "unclassified",
+    "sponsored",
+    "pressing",
 )
 
 
@@ -255,11 +263,12 @@ def did(
     channel: Channel = Channel.WEB,
     purpose: Purpose = Purpose.PROFILING,
     is_gift: bool = False,
+    provenance: Provenance = Provenance.OWN,
 ) -> tuple[int, ...]:
     """One thing a customer did, as a row of ``Interactions``."""
     item_idx = idx(item) if isinstance(item, str) else item
     at_ms = NOW_MS - age_days * DAY_MS - age_ms
-    return (0, item_idx, int(kind), at_ms, int(channel), int(purpose), int(is_gift))
+    return (0, item_idx, int(kind), at_ms, int(channel), int(purpose), int(is_gift), int(provenance))
 
 
 def just_did(item: str | int, kind: Kind = Kind.VIEW, **more: Any) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ from api.storage.interactions import event_key, insert_interactions
 from api.storage.items import ItemRow, item_numbers, upsert_items
 from api.storage.subjects import Subjects
 from engine.interactions import DAY_MS
-from engine.vocabulary import Channel, Intent, Kind
+from engine.vocabulary import Channel, Intent, Kind, Provenance
 from guardrails.consent.purposes import Purpose
 
 NOW_MS = 20_000 * DAY_MS + 12 * 3_600_000
@@ -160,12 +160,13 @@ def an_interaction(
     channel: Channel = Channel.WEB,
     purpose: Purpose = Purpose.PROFILING,
     is_gift: bool = False,
+    provenance: Provenance = Provenance.OWN,
 ) -> tuple[Any, ...]:
     """A row to be stored."""
     key = event_key(event_id or f"event {next(store.numbers)}")
     return (
         *(key, customer_no, session_key, item_no, int(kind), at_ms, int(channel), int(purpose), is_gift),
-        *(1, 250),
+        *(1, 250, int(provenance)),
     )
 
 

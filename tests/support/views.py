@@ -8,10 +8,21 @@ from typing import Any
 import numpy as np
 
 from engine.catalogue import Catalogue
-from engine.vocabulary import Channel, Intent, Source
+from engine.vocabulary import Basis, Channel, Intent, Provenance, Source
 from guardrails.admit import Admission, Muted
 from guardrails.consent.permission import Denial, LawfulBasis, Permission
-from guardrails.request import AgeAssurance, Context, Placement, Request, SubjectKind
+from guardrails.holding import Holding
+from guardrails.request import (
+    AgeAssurance,
+    Context,
+    Entry,
+    Pattern,
+    Placement,
+    Presentation,
+    Request,
+    SubjectKind,
+    Visit,
+)
 from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES, Judgement, View
 
 CLASSES = ("alcohol", "health", "tobacco_nicotine")
@@ -23,12 +34,17 @@ _COLUMNS: dict[str, tuple[Any, Any]] = {
     "intent": (np.int8, Intent.SIMILAR),
     "source": (np.int8, Source.GOES_WITH),
     "from_history": (np.bool_, False),
+    "from_visit": (np.bool_, False),
+    "evidence_provenance": (np.int8, Provenance.OWN),
+    "telling_lift_micro": (np.int64, 0),
     "evidence_tier": (np.int8, 0),
     "min_support": (np.int32, NO_EDGES),
     "min_sensitive_support": (np.int32, NO_EDGES),
     "evidence_age_micro": (np.int64, 0),
     "evidence_channel_other": (np.bool_, False),
     "same_item": (np.bool_, False),
+    "looked_at_days": (np.int32, NEVER_DAYS),
+    "wanted": (np.bool_, False),
     "same_visit": (np.bool_, True),
     "stated": (np.bool_, False),
     "dismissed_nearby": (np.bool_, False),
@@ -38,6 +54,7 @@ _COLUMNS: dict[str, tuple[Any, Any]] = {
     "n_ignored_short": (np.int32, 0),
     "n_ignored_long": (np.int32, 0),
     "days_since_shown": (np.int32, NEVER_DAYS),
+    "dismissed_days": (np.int32, NEVER_DAYS),
     "returned_days": (np.int32, NEVER_DAYS),
     "category_returned_days": (np.int32, NEVER_DAYS),
 }
@@ -48,6 +65,10 @@ _CATALOGUE_COLUMNS: dict[str, tuple[Any, Any]] = {
     "tier": (np.int8, 0),
     "sensitive_class": (np.int16, -1),
     "age_restricted": (np.bool_, False),
+    "occasions": (np.int32, 0),
+    "unclassified": (np.bool_, False),
+    "sponsored": (np.bool_, False),
+    "pressing": (np.bool_, False),
 }
 _SCALARS: dict[str, Any] = {
     "latent": False,
@@ -58,6 +79,12 @@ _SCALARS: dict[str, Any] = {
     "n_upsell_steps_session": 0,
     "n_outbound_day": 0,
     "n_outbound_week": 0,
+    "n_interruptive_dismissed_session": 0,
+    "n_supported": 10,
+    "top_score": 1 << 40,
+    "usefulness_floor": 0,
+    "noticed": True,
+    "basis": Basis.PROFILE,
 }
 
 
@@ -168,6 +195,12 @@ def a_mixed_view(seed: int) -> View:
         evidence_age_micro=rng.integers(0, MICRO + 1, N_MIXED),
         evidence_channel_other=flags(),
         same_item=flags(),
+        from_visit=flags(),
+        evidence_provenance=rng.choice(list(Provenance), N_MIXED),
+        telling_lift_micro=rng.integers(0, 4 * MICRO, N_MIXED),
+        looked_at_days=days(),
+        wanted=flags(),
+        dismissed_days=days(),
         same_visit=flags(),
         stated=flags(),
         dismissed_nearby=flags(),
@@ -184,6 +217,10 @@ def a_mixed_view(seed: int) -> View:
         tier=rng.integers(0, 4, N_MIXED),
         sensitive_class=rng.integers(-1, 3, N_MIXED),
         age_restricted=flags(),
+        occasions=rng.integers(0, 8, N_MIXED),
+        unclassified=flags(),
+        sponsored=flags(),
+        pressing=flags(),
         latent=bool(rng.integers(2)),
         basket_minor=int(rng.integers(-1, 5000)),
         n_inline_upsells_session=int(rng.integers(0, 8)),
@@ -194,6 +231,38 @@ def a_mixed_view(seed: int) -> View:
         shared_audience=bool(rng.integers(2)),
         age_assurance=AgeAssurance(rng.choice(list(AgeAssurance))),
         sensitive_granted=frozenset({"health"}) if rng.integers(2) else frozenset(),
+        basis=Basis(rng.choice(list(Basis)[1:])),
+        n_supported=int(rng.integers(0, 6)),
+        top_score=int(rng.integers(0, 100)),
+        usefulness_floor=int(rng.integers(0, 50)),
+        noticed=bool(rng.integers(2)),
+        n_interruptive_dismissed_session=int(rng.integers(0, 2)),
+        holding=a_mixed_holding(rng),
+        non_profiled=bool(rng.integers(2)),
+        visit=Visit(
+            n_pages=rng.choice([None, 1, 3, 4]),
+            basket_after_s=rng.choice([None, 20, 120, 121]),
+            entry=rng.choice([None, *Entry]),
+        ),
+        presentation=Presentation(
+            patterns=frozenset(rng.choice(list(Pattern), rng.integers(0, 2)).tolist()),
+            personalised_price=bool(rng.integers(2)),
+            price_disclosed=bool(rng.integers(2)),
+        ),
+        local_minute=rng.choice([None, 0, 479, 480, 1259, 1260]),
+    )
+
+
+def a_mixed_holding(rng: np.random.Generator) -> Holding:
+    """Something that is held back, drawn by chance."""
+    return Holding(
+        complaint_open=rng.random() < 0.2,
+        complaint_closed_days=rng.choice([None, 0, 7, 8]),
+        delivery_late=rng.random() < 0.2,
+        payment_failed=rng.random() < 0.2,
+        topics=rng.random() < 0.2,
+        offers=rng.random() < 0.2,
+        excluded=frozenset({"alcohol"}) if rng.integers(2) else frozenset(),
     )
 
 

@@ -98,6 +98,7 @@ def test_evidence_keeps_its_order_where_it_is_kept():
         kind=np.array([1, 2, 4], np.int8),
         age_days=np.array([0, 5, 9], np.int32),
         channel=np.array([1, 1, 8], np.int8),
+        provenance=np.zeros(3, np.int8),
     )
     kept = evidence.where(np.array([True, False, True]))
     assert (kept.item_idx.tolist(), kept.weight.tolist(), kept.channel.tolist()) == ([3, 2], [30, 20], [1, 8])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from engine.interactions import DAY_MS, WEIGHT_ONE, Interactions, Weighting, age_in_days
 from engine.vocabulary import LEARNED_FROM, Kind
 
-ROWS = [(0, 5, 1, 1_000, 1, 3, 0), (1, 6, 5, 2_000, 2, 0, 1), (2, -1, 7, 3_000, 8, 3, 0)]
+ROWS = [(0, 5, 1, 1_000, 1, 3, 0, 0), (1, 6, 5, 2_000, 2, 0, 1, 3), (2, -1, 7, 3_000, 8, 3, 0, 0)]
 NOON_MS = 100 * DAY_MS + DAY_MS // 2
 
 

@@ -24,7 +24,7 @@ NOW_MS = 1000 * DAY_MS
 
 def interactions(rows: list[tuple[int, int, int]], kind: Kind = Kind.PURCHASE) -> Interactions:
     """From (customer, item, day)."""
-    return Interactions.from_rows([(c, i, kind, day * DAY_MS, Channel.WEB, 0, 0) for c, i, day in rows])
+    return Interactions.from_rows([(c, i, kind, day * DAY_MS, Channel.WEB, 0, 0, 0) for c, i, day in rows])
 
 
 @pytest.fixture(scope="module")

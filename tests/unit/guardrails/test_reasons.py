@@ -45,6 +45,7 @@ def explained(
         kind=np.array([term[2] for term in terms], np.int8),
         age_days=np.zeros(n, np.int32),
         channel=np.full(n, Channel.WEB, np.int8),
+        provenance=np.zeros(n, np.int8),
     )
     contribution = np.array([term[3] for term in terms], np.int64)
     candidates = Candidates(

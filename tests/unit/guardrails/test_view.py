@@ -22,7 +22,7 @@ from support.shops import (
 
 from engine.interactions import DAY_MS, WEIGHT_ONE
 from engine.serving.candidates import Candidates, Evidence
-from engine.vocabulary import Channel, Intent, Kind, Origin, Source
+from engine.vocabulary import Basis, Channel, Intent, Kind, Origin, Source
 from guardrails.admit import Admitted
 from guardrails.consent.events import Status
 from guardrails.policy.limits import RepeatLimits
@@ -42,6 +42,7 @@ def pieces(*rows: tuple[str, Origin, Kind, int, Channel]) -> Evidence:
         kind=np.array([row[2] for row in rows], np.int8),
         age_days=np.array([row[3] for row in rows], np.int32),
         channel=np.array([row[4] for row in rows], np.int8),
+        provenance=np.zeros(len(rows), np.int8),
     )
 
 
@@ -68,7 +69,9 @@ def seen(candidates, evidence=None, *, request=None, choices=None, returns=NOTHI
     admission = an_admission(request, choices or Choices(a_ledger(*EVERYTHING)))
     admitted = Admitted(evidence or Evidence.empty(), returns, ())
     intent = np.full(len(candidates), Intent.SIMILAR, np.int8)
-    return look(request, admission, admitted, exposures, candidates, intent, house or a_house())
+    return look(
+        Basis.PROFILE, request, admission, admitted, exposures, candidates, intent, house or a_house()
+    )
 
 
 HISTORY, SESSION, PAGE = Origin.HISTORY, Origin.SESSION, Origin.CONTEXT
