@@ -35,7 +35,13 @@ from api.logging import warn
 from api.pointers import pointer_to
 from api.wording import house_style
 from engine.errors import ArtefactError, EngineError
-from guardrails.errors import ConsentEventError, GuardrailError, SensitiveMarkError, UnknownPurposeError
+from guardrails.errors import (
+    ConsentEventError,
+    GuardrailError,
+    SensitiveMarkError,
+    UnknownOccasionError,
+    UnknownPurposeError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -192,6 +198,7 @@ PROBLEM_OF: Mapping[type[Exception], Problem] = {
     ConsentEventError: INVALID_REQUEST,
     UnknownPurposeError: INVALID_REQUEST,
     SensitiveMarkError: INVALID_REQUEST,
+    UnknownOccasionError: INVALID_REQUEST,
     ArtefactError: BROKEN_MODEL,
     StoreUnavailableError: UNAVAILABLE,
 }

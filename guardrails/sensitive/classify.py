@@ -3,7 +3,7 @@
 1. the Google product category id,
 2. attributes of the product feed,
 3. keywords in the shop's own category path and in the title,
-4. the shop's own mark.
+4. the shop's own marks, on the item or on a category that it is in.
 
 No layer can lower what another found. Where two agree on the tier, the earlier one names the
 class.
@@ -11,13 +11,15 @@ class.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 
 from guardrails.sensitive.classes import NOTHING, Finding, Tier, class_named, tier_of
 from guardrails.sensitive.google import find_by_google_category
 from guardrails.sensitive.keywords import find_by_keywords
+from guardrails.sensitive.phrases import SEGMENT, folded
 
 
 class Layer(StrEnum):
@@ -74,6 +76,25 @@ class Classification:
     age_restricted: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ShopMark:
+    """What a shop says of its own goods; it can raise a tier and never lower one.
+
+    Attributes:
+        sensitive_class: class name; None raises whatever class is found otherwise.
+        tier: tier number, 0 to 3; None for the usual tier of the class.
+    """
+
+    sensitive_class: str | None
+    tier: int | None
+
+
+CategoryMarks = Mapping[tuple[str, ...], ShopMark]
+"""The shop's mark of every category it has marked, by ``category_key``; it holds at and below it."""
+
+NO_MARKS: CategoryMarks = MappingProxyType({})
+
+
 _MATERNITY = Finding.of(class_named("pregnancy_fertility"), Tier.S3)
 _BODY_SIZE = Finding.of(class_named("weight_body"), Tier.S1)
 _ADULT = Finding.of(class_named("sex_life"), Tier.S3)
@@ -87,18 +108,32 @@ UNNAMED_CLASS = "content_dependent"
 """The class of an item that a shop has given a tier but no class, where nothing else names one."""
 
 
-def classify(facts: ItemFacts) -> Classification:
+def category_key(category: str) -> tuple[str, ...]:
+    """Return by what a category path is known among marks: its segments, however they are written.
+
+    >>> category_key("Home >GARDEN > ")
+    ('home', 'garden')
+    """
+    return tuple(key for each in folded(category).split(SEGMENT) if (key := " ".join(each.split())))
+
+
+def classify(facts: ItemFacts, marks: CategoryMarks = NO_MARKS) -> Classification:
     """Return class, tier and deciding layer of an item.
 
+    Args:
+        facts: what is known about the item.
+        marks: the shop's marks of whole categories; each raises everything at and below it.
+
     Raises:
-        SensitiveMarkError: the shop's own mark names a class or a tier that does not exist.
+        SensitiveMarkError: a mark of the shop names a class or a tier that does not exist.
     """
     said = [
         (Layer.GOOGLE, _from_google(facts)),
         (Layer.ATTRIBUTE, _from_attributes(facts)),
         (Layer.KEYWORD, find_by_keywords(facts.category, facts.title)),
     ]
-    said.append((Layer.SHOP, _from_shop(facts, said)))
+    for mark in _marks_on(facts, marks):
+        said.append((Layer.SHOP, _from_mark(mark, said)))
     layer, decided = _most_protective(said)
     return Classification(
         sensitive_class=decided.sensitive_class,
@@ -106,6 +141,37 @@ def classify(facts: ItemFacts) -> Classification:
         layer=layer if decided.tier > Tier.S0 else Layer.NONE,
         age_restricted=any(finding.age_restricted for _, finding in said),
     )
+
+
+def is_unclassified(facts: ItemFacts, marks: CategoryMarks = NO_MARKS) -> bool:
+    """Whether there is nothing to classify an item by but a title.
+
+    A title is a name, and a name need not say what a thing is: "Serenity No. 4" may be a candle, a
+    sleeping pill or an urn. That no keyword is found in it says nothing, so such an item must not
+    pass for one that was looked at and found harmless; whoever sends it out treats it with more
+    care. It counts as classified as soon as anything says what kind of thing it is: an id of
+    Google's taxonomy (also one outside our table, which lists the sensitive ones), a category path,
+    a size type, an age group, a yes to ``adult``, or a mark of the shop. A no to ``adult`` is not
+    enough, because feeds send it along with everything.
+    """
+    said_by_feed = (facts.size_type or "").strip() or (facts.age_group or "").strip() or facts.adult
+    return not (
+        (facts.google_category_id or 0) > 0
+        or category_key(facts.category)
+        or said_by_feed
+        or _marks_on(facts, marks)
+    )
+
+
+def _marks_on(facts: ItemFacts, marks: CategoryMarks) -> list[ShopMark]:
+    """Return the marks that hold for an item: those with a class first, and the nearest first."""
+    there = [ShopMark(facts.shop_class, facts.shop_tier)]
+    if marks:
+        path = category_key(facts.category)
+        above = (marks.get(path[:n_segments]) for n_segments in range(len(path), 0, -1))
+        there += [mark for mark in above if mark is not None]
+    telling = [mark for mark in there if mark.sensitive_class is not None or mark.tier is not None]
+    return sorted(telling, key=lambda mark: mark.sensitive_class is None)
 
 
 def _most_protective(said: Sequence[tuple[Layer, Finding]]) -> tuple[Layer, Finding]:
@@ -129,17 +195,15 @@ def _from_attributes(facts: ItemFacts) -> Finding:
     )
 
 
-def _from_shop(facts: ItemFacts, said: Sequence[tuple[Layer, Finding]]) -> Finding:
-    """Read the shop's mark; a tier alone raises every class that the other layers found."""
-    if facts.shop_class is None and not facts.shop_tier:
-        return NOTHING
+def _from_mark(mark: ShopMark, said: Sequence[tuple[Layer, Finding]]) -> Finding:
+    """Read a mark of the shop; a tier alone raises every class that was found without it."""
     found = _most_protective(said)[1].sensitive_class
-    marked = class_named(facts.shop_class or found or UNNAMED_CLASS)
-    if facts.shop_tier is None:
+    marked = class_named(mark.sensitive_class or found or UNNAMED_CLASS)
+    if mark.tier is None:
         return Finding.of(marked, marked.usual_tier)
-    tier = tier_of(facts.shop_tier)
+    tier = tier_of(mark.tier)
     raised = Finding.of(marked, tier)
-    if facts.shop_class is not None:
+    if mark.sensitive_class is not None:
         return raised
     others = [Finding.of(class_named(each.sensitive_class), tier) for _, each in said if each.sensitive_class]
     return replace(raised, age_restricted=any(each.age_restricted for each in (raised, *others)))

@@ -72,7 +72,7 @@ def spellings(phrase: str) -> Iterator[Spelling]:
     """
     if _PHRASE_WORD.sub("", phrase).strip():
         raise ValueError(phrase)
-    yield from product(*(_forms(*found) for found in _PHRASE_WORD.findall(_folded(phrase))))
+    yield from product(*(_forms(*found) for found in _PHRASE_WORD.findall(folded(phrase))))
 
 
 def _forms(stem: str, ending: str, star: str, sign: str) -> list[tuple[str, bool]]:
@@ -85,7 +85,12 @@ def _in_two_letters(word: str) -> str:
     return word.translate(_TWO_LETTERS)
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """Return a text as it is compared: in small letters, and without what nobody sees.
+
+    >>> folded("Straße ÄÖ")
+    'strasse äö'
+    """
     return normalize("NFKC", normalize("NFKC", text.translate(_UNSEEN)).casefold())
 
 
@@ -157,7 +162,7 @@ class Phrases(Generic[Meaning]):
 
     def in_text(self, text: str) -> list[Meaning]:
         """Return what stands in a text, in reading order."""
-        return list(self._found(_WORD.findall(_folded(text))))
+        return list(self._found(_WORD.findall(folded(text))))
 
     def _found(self, words: list[str]) -> Iterator[Meaning]:
         at = 0

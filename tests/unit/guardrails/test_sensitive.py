@@ -1,6 +1,7 @@
 """Classes, layers and keyword rules of sensitive goods."""
 
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 
@@ -16,7 +17,15 @@ from guardrails.sensitive.classes import (
     class_number,
     tier_of,
 )
-from guardrails.sensitive.classify import Classification, ItemFacts, Layer, classify
+from guardrails.sensitive.classify import (
+    Classification,
+    ItemFacts,
+    Layer,
+    ShopMark,
+    category_key,
+    classify,
+    is_unclassified,
+)
 from guardrails.sensitive.phrases import LANGUAGES, phrases_of, spellings, written_rules
 
 BOOK = 784
@@ -27,6 +36,41 @@ NURSING_AND_FEEDING = 561
 BREAST_PUMP = 565
 BEER_TAPS = 1817
 TELEVISIONS = 404
+
+BY_CLASS = [
+    ("health", Tier.S3, [518, 505293, 2246, 3688, 7413]),
+    ("health", Tier.S2, [491, 495, 497, 3777, 4551, 7317, 4435, 4766, 6099, 6863, 5155, 5965]),
+    ("health", Tier.S1, [508, 2890, 525, 501, 523, 500009, 481, 181, 2496]),
+    ("mental_health", Tier.S2, [500087]),
+    ("disability", Tier.S2, [519, 5690, 5966, 8105]),
+    ("health_intimate", Tier.S3, [517, 7134]),
+    ("health_intimate", Tier.S2, [485, 7220, 499913]),
+    ("sexual_health", Tier.S3, [775, 777, 7002, 7186, 7336]),
+    ("sex_life", Tier.S3, [772, 773, 778, 774, 776, 779]),
+    ("sex_life", Tier.S1, [1772, 2563]),
+    ("pregnancy_fertility", Tier.S3, [1680, 505822, 543679, 543680, 4767, 502987, 565]),
+    ("pregnancy_fertility", Tier.S3, [505366, 503762, 5843, 7234, 5298, 8075]),
+    ("parenthood", Tier.S2, [537, 182, 549, 561]),
+    ("religion", Tier.S3, [97, 3923, 328060, 7120, 1949, 499711, 5483, 8149]),
+    ("ethnicity", Tier.S2, [5388, 8248, 5343, 6031]),
+    ("alcohol", Tier.S2, [499676, 414, 417, 421, 3735, 2633]),
+    ("alcohol", Tier.S1, [3577, 1817]),
+    ("tobacco_nicotine", Tier.S3, [435, 4091]),
+    ("tobacco_nicotine", Tier.S2, [600]),
+    ("addiction_substance", Tier.S3, [2552]),
+    ("gambling", Tier.S3, [8472]),
+    ("gambling", Tier.S2, [7412, 5935]),
+    ("gambling", Tier.S1, [5403, 7383]),
+    ("bereavement", Tier.S3, [5606, 5607]),
+    ("weight_body", Tier.S2, [500, 496, 5072, 7210]),
+    ("weight_body", Tier.S1, [1578]),
+    ("weapons", Tier.S3, [780, 782, 781, 6109, 727, 726]),
+    ("weapons", Tier.S2, [1695, 5543, 7115]),
+    ("weapons", Tier.S1, [220, 499824, 3495]),
+    ("child_audience", Tier.S1, [1239, 206]),
+    ("content_dependent", Tier.S1, [784, 839, 886]),
+]
+"""What the classes are made of: roots of subtrees, and what is named apart from them."""
 
 
 def titled(title: str) -> Classification:
@@ -107,6 +151,11 @@ class TestGoogleCategories:
         assert classify(ItemFacts(google_category_id=WINE)).age_restricted
         assert not classify(ItemFacts(google_category_id=BEER_TAPS)).age_restricted
 
+    @pytest.mark.parametrize(("sensitive_class", "tier", "ids"), BY_CLASS)
+    def test_ids_have_the_class_and_tier_they_were_given(self, sensitive_class, tier, ids):
+        found = {each: google.find_by_google_category(each) for each in ids}
+        assert found == dict.fromkeys(ids, Finding.of(class_named(sensitive_class), tier))
+
     def test_the_table_is_complete_and_speaks_our_words(self):
         table = google._table()
         assert len(table) == 625
@@ -171,6 +220,87 @@ class TestShopMarks:
     def test_a_mark_that_does_not_exist_is_refused(self, facts):
         with pytest.raises(SensitiveMarkError):
             classify(facts)
+
+
+class TestCategoryMarks:
+    def marked(self, category, sensitive_class, tier):
+        return {category_key(category): ShopMark(sensitive_class, tier)}
+
+    @pytest.mark.parametrize(
+        "category", ["Home > Altars", "home >  ALTARS >", "Home > Altars > Small", "Home>Altars"]
+    )
+    def test_a_mark_holds_at_its_category_and_below(self, category):
+        found = classify(ItemFacts(category=category), self.marked("Home > Altars", "religion", 3))
+        assert found == Classification("religion", Tier.S3, Layer.SHOP, age_restricted=False)
+
+    @pytest.mark.parametrize(
+        "category", ["", "Home", "Home > Altars and shelves", "Altars", "Garden > Home > Altars"]
+    )
+    def test_a_mark_does_not_hold_anywhere_else(self, category):
+        found = classify(ItemFacts(category=category), self.marked("Home > Altars", "religion", 3))
+        assert found.layer is Layer.NONE
+
+    def test_a_mark_never_lowers(self):
+        wine = ItemFacts(category="Drinks > Wine")
+        assert classify(wine, self.marked("Drinks", None, 0)) == classify(wine)
+        assert classify(wine, self.marked("Drinks", "child_audience", 1)) == classify(wine)
+
+    def test_a_tier_without_a_class_raises_what_was_found(self):
+        found = classify(ItemFacts(category="Drinks > Wine"), self.marked("Drinks", None, 3))
+        assert found == Classification("alcohol", Tier.S3, Layer.SHOP, age_restricted=True)
+
+    def test_of_several_marks_the_most_protective_holds(self):
+        marks = self.marked("Home", "religion", 3) | self.marked("Home > Scales", "weight_body", 2)
+        assert classify(ItemFacts(category="Home > Scales"), marks).sensitive_class == "religion"
+
+    def test_among_equals_the_nearest_names_the_class(self):
+        marks = self.marked("Home", "religion", 2) | self.marked("Home > Scales", "weight_body", 2)
+        item = ItemFacts(category="Home > Scales")
+        assert classify(item, marks).sensitive_class == "weight_body"
+        assert (
+            classify(replace(item, shop_class="gambling", shop_tier=2), marks).sensitive_class == "gambling"
+        )
+
+    def test_a_tier_on_the_item_goes_with_the_class_of_its_category(self):
+        found = classify(ItemFacts(category="Home > Altars", shop_tier=3), self.marked("Home", "religion", 2))
+        assert (found.sensitive_class, found.tier) == ("religion", Tier.S3)
+
+    @pytest.mark.parametrize("mark", [ShopMark("astrology", 2), ShopMark("religion", 4)])
+    def test_a_mark_that_does_not_exist_is_refused(self, mark):
+        with pytest.raises(SensitiveMarkError):
+            classify(ItemFacts(category="Home"), {("home",): mark})
+
+
+class TestUnclassified:
+    @pytest.mark.parametrize(
+        "facts",
+        [
+            ItemFacts(),
+            ItemFacts(title="Serenity No. 4"),
+            ItemFacts(title="Serenity", category=" > "),
+            ItemFacts(title="Serenity", google_category_id=0),
+            ItemFacts(title="Serenity", adult=False, size_type=" ", age_group=""),
+            ItemFacts(title="Serenity", occasions=("easter",)),
+        ],
+    )
+    def test_a_title_alone_is_not_enough(self, facts):
+        assert is_unclassified(facts)
+
+    @pytest.mark.parametrize(
+        "facts",
+        [
+            ItemFacts(category="Candles"),
+            ItemFacts(google_category_id=CONDOMS),
+            ItemFacts(google_category_id=TELEVISIONS),
+            ItemFacts(adult=True),
+            ItemFacts(size_type="regular"),
+            ItemFacts(age_group="adult"),
+            ItemFacts(shop_class="health"),
+            ItemFacts(shop_tier=0),
+        ],
+    )
+    def test_anything_that_says_what_it_is_is_enough(self, facts):
+        assert not is_unclassified(facts)
 
 
 class TestLayers:
