@@ -60,6 +60,7 @@ items = Table(
     Column("deciding_layer", Text, nullable=False, comment="google, attribute, keyword, shop or none"),
     Column("age_restricted", Boolean, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
+    Column("shop_occasions", Integer, nullable=False, server_default="0", comment="bit mask the shop named"),
     Column("occasions", Integer, nullable=False, server_default="0", comment="decided when stored, bit mask"),
     Column("unclassified", Boolean, nullable=False, server_default=false(), comment="only a title to go by"),
     Column("sponsored", Boolean, nullable=False, server_default=false(), comment="somebody pays for it"),

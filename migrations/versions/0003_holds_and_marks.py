@@ -63,6 +63,13 @@ def _added() -> dict[str, tuple[sa.Column[object], ...]]:
     return {
         "items": (
             sa.Column(
+                "shop_occasions",
+                sa.Integer(),
+                nullable=False,
+                server_default="0",
+                comment="bit mask the shop named",
+            ),
+            sa.Column(
                 "occasions",
                 sa.Integer(),
                 nullable=False,
