@@ -20,6 +20,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from api.logging import note
 from engine.vocabulary import word
 from guardrails.decide import Decision
+from guardrails.policy.charter import charter
+from guardrails.policy.review import day_of, overdue
 from guardrails.rules.base import Effect
 
 STAGES = ("read", "decide", "record")
@@ -96,6 +98,13 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="mostrecent",
         )
+        self.rules_overdue = Gauge(
+            "tactful_rules_overdue",
+            "shipped rules past the day of their review: all of them, and those past the grace period",
+            ("state",),
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
         self.cascades_open = Gauge(
             "tactful_cascades_open",
             "erasures and withdrawals under way",
@@ -138,6 +147,12 @@ class Metrics:
                 counts = np.bincount(judgement.effect, minlength=len(Effect))
                 for effect in np.flatnonzero(counts[1:]) + 1:
                     self.verdicts.labels(rule.id, word(Effect(int(effect)))).inc(int(counts[effect]))
+
+    def show_reviews(self, now_ms: int) -> None:
+        """Say how many rules are past the day of their review now, milliseconds since the epoch."""
+        found = overdue(charter(), day_of(now_ms), {})
+        self.rules_overdue.labels("overdue").set(len(found))
+        self.rules_overdue.labels("blocks_approval").set(sum(each.blocks_approval for each in found))
 
 
 def observe_requests(app: Flask, metrics: Metrics) -> None:

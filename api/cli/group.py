@@ -11,6 +11,7 @@ from api.cli.demo import demo
 from api.cli.evaluation import evaluate
 from api.cli.export import export
 from api.cli.forget import forget
+from api.cli.guardrails import guardrails
 from api.cli.imports import import_group
 from api.cli.keys import keys
 from api.cli.purge import purge
@@ -48,5 +49,17 @@ def main() -> None:
     """
 
 
-for command in (demo, serve, database, import_group, train, evaluate, keys, export, forget, purge):
+for command in (
+    demo,
+    serve,
+    database,
+    import_group,
+    train,
+    evaluate,
+    keys,
+    export,
+    forget,
+    purge,
+    guardrails,
+):
     main.add_command(command)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select
+from sqlalchemy import Connection, Select, func, insert, select
 
 from api.storage.exposures import ExposureRow, insert_exposures
 from api.storage.suppressions import is_suppressed
@@ -65,6 +65,9 @@ class DecisionSummary:
     policy: str
     model: str | None
 
+
+_BODIES_FETCHED = 500
+"""How many bodies, of some kilobytes each, are in memory at a time."""
 
 _SUMMARY = tuple(decisions.c[name] for name in DecisionSummary.__dataclass_fields__)
 _HEADER = ("decision_id", "minute", "placement", "basis", "outcome", "policy", "model", "header")
@@ -168,3 +171,28 @@ def search_decisions(
             decision_subjects, decision_subjects.c.decision_id == decisions.c.decision_id
         ).where(decision_subjects.c.subject_key == subject_key)
     return [DecisionSummary(**row) for row in conn.execute(query).mappings()]
+
+
+def count_bodies(conn: Connection, minute_from: int, minute_to: int) -> int:
+    """Return about how many decisions of a stretch of minutes there are; of some the body was erased."""
+    between = (decisions.c.minute >= minute_from) & (decisions.c.minute < minute_to)
+    return int(conn.execute(select(func.count()).select_from(decisions).where(between)).scalar_one())
+
+
+def read_bodies(conn: Connection, minute_from: int, minute_to: int) -> Iterator[tuple[int, bytes]]:
+    """Yield minute and body of every decision that still has one, oldest first, a run at a time.
+
+    Args:
+        conn: a connection.
+        minute_from: first minute since the epoch.
+        minute_to: first minute no longer wanted.
+    """
+    query = (
+        select(decisions.c.minute, decision_bodies.c.body)
+        .join(decision_bodies, decision_bodies.c.decision_id == decisions.c.decision_id)
+        .where(decisions.c.minute >= minute_from, decisions.c.minute < minute_to)
+        .order_by(decisions.c.minute, decisions.c.seq)
+        .execution_options(yield_per=_BODIES_FETCHED)
+    )
+    for row in conn.execute(query):
+        yield row.minute, row.body

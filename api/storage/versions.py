@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from api.storage.statements import insert_new, insert_or_replace
 from api.storage.tables import active_versions, models, policies
+from guardrails.policy.lints import read_draft, require_clean
 
 MODEL, POLICY, CATALOGUE, NOTICES = "model", "policy", "catalogue", "notices"
 """What has a version in force."""
@@ -111,8 +112,16 @@ def list_models(conn: Connection) -> list[ModelRow]:
     return [ModelRow(**row) for row in conn.execute(newest_first).mappings()]
 
 
-def put_policy(conn: Connection, version: str, document: str, now_ms: int) -> None:
-    """Store a policy document under its hash; what is stored under it already is the same."""
+def put_policy(
+    conn: Connection, version: str, document: str, now_ms: int, *, signed_off_by_auditor: bool = False
+) -> None:
+    """Store a policy document under its hash; what is stored under it already is the same.
+
+    Raises:
+        PolicyError: it is no JSON object, or it says what no policy may say, such as to loosen a limit
+            that is locked.
+    """
+    require_clean(read_draft(document), signed_off_by_auditor=signed_off_by_auditor)
     row = {"version": version, "document": document, "created_at_ms": now_ms}
     conn.execute(insert_new(conn, policies), row)
 

@@ -1,0 +1,147 @@
+"""``tactful guardrails``: reports on the rules themselves, and on the data they are given."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api.cli.terminal import console, json_option, print_json, progress, say
+
+if TYPE_CHECKING:
+    from api.reviewing import RuleReview, UnusedReport
+    from guardrails.policy.review import Measured, Overdue
+    from guardrails.policy.unused import Unused
+
+_PERCENT_MICRO = 10_000
+
+
+@click.group()
+def guardrails() -> None:
+    """Look at the rules: who answers for them, and what they are for."""
+
+
+@guardrails.command()
+@json_option
+def review(*, as_json: bool) -> None:
+    """Name the rules that are past their review, or act more or less than was assumed.
+
+    Shares are measured in the recorded decisions of the last 30 days. What was outside its range in
+    the 30 days before as well, or is overdue for longer, keeps a policy from being approved again.
+    """
+    from api.cli.shop import open_shop  # noqa: PLC0415  storage is not needed for --help
+    from api.reviewing import review_rules  # noqa: PLC0415  as above
+
+    with open_shop() as shop, progress("reading decisions") as show:
+        report = review_rules(shop.engine, shop.now_ms, show)
+    if as_json:
+        print_json(_review_as_json(report))
+        return
+    _show_review(report)
+
+
+@guardrails.command()
+@click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True, help="How far back.")
+@json_option
+def unused(*, days: int, as_json: bool) -> None:
+    """List what is collected and was used by no decision: stop asking for it, or use it."""
+    from api.cli.shop import open_shop  # noqa: PLC0415  storage is not needed for --help
+    from api.reviewing import find_unused  # noqa: PLC0415  as above
+
+    with open_shop() as shop, progress("reading decisions") as show:
+        report = find_unused(shop.engine, shop.now_ms, show, days)
+    if as_json:
+        rows = [_unused_as_json(row) for row in report.unused]
+        print_json({"days": report.days, "n_decisions": report.n_decisions, "unused": rows})
+        return
+    _show_unused(report)
+
+
+def _review_as_json(report: RuleReview) -> dict[str, Any]:
+    shares = {rule_id: _shares_as_json(each) for rule_id, each in report.measured.items()}
+    return {
+        "n_decisions": report.n_decisions,
+        "rules": [asdict(entry) | {"measured": shares.get(entry.id)} for entry in report.entries],
+        "overdue": [asdict(row) for row in report.overdue],
+    }
+
+
+def _shares_as_json(measured: Measured) -> dict[str, Any]:
+    stretches = {"lately": measured.lately, "before": measured.before}
+    return {name: asdict(share) | {"share_micro": share.micro} for name, share in stretches.items()}
+
+
+def _show_review(report: RuleReview) -> None:
+    from rich.table import Table  # noqa: PLC0415  slow to import, not needed for --help
+
+    flaws: dict[str, list[Overdue]] = {}
+    for row in report.overdue:
+        flaws.setdefault(row.rule_id, []).append(row)
+    table = Table("rule", "owner", "review by", "share of", "assumed", "measured", "", box=None)
+    for entry in report.entries:
+        low, high = entry.assumes.low_micro, entry.assumes.high_micro
+        known = report.measured.get(entry.id)
+        table.add_row(
+            entry.id,
+            entry.owner,
+            entry.review_by.isoformat(),
+            entry.assumes.measure,
+            f"{_percent(low)} to {_percent(high)}",
+            "" if known is None else _percent(known.lately.micro),
+            "; ".join(_flaw(row) for row in flaws.get(entry.id, ())),
+        )
+    console().print(table)
+    n_blocking = len({row.rule_id for row in report.overdue if row.blocks_approval})
+    say(
+        f"{len(flaws)} of {len(report.entries)} rules to look at, {n_blocking} of them keep a policy from "
+        f"being approved; measured on {report.n_decisions:,} decisions"
+    )
+
+
+def _flaw(row: Overdue) -> str:
+    words = {
+        "past_review": f"{row.days_overdue} days overdue",
+        "acts_too_little": "acts less than assumed",
+        "acts_too_much": "acts more than assumed",
+    }
+    return words[row.flaw] + (", blocks approval" if row.blocks_approval else "")
+
+
+def _percent(micro: int | None) -> str:
+    return "" if micro is None else f"{micro / _PERCENT_MICRO:g} %"
+
+
+def _unused_as_json(row: Unused) -> dict[str, Any]:
+    from engine.vocabulary import word  # noqa: PLC0415  the engine is not needed for --help
+    from guardrails.consent.purposes import KEY_OF  # noqa: PLC0415  as above
+
+    found = row.collected
+    return {
+        "data": found.name,
+        "purpose": KEY_OF[found.purpose],
+        "channel": None if found.channel is None else word(found.channel),
+        "provenance": None if found.provenance is None else word(found.provenance),
+        "n": row.n,
+        "learned_from": row.learned_from,
+    }
+
+
+def _show_unused(report: UnusedReport) -> None:
+    from rich.table import Table  # noqa: PLC0415  slow to import, not needed for --help
+
+    table = Table("collected", "for", "channel", "from", "rows", "", box=None)
+    for row in map(_unused_as_json, report.unused):
+        table.add_row(
+            row["data"],
+            row["purpose"],
+            row["channel"] or "",
+            row["provenance"] or "",
+            f"{row['n']:,}",
+            "models learn from it" if row["learned_from"] else "",
+        )
+    console().print(table)
+    say(
+        f"{len(report.unused)} kinds of data were used by none of {report.n_decisions:,} decisions of "
+        f"{report.days} days: stop asking for them, or use them"
+    )
