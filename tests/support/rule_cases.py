@@ -10,11 +10,13 @@ from typing import Any
 import yaml
 from support.views import BRANDS, CATEGORIES, CLASSES, a_view, denied, granted, muted
 
-from engine.vocabulary import Channel, Intent, Source, from_word
+from engine.vocabulary import Basis, Channel, Intent, Provenance, Source, from_word
 from guardrails.consent.permission import Denial, Permission
+from guardrails.holding import Holding
 from guardrails.policy.limits import Limits
-from guardrails.request import AgeAssurance
+from guardrails.request import AgeAssurance, Entry, Pattern, Presentation, SubjectKind, Visit
 from guardrails.rules.base import Effect, View
+from guardrails.sensitive.occasions import mask_of
 
 FOLDER = Path(__file__).parents[1] / "cases" / "rules"
 
@@ -74,6 +76,27 @@ def _permission(word: str | None) -> Permission | None:
     return granted() if word == "granted" else denied(Denial(word))
 
 
+def _holding(what: dict[str, Any]) -> Holding:
+    return Holding(**{**what, "excluded": frozenset(what.get("excluded", ()))})
+
+
+def _visit(what: dict[str, Any]) -> Visit:
+    entry = what.get("entry")
+    return Visit(**{**what, "entry": None if entry is None else Entry(entry)})
+
+
+def _presentation(what: dict[str, Any]) -> Presentation:
+    return Presentation(**{**what, "patterns": frozenset(map(Pattern, what.get("patterns", ())))})
+
+
+def _minute_of_day(clock: str | None) -> int | None:
+    """Minutes since midnight of a time written as ``"21:00"`` (in quotes, or YAML counts in sixties)."""
+    if clock is None:
+        return None
+    hours, minutes = clock.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
 def _code(names: tuple[str, ...]) -> Callable[[str | None], int]:
     return lambda name: -1 if name is None else names.index(name)
 
@@ -83,6 +106,8 @@ def _page(columns: dict[str, Any]) -> dict[str, int]:
 
 
 _READ: dict[str, Callable[[Any], Any]] = {
+    "basis": lambda word: from_word(Basis, word),
+    "subject_kind": SubjectKind,
     "intent": lambda word: from_word(Intent, word),
     "source": lambda word: from_word(Source, word),
     "channel": lambda word: from_word(Channel, word),
@@ -90,10 +115,19 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "history": _permission,
     "offers": _permission,
     "outreach": _permission,
+    "enrichment": _permission,
+    "pricing": _permission,
+    "evidence_provenance": lambda word: from_word(Provenance, word),
     "sensitive_granted": frozenset,
+    "raised_classes": frozenset,
     "sensitive_class": _code(CLASSES),
     "category": _code(CATEGORIES),
     "brand": _code(BRANDS),
+    "occasions": lambda names: mask_of(*names),
+    "holding": _holding,
+    "visit": _visit,
+    "presentation": _presentation,
+    "local_minute": _minute_of_day,
     "muted": lambda scopes: muted(**scopes),
     "page": _page,
 }

@@ -148,16 +148,20 @@ def a_view(n: int = 1, *, page: dict[str, int] | None = None, **overrides: Any) 
         n: how many candidates.
         page: catalogue columns of an item on the page (row ``n``); no page item when left out.
         **overrides: any column of the view or of the catalogue, a scalar for all candidates or a
-            list; any field of the request, the placement or the admission.
+            list; any field of the request, the placement or the admission (``non_profiled`` is said to
+            both); ``occasion``, what the page is about.
     """
     given = dict(overrides)
     columns = {name: _column(given, name, n, how) for name, how in _COLUMNS.items()}
     catalogue = _catalogue(given, n, page)
     scalars = {name: given.pop(name, usual) for name, usual in _SCALARS.items()}
     placement = a_placement(**_taken(given, Placement))
-    context = Context(item_idx=None if page is None else n)
-    request = a_request(placement=placement, context=context, **_taken(given, Request))
-    admission = an_admission(**_taken(given, Admission))
+    context = Context(item_idx=None if page is None else n, occasion=given.pop("occasion", None))
+    non_profiled = given.pop("non_profiled", False)
+    request = a_request(
+        placement=placement, context=context, non_profiled=non_profiled, **_taken(given, Request)
+    )
+    admission = an_admission(non_profiled=non_profiled, **_taken(given, Admission))
     if given:
         raise TypeError(f"a view has no {sorted(given)}")
     return View(
@@ -226,7 +230,15 @@ def a_mixed_view(seed: int) -> View:
         n_inline_upsells_session=int(rng.integers(0, 8)),
         n_upsell_steps_session=int(rng.integers(0, 2)),
         n_interruptive_week=int(rng.integers(-1, 3)),
-        channel=Channel(rng.choice([Channel.WEB, Channel.EMAIL, Channel.IN_STORE])),
+        channel=Channel(rng.choice([Channel.WEB, Channel.EMAIL, Channel.PUSH, Channel.IN_STORE])),
+        outreach=rng.choice([None, granted(), denied(Denial.EXPIRED), denied(Denial.WITHDRAWN)]),
+        offers=rng.choice([granted(), denied(Denial.PENDING), denied(Denial.NOTICE_OUTDATED)]),
+        enrichment=rng.choice([None, granted(), denied(Denial.DENIED)]),
+        pricing=rng.choice([None, granted(), denied(Denial.DENIED)]),
+        muted=muted(occasions=["mothers_day"]) if rng.integers(2) else muted(),
+        occasion=rng.choice([None, "mothers_day", "easter"]),
+        gpc=bool(rng.integers(2)),
+        public=bool(rng.integers(2)),
         interruptive=bool(rng.integers(2)),
         shared_audience=bool(rng.integers(2)),
         age_assurance=AgeAssurance(rng.choice(list(AgeAssurance))),
@@ -288,7 +300,7 @@ def columns_of(thing: View | Judgement) -> dict[str, np.ndarray]:
 
 
 def muted(**scopes: list[str]) -> Muted:
-    """What is muted, by scope: items, brands, categories, classes."""
+    """What is muted, by scope: items, brands, categories, classes, occasions."""
     return Muted(**{scope: frozenset(values) for scope, values in scopes.items()})
 
 
