@@ -121,11 +121,15 @@ def creepiness(dimensions: Dimensions, weights: Weights = DEFAULT_WEIGHTS) -> ND
     harmless = np.ones(dimensions.sensitivity.shape)
     for name in DIMENSION_NAMES:
         harmless *= 1.0 - getattr(weights, name) / MICRO * getattr(dimensions, name)
+    return np.rint((1.0 - harmless) * unmitigated(dimensions, weights) * MICRO).astype(np.int64)
+
+
+def unmitigated(dimensions: Dimensions, weights: Weights = DEFAULT_WEIGHTS) -> NDArray[np.float64]:
+    """Return which share of each score its mitigators leave, shape (n,), 0 to 1."""
     left = np.ones(dimensions.sensitivity.shape)
     for name in MITIGATOR_NAMES:
         left *= 1.0 - getattr(weights, name) / MICRO * getattr(dimensions, name)
-    left = np.where(dimensions.sensitive, np.maximum(left, 1.0 - weights.mitigation_cap / MICRO), left)
-    return np.rint((1.0 - harmless) * left * MICRO).astype(np.int64)
+    return np.where(dimensions.sensitive, np.maximum(left, 1.0 - weights.mitigation_cap / MICRO), left)
 
 
 def parts(dimensions: Dimensions, weights: Weights = DEFAULT_WEIGHTS) -> NDArray[np.int64]:
