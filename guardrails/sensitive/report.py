@@ -8,6 +8,11 @@ from dataclasses import dataclass
 
 from guardrails.sensitive.classes import Tier
 from guardrails.sensitive.classify import Classification, ItemFacts, Layer, classify
+from guardrails.sensitive.examine import Examination
+from guardrails.sensitive.occasions import OCCASIONS, mask_of
+
+N_EXAMPLES = 5
+"""So many items are named where a tally gives examples."""
 
 SENSITIVE_FROM = Tier.S2
 """Quality counts an item as sensitive from this tier on: here its class needs consent."""
@@ -64,6 +69,15 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """An item by its key and title, with what was decided of it."""
+
+    item_id: str
+    title: str
+    examined: Examination
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """What a catalogue was classified as.
 
@@ -72,12 +86,27 @@ class Tally:
         n_by_class: items per class name and tier; (None, S0) are those that nothing was found in.
         n_by_layer: items per deciding layer.
         n_age_restricted: items for adults only.
+        n_by_occasion: items per occasion, as far as there are any.
+        n_pressing: items whose title presses the reader.
+        n_unclassified: items with nothing but a title to go by.
+        pressing: the first few of the former.
+        unclassified: the first few of the latter.
     """
 
     n_items: int
     n_by_class: dict[tuple[str | None, Tier], int]
     n_by_layer: dict[Layer, int]
     n_age_restricted: int
+    n_by_occasion: dict[str, int]
+    n_pressing: int
+    n_unclassified: int
+    pressing: tuple[Named, ...]
+    unclassified: tuple[Named, ...]
+
+    @property
+    def share_by_layer(self) -> dict[Layer, float]:
+        """Share of all items that each layer decided, for every layer; 0.0 where there are no items."""
+        return {layer: self.n_by_layer.get(layer, 0) / max(self.n_items, 1) for layer in Layer}
 
 
 def measure(
@@ -100,15 +129,52 @@ def measure(
     )
 
 
-def tally(classified: Iterable[Classification]) -> Tally:
-    """Count classifications by class and tier, by layer, and by age limit."""
-    kept = list(classified)
+def tally(items: Iterable[Named], n_examples: int = N_EXAMPLES) -> Tally:
+    """Count what was decided, and keep the first few of those that somebody should look at."""
+    by_class: Counter[tuple[str | None, Tier]] = Counter()
+    by_layer: Counter[Layer] = Counter()
+    by_occasion: Counter[int] = Counter()
+    age_restricted: Counter[bool] = Counter()
+    pressing, unclassified = _Examples(n_examples), _Examples(n_examples)
+    for item in items:
+        found = item.examined.classification
+        by_class[found.sensitive_class, found.tier] += 1
+        by_layer[found.layer] += 1
+        by_occasion[item.examined.occasions] += 1
+        age_restricted[found.age_restricted] += 1
+        pressing.add(item, there=item.examined.pressing)
+        unclassified.add(item, there=item.examined.unclassified)
     return Tally(
-        n_items=len(kept),
-        n_by_class=dict(Counter((each.sensitive_class, each.tier) for each in kept)),
-        n_by_layer=dict(Counter(each.layer for each in kept)),
-        n_age_restricted=sum(each.age_restricted for each in kept),
+        n_items=by_class.total(),
+        n_by_class=dict(by_class),
+        n_by_layer=dict(by_layer),
+        n_age_restricted=age_restricted[True],
+        n_by_occasion=_by_name(by_occasion),
+        n_pressing=pressing.n_items,
+        n_unclassified=unclassified.n_items,
+        pressing=tuple(pressing.first),
+        unclassified=tuple(unclassified.first),
     )
+
+
+class _Examples:
+    """Counts items and keeps the first few of them."""
+
+    def __init__(self, n_kept: int) -> None:
+        self.n_items = 0
+        self.first: list[Named] = []
+        self._n_kept = n_kept
+
+    def add(self, item: Named, *, there: bool) -> None:
+        self.n_items += there
+        if there and len(self.first) < self._n_kept:
+            self.first.append(item)
+
+
+def _by_name(n_by_mask: Counter[int]) -> dict[str, int]:
+    """Return items per occasion, in stored order; an item may be made for several."""
+    n_by_name = {name: sum(n for mask, n in n_by_mask.items() if mask & mask_of(name)) for name in OCCASIONS}
+    return {name: n for name, n in n_by_name.items() if n}
 
 
 def _share(part: int, whole: int) -> float:

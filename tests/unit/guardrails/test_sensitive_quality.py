@@ -3,12 +3,15 @@
 import csv
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from guardrails.sensitive.classes import Tier, class_named
-from guardrails.sensitive.classify import Classification, ItemFacts, Layer
-from guardrails.sensitive.report import Labelled, Quality, measure, tally
+from guardrails.sensitive.classify import Classification, ItemFacts, Layer, ShopMark
+from guardrails.sensitive.examine import Examination, examine
+from guardrails.sensitive.occasions import mask_of
+from guardrails.sensitive.report import Labelled, Named, Quality, Tally, measure, tally
 
 CASES = Path(__file__).parents[2] / "cases" / "sensitive"
 
@@ -125,9 +128,47 @@ def test_measuring_nothing_is_perfect():
     assert (quality.recall, quality.precision, quality.class_accuracy, quality.tier_accuracy) == (1, 1, 1, 1)
 
 
-def test_tally_counts_by_class_by_layer_and_by_age_limit():
-    counted = tally([classified_as(Tier.S2, "alcohol")] * 2 + [classified_as(Tier.S0, None)])
-    assert counted.n_items == 3
-    assert counted.n_by_class == {("alcohol", Tier.S2): 2, (None, Tier.S0): 1}
-    assert counted.n_by_layer == {Layer.KEYWORD: 2, Layer.NONE: 1}
-    assert counted.n_age_restricted == 2
+def named(item_id: str, tier: Tier, sensitive_class: str | None, **more: Any) -> Named:
+    said = {"occasions": 0, "pressing": False, "unclassified": False, **more}
+    return Named(item_id, f"title of {item_id}", Examination(classified_as(tier, sensitive_class), **said))
+
+
+def test_tally_counts_whatever_was_decided():
+    items = [
+        named("a", Tier.S2, "alcohol", occasions=mask_of("wedding", "easter")),
+        named("b", Tier.S2, "alcohol", occasions=mask_of("wedding"), pressing=True),
+        named("c", Tier.S0, None, unclassified=True),
+        named("d", Tier.S0, None, unclassified=True),
+    ]
+    counted = tally(items, n_examples=1)
+    assert counted == Tally(
+        n_items=4,
+        n_by_class={("alcohol", Tier.S2): 2, (None, Tier.S0): 2},
+        n_by_layer={Layer.KEYWORD: 2, Layer.NONE: 2},
+        n_age_restricted=2,
+        n_by_occasion={"easter": 1, "wedding": 2},
+        n_pressing=1,
+        n_unclassified=2,
+        pressing=(items[1],),
+        unclassified=(items[2],),
+    )
+    shares = {Layer.GOOGLE: 0, Layer.ATTRIBUTE: 0, Layer.KEYWORD: 0.5, Layer.SHOP: 0, Layer.NONE: 0.5}
+    assert counted.share_by_layer == shares
+
+
+def test_a_tally_of_nothing_is_all_zero():
+    counted = tally([])
+    assert (counted.n_items, counted.n_by_class, counted.n_by_occasion) == (0, {}, {})
+    assert set(counted.share_by_layer.values()) == {0.0}
+
+
+def test_an_item_is_examined_in_every_respect():
+    facts = ItemFacts(category="Wine", title="Hurry: wedding wine")
+    marked = examine(facts, {("wine",): ShopMark("religion", 3)})
+    assert marked == Examination(
+        Classification("religion", Tier.S3, Layer.SHOP, age_restricted=True),
+        occasions=mask_of("wedding"),
+        pressing=True,
+        unclassified=False,
+    )
+    assert examine(ItemFacts(title="Serenity")).unclassified
