@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from guardrails.errors import SensitiveMarkError
+from guardrails.messages import Phrase
 from guardrails.sensitive.classes import NOTHING, Finding, Tier, class_named, tier_of
 from guardrails.sensitive.google import find_by_google_category
 from guardrails.sensitive.keywords import find_by_keywords
@@ -88,6 +90,35 @@ class ShopMark:
     sensitive_class: str | None
     tier: int | None
 
+    @property
+    def least_tier(self) -> Tier:
+        """The tier that everything under this mark has at least.
+
+        Raises:
+            SensitiveMarkError: the mark names a class or a tier that does not exist.
+        """
+        if self.tier is not None:
+            return tier_of(self.tier)
+        return Tier.S0 if self.sensitive_class is None else class_named(self.sensitive_class).usual_tier
+
+    def raised_to(self, sensitive_class: str | None, tier: int) -> ShopMark:
+        """Return the mark raised to a tier; where no class is named, the one it has stays.
+
+        Raises:
+            SensitiveMarkError: that would lower it, or the class or tier does not exist.
+        """
+        higher = ShopMark(sensitive_class or self.sensitive_class, tier)
+        if higher.least_tier < self.least_tier:
+            raise SensitiveMarkError(
+                Phrase("a mark can only be raised: it is tier {tier} now", tier=int(self.least_tier))
+            )
+        if higher.sensitive_class is not None:
+            class_named(higher.sensitive_class)
+        return higher
+
+
+UNMARKED = ShopMark(None, None)
+"""The mark of what the shop has not marked."""
 
 CategoryMarks = Mapping[tuple[str, ...], ShopMark]
 """The shop's mark of every category it has marked, by ``category_key``; it holds at and below it."""
@@ -170,8 +201,7 @@ def _marks_on(facts: ItemFacts, marks: CategoryMarks) -> list[ShopMark]:
         path = category_key(facts.category)
         above = (marks.get(path[:n_segments]) for n_segments in range(len(path), 0, -1))
         there += [mark for mark in above if mark is not None]
-    telling = [mark for mark in there if mark.sensitive_class is not None or mark.tier is not None]
-    return sorted(telling, key=lambda mark: mark.sensitive_class is None)
+    return sorted((mark for mark in there if mark != UNMARKED), key=lambda mark: mark.sensitive_class is None)
 
 
 def _most_protective(said: Sequence[tuple[Layer, Finding]]) -> tuple[Layer, Finding]:
@@ -199,9 +229,7 @@ def _from_mark(mark: ShopMark, said: Sequence[tuple[Layer, Finding]]) -> Finding
     """Read a mark of the shop; a tier alone raises every class that was found without it."""
     found = _most_protective(said)[1].sensitive_class
     marked = class_named(mark.sensitive_class or found or UNNAMED_CLASS)
-    if mark.tier is None:
-        return Finding.of(marked, marked.usual_tier)
-    tier = tier_of(mark.tier)
+    tier = mark.least_tier
     raised = Finding.of(marked, tier)
     if mark.sensitive_class is not None:
         return raised

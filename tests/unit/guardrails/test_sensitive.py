@@ -18,6 +18,7 @@ from guardrails.sensitive.classes import (
     tier_of,
 )
 from guardrails.sensitive.classify import (
+    UNMARKED,
     Classification,
     ItemFacts,
     Layer,
@@ -269,6 +270,26 @@ class TestCategoryMarks:
     def test_a_mark_that_does_not_exist_is_refused(self, mark):
         with pytest.raises(SensitiveMarkError):
             classify(ItemFacts(category="Home"), {("home",): mark})
+
+
+class TestRaisingAMark:
+    def test_what_is_not_marked_can_be_raised_to_any_tier(self):
+        assert UNMARKED.raised_to("religion", 1) == ShopMark("religion", 1)
+        assert UNMARKED.raised_to(None, 0) == ShopMark(None, 0)
+
+    def test_the_class_stays_where_none_is_named(self):
+        assert ShopMark("religion", 2).raised_to(None, 3) == ShopMark("religion", 3)
+        assert ShopMark("religion", 2).raised_to("health", 2) == ShopMark("health", 2)
+
+    @pytest.mark.parametrize("mark", [ShopMark("health", 2), ShopMark(None, 2), ShopMark("alcohol", None)])
+    def test_a_mark_is_never_lowered(self, mark):
+        with pytest.raises(SensitiveMarkError, match="it is tier 2 now"):
+            mark.raised_to("religion", 1)
+
+    @pytest.mark.parametrize(("sensitive_class", "tier"), [("astrology", 2), (None, 4), ("health", -1)])
+    def test_a_mark_that_does_not_exist_is_refused(self, sensitive_class, tier):
+        with pytest.raises(SensitiveMarkError, match="unknown"):
+            UNMARKED.raised_to(sensitive_class, tier)
 
 
 class TestUnclassified:
