@@ -1,0 +1,226 @@
+"""The charter, and the reports G34 and G35: examples in ``tests/cases/policy``, and real records."""
+
+from dataclasses import asdict, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from support.shops import a_house, a_request, decided, did, just_did, knowing, on_page, recorded, sections_of
+
+from engine.vocabulary import Channel, Kind, Origin, Provenance, from_word, word
+from guardrails.consent.purposes import Purpose
+from guardrails.errors import PolicyError
+from guardrails.judge import WITHHOLDING
+from guardrails.policy.charter import MICRO, Measure, charter, charter_of
+from guardrails.policy.measured import RuleCounts, measured
+from guardrails.policy.review import Flaw, Measured, Share, day_of, overdue
+from guardrails.policy.unused import Collected, Fact, Uses, unused
+from guardrails.rules import CATALOGUE
+from guardrails.rules.base import NEVER_DAYS
+
+FOLDER = Path(__file__).parents[2] / "cases" / "policy"
+REVIEWS, UNUSED = (
+    yaml.safe_load((FOLDER / f"{name}.yaml").read_text("utf-8"))["cases"] for name in ("g34", "g35")
+)
+TODAY = date(2027, 6, 30)
+WRITTEN = date(2026, 11, 22)
+ROW = {
+    "owner": "customer-care",
+    "rationale": "Because.",
+    "review_by": date(2027, 6, 30),
+    "locked": False,
+    "assumes": {"measure": "withheld", "low_micro": 100_000, "high_micro": 500_000},
+}
+RULE_IDS = [*(f"G{number:02}" for number in range(1, 39)), *(f"L{number}" for number in range(1, 5))]
+
+
+def test_every_shipped_rule_and_lint_has_a_charter_in_order():
+    assert list(charter()) == RULE_IDS
+
+
+@pytest.mark.parametrize("rule", CATALOGUE, ids=lambda rule: rule.id)
+def test_the_charter_says_of_each_rule_what_the_rule_says(rule):
+    assert charter()[rule.id].locked is rule.locked
+    assert charter()[rule.id].assumes.measure is not Measure.REPORTED
+
+
+@pytest.mark.parametrize("entry", charter().values(), ids=lambda entry: entry.id)
+def test_every_rule_is_looked_at_within_a_year_and_assumes_something_that_can_fail(entry):
+    assert WRITTEN < entry.review_by <= WRITTEN + timedelta(days=365)
+    assert 0 < entry.assumes.high_micro < MICRO
+    assert entry.rationale.endswith(".")
+    assert entry.rationale.count(". ") == 0
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (3, "`X1` is not a table"),
+        ({}, "lacks or misnames `assumes`"),
+        (ROW | {"title": "x"}, "lacks or misnames `title`"),
+        (ROW | {"owner": "Ann Smith"}, "`owner` must be a role"),
+        (ROW | {"owner": 3}, "`owner` must be a role"),
+        (ROW | {"rationale": " "}, "`rationale` must be a text"),
+        (ROW | {"rationale": None}, "`rationale` must be a text"),
+        (ROW | {"review_by": "2027-06-30"}, "`review_by` must be a day"),
+        (ROW | {"locked": 1}, "`locked` must be true or false"),
+        (ROW | {"assumes": "much"}, "`X1` is not a table"),
+        (ROW | {"assumes": {}}, "lacks or misnames `high_micro`"),
+        (ROW | {"assumes": ROW["assumes"] | {"measure": "clicks"}}, "`measure` must be one of withheld"),
+        (ROW | {"assumes": ROW["assumes"] | {"low_micro": 500_001}}, "`assumes` must be a range"),
+        (ROW | {"assumes": ROW["assumes"] | {"low_micro": -1}}, "`assumes` must be a range"),
+        (ROW | {"assumes": ROW["assumes"] | {"low_micro": 0.1}}, "`assumes` must be a range"),
+        (ROW | {"assumes": ROW["assumes"] | {"high_micro": MICRO + 1}}, "`assumes` must be a range"),
+        (ROW | {"assumes": ROW["assumes"] | {"high_micro": "all"}}, "`assumes` must be a range"),
+    ],
+)
+def test_a_charter_that_cannot_be_is_refused(row, message):
+    with pytest.raises(PolicyError, match=message):
+        charter_of({"X1": row})
+
+
+@pytest.mark.parametrize("case", REVIEWS, ids=[case["note"] for case in REVIEWS])
+def test_a_review_says_what_the_example_says(case):
+    given_ = case["given"]
+    entries = charter_of({"X1": ROW | {"review_by": given_.get("review_by", TODAY)}})
+    shares = {name: Share(*given_[name]) for name in ("lately", "before") if name in given_}
+    found = overdue(entries, TODAY, {"X1": Measured(**shares)} if shares else {})
+    assert len(found) == len(case["then"])
+    pairs = zip(found, case["then"], strict=True)
+    said = [{name: getattr(row, name) for name in expected} for row, expected in pairs]
+    assert said == [expected | {"flaw": Flaw(expected["flaw"])} for expected in case["then"]]
+    assert all((row.rule_id, row.owner) == ("X1", "customer-care") for row in found)
+
+
+@given(st.integers(0, 1000), st.integers(0, 60))
+def test_what_is_overdue_stays_overdue_and_a_longer_grace_blocks_no_more(days, grace):
+    entries, day = charter_of({"X1": ROW}), TODAY + timedelta(days=days)
+    now, later = overdue(entries, day, {}, grace), overdue(entries, day + timedelta(days=1), {}, grace)
+    assert len(now) <= len(later)
+    patient = overdue(entries, day, {}, grace + 1)
+    assert [row.blocks_approval for row in patient] <= [row.blocks_approval for row in now]
+
+
+def test_a_day_is_counted_in_utc():
+    assert day_of(0) == date(1970, 1, 1)
+    assert day_of(86_400_000 - 1) == date(1970, 1, 1)
+    assert day_of(86_400_000) == date(1970, 1, 2)
+
+
+def some_decisions():
+    """Real decisions with their records' sections: a page, the home page with a history, a message."""
+    history = knowing([did("bread-0"), did("beer-0"), did("milk-1", Kind.VIEW, channel=Channel.APP)])
+    visit = knowing(session=[just_did("milk-0")])
+    asked = [
+        (a_request("product_page", context=on_page("bread-0")), history),
+        (a_request("home"), visit),
+        (a_request("email", channel=Channel.EMAIL), history),
+    ]
+    for request, known in asked:
+        decision = decided(request, known=known)
+        yield decision, sections_of(recorded(decision, request, known))
+
+
+def test_rules_are_measured_as_they_judged():
+    counts, decisions = RuleCounts(), list(some_decisions())
+    for _, sections in decisions:
+        counts.add(sections)
+    assert counts.n_decisions == len(decisions)
+    entries = {
+        rule.id: {
+            m: replace(charter()[rule.id], assumes=replace(charter()[rule.id].assumes, measure=m))
+            for m in Measure
+        }
+        for rule in CATALOGUE
+    }
+    for index, rule in enumerate(CATALOGUE):
+        effects = [
+            taken.judged.judgements[index].effect for decision, _ in decisions for taken in decision.rounds
+        ]
+        n = sum(effect.size for effect in effects)
+        of = entries[rule.id]
+        assert counts.share(of[Measure.WITHHELD]) == Share(
+            sum(int((e >= WITHHOLDING).sum()) for e in effects), n
+        )
+        assert counts.share(of[Measure.TOUCHED]) == Share(sum(int((e > 0).sum()) for e in effects), n)
+        kept_out = sum(rule.id in dict(decision.kept_out) for decision, _ in decisions)
+        assert counts.share(of[Measure.KEPT_OUT]) == Share(kept_out, len(decisions))
+    assert any(counts.share(of[Measure.WITHHELD]).n_acted for of in entries.values())
+    assert any(counts.share(of[Measure.KEPT_OUT]).n_acted for of in entries.values())
+
+
+def test_of_reports_and_lints_nothing_is_measured():
+    known = measured(charter(), RuleCounts(), RuleCounts())
+    assert set(RULE_IDS) - set(known) == {"G34", "G35", "L1", "L2", "L3", "L4"}
+    assert known["G01"].lately.micro is None
+
+
+def test_what_real_decisions_took_up_counts_as_used():
+    uses = Uses()
+    for _, sections in some_decisions():
+        uses.add(sections)
+    taken_up = Collected.interaction(Kind.PURCHASE, Purpose.PROFILING, Channel.WEB)
+    in_visit = Collected.interaction(Kind.VIEW, Purpose.LIMITED_CONTENT, Channel.WEB)
+    never = Collected.interaction(Kind.PURCHASE, Purpose.PROFILING, Channel.PHONE)
+    assert [uses.has(each) for each in (taken_up, in_visit, never)] == [True, True, False]
+    assert not uses.has(Collected.interaction(Kind.RETURN, Purpose.PROFILING, Channel.WEB))
+    (row,) = unused({taken_up: 3, in_visit: 2, never: 1}, uses)
+    assert (row.collected, row.n) == (never, 1)
+
+
+def test_a_real_return_that_holds_something_back_counts_as_used():
+    request, known = a_request("home"), knowing([did("bread-0"), did("milk-0", Kind.RETURN)])
+    uses = Uses()
+    uses.add(sections_of(recorded(decided(request, known=known), request, known)))
+    assert uses.has(Collected.interaction(Kind.RETURN, Purpose.PROFILING, Channel.WEB))
+
+
+def collected_of(row):
+    if "channel" not in row:
+        return Collected.fact(Fact(row["data"]))
+    provenance = Provenance[row.get("provenance", "OWN")]
+    kind, channel = from_word(Kind, row["data"]), Channel[row["channel"]]
+    return Collected.interaction(kind, Purpose[row["purpose"]], channel, provenance)
+
+
+def sections_with(evidence=(), consent=None, *, returned=False):
+    """The parts of a record that are looked at; a record from before provenance has none of that."""
+    pieces = {
+        "kind": [Kind[piece["kind"]] for piece in evidence],
+        "channel": [Channel[piece["channel"]] for piece in evidence],
+        "origin": [Origin[piece["origin"]] for piece in evidence],
+    }
+    days = [NEVER_DAYS, 3 if returned else NEVER_DAYS]
+    seen = {"returned_days": [NEVER_DAYS] * 2, "category_returned_days": days}
+    said = {"permissions": [], "age_assurance": "unknown", "raised_classes": [], "shared_audience": False}
+    return {
+        "cand": orjson.dumps({"rounds": [{"evidence": pieces, "seen": seen}]}),
+        "consent": orjson.dumps(said | (consent or {})),
+    }
+
+
+@pytest.mark.parametrize("case", UNUSED, ids=[case["note"] for case in UNUSED])
+def test_what_is_unused_is_what_the_example_says(case):
+    uses = Uses()
+    for decision in case["decided"]:
+        uses.add(sections_with(**decision))
+    assert uses.n_decisions == len(case["decided"])
+    found = unused({collected_of(row): row["n"] for row in case["collected"]}, uses)
+    said = [(row.collected.name, row.collected.channel, row.n, row.learned_from) for row in found]
+    assert said == [
+        (row["data"], Channel[row["channel"]] if "channel" in row else None, row["n"], row["learned_from"])
+        for row in case["then"]
+    ]
+
+
+def test_a_report_holds_nobody():
+    assert set(asdict(Collected.fact(Fact.AGE_BAND))) == {"name", "purpose", "channel", "provenance"}
+    assert word(Kind.VIEW) == Collected.interaction(Kind.VIEW, Purpose.PROFILING, Channel.WEB).name
+
+
+def test_the_usual_house_is_reviewed_under_the_usual_charter():
+    assert {rule.id for rule in a_house().rules} <= set(charter())
