@@ -66,6 +66,9 @@ PRIOR_FLAGS = 30
 FLAGS_NEEDED = 30
 """With fewer flags among the customers it is fitted to, a fit would say more of them than of the shop."""
 
+ROOM = 4
+"""Customers are divided only if what the rule adds for one more is at most this part of alpha for a half."""
+
 GREATEST_WEIGHT_MICRO = 950_000
 """Up to here a fit may raise a weight: no dimension settles a score alone."""
 
@@ -341,7 +344,7 @@ def reliability(seen: Labelled, unseen: Labelled, weights: Weights) -> Reliabili
 
 def _weights(fitting: Labelled, setting: Labelled, start: Weights, alpha: float) -> tuple[Weights, Fit]:
     """Fit weights if there is enough to fit them to, and enough left to set a threshold by."""
-    if (setting.n_customers + 1) * alpha < 1:
+    if (setting.n_customers + 1) * alpha < ROOM:
         return start, Fit.FEW_CUSTOMERS
     if np.count_nonzero(fitting.flagged) < FLAGS_NEEDED:
         return start, Fit.FEW_FLAGS

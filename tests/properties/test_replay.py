@@ -2,191 +2,39 @@
 
 from __future__ import annotations
 
-import base64
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
-import orjson
 import pytest
 from hypothesis import given
 from support import shops
 from support.scenes import Scene, agreeing, any_scenes
 from support.shops import a_request, an_event, did, just_did, knowing, on_page
 
-from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
 from engine.serving.candidates import Candidates, Evidence
-from engine.vocabulary import Basis, Channel, Intent, from_word, word
-from guardrails.admit import Admission, Muted
+from engine.vocabulary import Basis, Channel, from_word, word
 from guardrails.compose import compose
-from guardrails.consent.permission import Denial, LawfulBasis, Permission
-from guardrails.consent.purposes import KEY_OF, Purpose, communications_key, sensitive_key
+from guardrails.consent.purposes import sensitive_key
 from guardrails.decide import Action, Decision, Round
-from guardrails.holding import Holding
 from guardrails.judge import judge
 from guardrails.log.canonical import canonical
+from guardrails.log.reading import sections_of, shown, view_of
 from guardrails.log.record import _rules
 from guardrails.policy.limits import Limits, SupportLimits
-from guardrails.request import (
-    AgeAssurance,
-    Context,
-    Entry,
-    Pattern,
-    Placement,
-    Presentation,
-    Request,
-    SubjectKind,
-    Visit,
-)
 from guardrails.rules import CATALOGUE
-from guardrails.rules.base import View
-from guardrails.sensitive.occasions import names_of
 
 Json = dict[str, Any]
-OF_THE_CATALOGUE = {
-    "tier",
-    "sensitive_class",
-    "price_minor",
-    "category",
-    "age_restricted",
-    "muted",
-    "occasion_muted",
-    "sponsored",
-    "pressing",
-    "unclassified",
-}
 
 
 def recorded_sections(scene: Scene) -> dict[str, Json]:
     record = shops.recorded(scene.decide(), scene.request, scene.known, scene.house)
-    return {name: orjson.loads(content) for name, content in shops.sections_of(record).items()}
-
-
-def a_request_again(req: Json, has_page: bool) -> Request:
-    placement = req["placement"] | {
-        "intents": frozenset(Intent(code) for code in req["placement"]["intents"])
-    }
-    return Request(
-        subject_kind=SubjectKind(req["subject_kind"]),
-        placement=Placement(**placement),
-        channel=from_word(Channel, req["channel"]),
-        count=req["count"],
-        now_ms=req["ts"],
-        seed=base64.b64decode(req["seed"]),
-        context=Context(item_idx=0 if has_page else None, occasion=req["occasion"]),
-        non_profiled=req["non_profiled"],
-        gpc=req["gpc"],
-        shared_device=req["shared_device"],
-        recognised_only=req["recognised_only"],
-        language=req["language"],
-        visit=Visit(**req["visit"] | {"entry": req["visit"]["entry"] and Entry(req["visit"]["entry"])}),
-        presentation=Presentation(
-            **req["presentation"] | {"patterns": frozenset(map(Pattern, req["presentation"]["patterns"]))}
-        ),
-        local_minute=req["local_minute"],
-    )
-
-
-def a_permission_again(entry: Json) -> Permission:
-    return Permission(
-        purpose=entry["purpose"],
-        permitted=entry["permitted"],
-        because=None if entry["because"] is None else Denial(entry["because"]),
-        basis=LawfulBasis(entry["basis"]),
-        notice_version=entry["notice_version"],
-    )
-
-
-def an_optional_again(entry: Json | None) -> Permission | None:
-    return None if entry is None else a_permission_again(entry)
-
-
-def an_admission_again(consent: Json, request: Request, muted: set[str]) -> Admission:
-    permissions = {entry["purpose"]: a_permission_again(entry) for entry in consent["permissions"]}
-    return Admission(
-        permissions=tuple(permissions.values()),
-        history=permissions[consent["history_by"]],
-        covering=(),
-        may_read_history=consent["history"],
-        may_read_session=consent["session"],
-        may_use_context=consent["context"],
-        offers=permissions[KEY_OF[Purpose.TARGETED_OFFERS]],
-        outreach=permissions.get(communications_key(request.channel)),
-        sensitive_granted=frozenset(consent["sensitive_granted"]),
-        muted=Muted(items=frozenset(muted), occasions=frozenset(names_of(1))),
-        holding=Holding(**consent["holding"] | {"excluded": frozenset(consent["holding"]["excluded"])}),
-        non_profiled=consent["non_profiled"],
-        enrichment=an_optional_again(consent["enrichment"]),
-        pricing=an_optional_again(consent["pricing"]),
-        age_assurance=AgeAssurance(consent["age_assurance"]),
-        shared_audience=consent["shared_audience"],
-        degraded=tuple(consent["degraded"]),
-    )
-
-
-def a_catalogue_again(considered: Json, page: Json | None) -> Catalogue:
-    """What the rules could read: row 0 stands for the item on the page, the candidates follow."""
-    seen = considered["seen"]
-    page = page or {"category": NO_CODE, "sensitive_class": None}
-    of_items = [page["sensitive_class"], *seen["sensitive_class"]]
-    classes = sorted({name for name in of_items if name is not None})
-    n_items = len(of_items)
-    item_ids = ("(the page)", *considered["items"])
-    return Catalogue(
-        version="",
-        item_ids=item_ids,
-        titles=item_ids,
-        item_no=np.arange(n_items),
-        category=np.array([page["category"], *seen["category"]], np.int32),
-        categories=("",) * (max([page["category"], *seen["category"]]) + 1),
-        brand=np.full(n_items, NO_CODE, np.int32),
-        brands=(),
-        price_minor=np.array([UNKNOWN_PRICE, *seen["price_minor"]], np.int64),
-        currency="",
-        available=np.ones(n_items, np.bool_),
-        tier=np.array([0, *seen["tier"]], np.int8),
-        sensitive_class=np.array(
-            [NO_CODE if name is None else classes.index(name) for name in of_items], np.int16
-        ),
-        sensitive_classes=tuple(classes),
-        age_restricted=np.array([False, *seen["age_restricted"]], np.bool_),
-        occasions=np.array([False, *seen["occasion_muted"]], np.int32),
-        unclassified=np.array([False, *seen["unclassified"]], np.bool_),
-        sponsored=np.array([False, *seen["sponsored"]], np.bool_),
-        pressing=np.array([False, *seen["pressing"]], np.bool_),
-    )
-
-
-def a_view_again(considered: Json, sections: dict[str, Json]) -> View:
-    page, seen = sections["cand"]["page"], considered["seen"]
-    request = a_request_again(sections["req"], page is not None)
-    muted = {item for item, is_muted in zip(considered["items"], seen["muted"], strict=True) if is_muted}
-    columns = {name: of_type(name, seen[name]) for name in seen if name not in OF_THE_CATALOGUE}
-    return View(
-        request=request,
-        admission=an_admission_again(sections["consent"], request, muted),
-        catalogue=a_catalogue_again(considered, page),
-        basis=from_word(Basis, considered["basis"]),
-        item_idx=np.arange(1, len(considered["items"]) + 1, dtype=np.int32),
-        intent=of_type("intent", considered["intent"]),
-        source=of_type("source", considered["source"]),
-        **columns,
-    )
-
-
-HINTS = get_type_hints(View)
-
-
-def of_type(name: str, value: Any) -> Any:
-    """Give a recorded column the type that the view declares for it."""
-    if isinstance(value, list):
-        return np.array(value, HINTS[name].__args__[1].__args__[0])
-    return HINTS[name](value)
+    return sections_of(record.body)
 
 
 def judged_again(sections: dict[str, Json], limits: Limits) -> Decision:
     rounds = []
-    for considered in sections["cand"]["rounds"]:
-        view = a_view_again(considered, sections)
+    for number, considered in enumerate(sections["cand"]["rounds"]):
+        view = view_of(sections, number)
         judged = judge(view, np.array(considered["score"], np.int64), CATALOGUE, limits)
         slate = compose(judged, view, limits)
         basis = from_word(Basis, considered["basis"])
@@ -202,6 +50,7 @@ def check(scene: Scene) -> None:
     items = [considered["items"] for considered in sections["cand"]["rounds"]]
     last, out = again.rounds[-1], sections["out"]
     assert [items[-1][row] for row in last.slate.shown] == [each["item"] for each in out["list"]]
+    assert [items[number][row] for number, row in shown(sections)] == [each["item"] for each in out["list"]]
     needs_reason = last.judged.needs_reason[list(last.slate.shown)].tolist()
     assert needs_reason == [each["action"] == Action.SHOW_WITH_REASON for each in out["list"]]
     assert word(again.basis) == out["basis"]

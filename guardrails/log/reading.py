@@ -1,0 +1,215 @@
+"""Read a record back: what the rules looked at, so that they can be asked again.
+
+A view is rebuilt from ``req``, ``consent`` and ``cand`` alone. Its catalogue holds no more than what was
+recorded: row 0 stands for the item on the page, the candidates follow in their order. Tiers are
+those the customer had, so nothing raises them again.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
+
+import numpy as np
+import orjson
+
+from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
+from engine.vocabulary import Basis, Channel, Intent, from_word
+from guardrails.admit import Admission, Muted
+from guardrails.consent.permission import Denial, LawfulBasis, Permission
+from guardrails.consent.purposes import KEY_OF, Purpose, communications_key
+from guardrails.errors import RecordError
+from guardrails.holding import Holding
+from guardrails.log.record import open_body
+from guardrails.request import (
+    AgeAssurance,
+    Context,
+    Entry,
+    Pattern,
+    Placement,
+    Presentation,
+    Request,
+    SubjectKind,
+    Visit,
+)
+from guardrails.rules.base import View
+from guardrails.sensitive.occasions import OCCASIONS, mask_of
+
+Json = Mapping[str, Any]
+
+_TYPES = get_type_hints(View)
+_BESIDE = frozenset({"request", "admission", "catalogue", "basis", "item_idx", "intent", "source"})
+_ANY_OCCASION = OCCASIONS[0]
+"""Which occasion was muted is not recorded with a candidate, only that one it is made for was."""
+
+
+def sections_of(body: bytes) -> dict[str, Json]:
+    """Return the sections of a record's body, by section name.
+
+    Raises:
+        RecordError: the body is not one of ours.
+    """
+    try:
+        return {name: orjson.loads(content) for name, content in open_body(body)[1].items()}
+    except orjson.JSONDecodeError as error:
+        raise RecordError("the body of a record cannot be opened") from error
+
+
+def shown(sections: Mapping[str, Json]) -> tuple[tuple[int, int], ...]:
+    """Return where each suggestion that was shown stands: number of the round and row in it, best first.
+
+    Raises:
+        RecordError: something was shown that was not considered.
+    """
+    where: dict[str, tuple[int, int]] = {}
+    for number, considered in enumerate(sections["cand"]["rounds"]):
+        where |= {item: (number, row) for row, item in enumerate(considered["items"])}
+    try:
+        return tuple(where[suggestion["item"]] for suggestion in sections["out"]["list"])
+    except KeyError as error:
+        raise RecordError("a suggestion of a record is not among its candidates") from error
+
+
+def view_of(sections: Mapping[str, Json], number: int) -> View:
+    """Rebuild what the rules looked at in one round.
+
+    Args:
+        sections: the parsed sections of a record's body.
+        number: position of the round, from 0.
+
+    Raises:
+        RecordError: something that rules look at was not recorded, as before there were such rules.
+    """
+    try:
+        return _view(sections, sections["cand"]["rounds"][number])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordError("a record does not hold all that rules look at today") from error
+
+
+def _view(sections: Mapping[str, Json], considered: Json) -> View:
+    page, seen = sections["cand"]["page"], considered["seen"]
+    request = _request(sections["req"], has_page=page is not None)
+    muted = frozenset(
+        item for item, is_muted in zip(considered["items"], seen["muted"], strict=True) if is_muted
+    )
+    columns = {
+        field.name: _typed(field.name, seen[field.name])
+        for field in fields(View)
+        if field.name not in _BESIDE
+    }
+    return View(
+        request=request,
+        admission=_admission(sections["consent"], request, muted),
+        catalogue=_catalogue(considered, page),
+        basis=from_word(Basis, considered["basis"]),
+        item_idx=np.arange(1, len(considered["items"]) + 1, dtype=np.int32),
+        intent=_typed("intent", considered["intent"]),
+        source=_typed("source", considered["source"]),
+        **columns,
+    )
+
+
+def _typed(name: str, value: Any) -> Any:
+    """Give a recorded column, or scalar, the type that the view declares for it."""
+    declared = _TYPES[name]
+    if not isinstance(value, list):
+        return declared(value)
+    (element,) = get_args(get_args(declared)[1])
+    return np.array(value, element)
+
+
+def _request(req: Json, *, has_page: bool) -> Request:
+    placement, visit, presentation = req["placement"], req["visit"], req["presentation"]
+    return Request(
+        subject_kind=SubjectKind(req["subject_kind"]),
+        placement=Placement(**placement | {"intents": frozenset(map(Intent, placement["intents"]))}),
+        channel=from_word(Channel, req["channel"]),
+        count=req["count"],
+        now_ms=req["ts"],
+        seed=base64.b64decode(req["seed"]),
+        context=Context(item_idx=0 if has_page else None, occasion=req["occasion"]),
+        non_profiled=req["non_profiled"],
+        gpc=req["gpc"],
+        shared_device=req["shared_device"],
+        recognised_only=req["recognised_only"],
+        language=req["language"],
+        visit=Visit(**visit | {"entry": None if visit["entry"] is None else Entry(visit["entry"])}),
+        presentation=Presentation(
+            **presentation | {"patterns": frozenset(map(Pattern, presentation["patterns"]))}
+        ),
+        local_minute=req["local_minute"],
+    )
+
+
+def _admission(consent: Json, request: Request, muted: frozenset[str]) -> Admission:
+    permissions = {entry["purpose"]: _permission(entry) for entry in consent["permissions"]}
+    holding, enrichment, pricing = consent["holding"], consent["enrichment"], consent["pricing"]
+    return Admission(
+        permissions=tuple(permissions.values()),
+        history=permissions[consent["history_by"]],
+        covering=(),
+        may_read_history=consent["history"],
+        may_read_session=consent["session"],
+        may_use_context=consent["context"],
+        offers=permissions[KEY_OF[Purpose.TARGETED_OFFERS]],
+        outreach=permissions.get(communications_key(request.channel)),
+        sensitive_granted=frozenset(consent["sensitive_granted"]),
+        muted=Muted(items=muted, occasions=frozenset({_ANY_OCCASION})),
+        age_assurance=AgeAssurance(consent["age_assurance"]),
+        shared_audience=consent["shared_audience"],
+        degraded=tuple(consent["degraded"]),
+        history_from_ms=consent["history_from"],
+        holding=Holding(**holding | {"excluded": frozenset(holding["excluded"])}),
+        non_profiled=consent["non_profiled"],
+        enrichment=None if enrichment is None else _permission(enrichment),
+        pricing=None if pricing is None else _permission(pricing),
+    )
+
+
+def _permission(entry: Json) -> Permission:
+    return Permission(
+        purpose=entry["purpose"],
+        permitted=entry["permitted"],
+        because=None if entry["because"] is None else Denial(entry["because"]),
+        basis=LawfulBasis(entry["basis"]),
+        record_id=entry["record_id"],
+        notice_version=entry["notice_version"],
+        expires_at_ms=entry["expires_at_ms"],
+    )
+
+
+def _catalogue(considered: Json, page: Json | None) -> Catalogue:
+    seen = considered["seen"]
+    page = page or {"category": NO_CODE, "sensitive_class": None}
+    class_names = [page["sensitive_class"], *seen["sensitive_class"]]
+    classes = sorted({name for name in class_names if name is not None})
+    category = np.array([page["category"], *seen["category"]], np.int32)
+    item_ids = ("(the page)", *considered["items"])
+    n_items = len(item_ids)
+    nobodys = np.zeros(1, np.bool_)
+    occasion_muted = np.append(nobodys, np.array(seen["occasion_muted"], np.bool_))
+    return Catalogue(
+        version="",
+        item_ids=item_ids,
+        titles=item_ids,
+        item_no=np.arange(n_items, dtype=np.int64),
+        category=category,
+        categories=("",) * (int(category.max()) + 1),
+        brand=np.full(n_items, NO_CODE, np.int32),
+        brands=(),
+        price_minor=np.array([UNKNOWN_PRICE, *seen["price_minor"]], np.int64),
+        currency="",
+        available=np.ones(n_items, np.bool_),
+        tier=np.array([0, *seen["tier"]], np.int8),
+        sensitive_class=np.array(
+            [NO_CODE if name is None else classes.index(name) for name in class_names], np.int16
+        ),
+        sensitive_classes=tuple(classes),
+        age_restricted=np.append(nobodys, np.array(seen["age_restricted"], np.bool_)),
+        occasions=np.where(occasion_muted, mask_of(_ANY_OCCASION), 0).astype(np.int32),
+        unclassified=np.append(nobodys, np.array(seen["unclassified"], np.bool_)),
+        sponsored=np.append(nobodys, np.array(seen["sponsored"], np.bool_)),
+        pressing=np.append(nobodys, np.array(seen["pressing"], np.bool_)),
+    )
