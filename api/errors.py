@@ -6,6 +6,7 @@
     ├── StoreRefusedError    the database can be used but refuses what was asked of it
     ├── ImportFileError      a whole file cannot be read (single bad rows never raise)
     ├── DemoDataError        the demo's data is not installed or cannot be read
+    ├── NothingToMeasureError  the store holds nothing to measure on
     ├── FieldError           one field of one record cannot be used; names field and reason
     ├── UnknownPlacementError, UnknownItemError, UnknownDecisionError, UnknownModelError
     ├── ClockSkewError       an event claims a time that cannot be
@@ -80,6 +81,10 @@ class ClockSkewError(EdgeError):
 
 class ErasedError(EdgeError):
     """Somebody who was erased does not come back this way."""
+
+
+class NothingToMeasureError(EdgeError):
+    """The store holds nothing that a measurement could be made on."""
 
 
 class UnknownModelError(EdgeError):

@@ -30,14 +30,12 @@ from api.storage.connection import reading
 from api.storage.items import load_catalogue
 from api.storage.notices import consent_in_force
 from api.storage.placements import read_placements
-from api.storage.versions import CATALOGUE, MODEL, POLICY, ModelRow, active, get_model, get_policy
+from api.storage.versions import CATALOGUE, MODEL, ModelRow, active, get_model, policy_in_force
 from engine.artefact import Artefact, load_artefact
 from engine.errors import ArtefactError, EngineError
 from engine.serving.recommender import NoModel, Recommender
-from guardrails.errors import GuardrailError, PolicyError
+from guardrails.errors import GuardrailError
 from guardrails.house import House
-from guardrails.policy.document import from_document, to_document, version_of
-from guardrails.policy.limits import Limits
 from guardrails.request import Placement
 
 RETRY_S = 2.0
@@ -213,7 +211,7 @@ class Runtime:
             else:
                 catalogue = load_catalogue(conn, self._settings.consent.raised_classes)
             placements = read_placements(conn)
-            limits, policy_version = _policy(conn, versions.get(POLICY))
+            limits, policy_version = policy_in_force(conn)
             consent = consent_in_force(conn, self._settings.consent)
             model = get_model(conn, versions[MODEL]) if MODEL in versions else None
             former = _unless_erased(conn, before.artefact if before else None)
@@ -228,17 +226,6 @@ class Runtime:
             consent=consent,
         )
         return Snapshot(house, placements, versions, artefact), fault
-
-
-def _policy(conn: Connection, version: str | None) -> tuple[Limits, str]:
-    """Return the limits in force and the version of their document; the defaults where none is."""
-    if version is None:
-        limits = Limits()
-        return limits, version_of(to_document(limits))
-    document = get_policy(conn, version)
-    if document is None:
-        raise PolicyError("the active policy is not in the store")
-    return from_document(document.encode()), version
 
 
 def _unless_erased(conn: Connection, artefact: Artefact | None) -> Artefact | None:

@@ -51,6 +51,10 @@ class Interactions:
         """Return the interactions for which ``keep``, shape (n,), is true, in the same order."""
         return type(self)(**{f.name: getattr(self, f.name)[keep] for f in fields(self)})
 
+    def between(self, start: int, end: int) -> Self:
+        """Return the interactions of rows ``start`` up to but not at ``end``; views, not copies."""
+        return type(self)(**{f.name: getattr(self, f.name)[start:end] for f in fields(self)})
+
     @classmethod
     def joined(cls, *parts: Self) -> Self:
         """Put runs of interactions one behind the other."""

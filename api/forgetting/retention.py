@@ -27,10 +27,8 @@ from api.storage.cascades import (
 )
 from api.storage.connection import reading, writing
 from api.storage.retention import Retention, Rule, expired_profiles, rules
-from api.storage.versions import POLICY, active, get_policy
+from api.storage.versions import policy_in_force
 from engine.interactions import DAY_MS
-from guardrails.policy.document import from_document
-from guardrails.policy.limits import Limits
 from guardrails.view import reads_back_days
 
 RUN_ROWS = 2_000
@@ -129,11 +127,16 @@ def purge_under(engine: Engine, settings: Settings, cascade_id: str, now_ms: int
 
 def _rules(engine: Engine, settings: Settings, keep: Retention, now_ms: int) -> Sequence[Rule]:
     with reading(engine) as conn:
-        version = active(conn).get(POLICY)
-        document = None if version is None else get_policy(conn, version)
-    limits = Limits() if document is None else from_document(document.encode())
+        limits, _ = policy_in_force(conn)
     raised_classes = settings.consent.raised_classes
-    return rules(limits.evidence, reads_back_days(limits.repeat), keep, raised_classes, now_ms)
+    return rules(
+        limits.evidence,
+        reads_back_days(limits.repeat),
+        keep,
+        raised_classes,
+        now_ms,
+        limits.holds.complaint_days,
+    )
 
 
 def _apply(engine: Engine, rule: Rule, noted: Noted | None) -> int:

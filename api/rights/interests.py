@@ -19,7 +19,7 @@ from api.storage.items import load_catalogue
 from api.storage.notices import consent_in_force
 from api.storage.reading import read_known
 from api.storage.rights import CorrectionScope
-from api.storage.versions import POLICY, active, get_policy
+from api.storage.versions import policy_in_force
 from engine.catalogue import Catalogue
 from engine.interactions import Weighting
 from engine.serving.candidates import Evidence
@@ -27,7 +27,6 @@ from engine.vocabulary import Channel, Kind
 from guardrails.admit import admit, select
 from guardrails.consent.permission import Denial
 from guardrails.consent.settings import ConsentSettings
-from guardrails.policy.document import from_document
 from guardrails.policy.limits import Limits
 from guardrails.request import Placement, Request, SubjectKind
 from guardrails.rules.base import MICRO
@@ -66,11 +65,10 @@ class Basics:
 
 def read_basics(conn: Connection, settings: Settings) -> Basics:
     """Return what is in force, read from the store, where no house is loaded."""
-    policy = active(conn).get(POLICY)
-    document = None if policy is None else get_policy(conn, policy)
+    limits, _ = policy_in_force(conn)
     return Basics(
         catalogue=load_catalogue(conn, settings.consent.raised_classes),
-        limits=Limits() if document is None else from_document(document.encode()),
+        limits=limits,
         weighting=Weighting(),
         consent=consent_in_force(conn, settings.consent),
     )

@@ -9,6 +9,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from api.storage.statements import insert_new, insert_or_replace
 from api.storage.tables import active_versions, models, policies
+from guardrails.errors import PolicyError
+from guardrails.policy.document import from_document, to_document, version_of
+from guardrails.policy.limits import Limits
 from guardrails.policy.lints import read_draft, require_clean
 
 MODEL, POLICY, CATALOGUE, NOTICES = "model", "policy", "catalogue", "notices"
@@ -129,3 +132,19 @@ def put_policy(
 def get_policy(conn: Connection, version: str) -> str | None:
     """Return a policy document, or ``None`` when there is none."""
     return conn.execute(select(policies.c.document).where(policies.c.version == version)).scalar()
+
+
+def policy_in_force(conn: Connection) -> tuple[Limits, str]:
+    """Return the limits in force and the version of their document; the defaults where none is.
+
+    Raises:
+        PolicyError: the document is gone, or cannot be read.
+    """
+    version = active(conn).get(POLICY)
+    if version is None:
+        limits = Limits()
+        return limits, version_of(to_document(limits))
+    document = get_policy(conn, version)
+    if document is None:
+        raise PolicyError("the active policy is not in the store")
+    return from_document(document.encode()), version

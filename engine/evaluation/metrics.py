@@ -7,15 +7,31 @@ the ranking is shorter than k. What there was to find is a CSR matrix ``relevant
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 
+class Gains(NamedTuple):
+    """Relevance customer by customer, of those who had something to find; shape (n,), float64 each."""
+
+    ndcg: NDArray[np.float64]
+    recall: NDArray[np.float64]
+
+
+def gains_by_customer(ranked: NDArray[np.int32], relevant: csr_matrix) -> Gains:
+    """Return the gain and the recall of each customer who had something to find, in their order."""
+    n_relevant, found = _found(ranked, relevant)
+    asked = n_relevant > 0
+    recall = found.sum(axis=1) / np.maximum(n_relevant, 1)
+    return Gains(_ndcg(found, n_relevant)[asked], recall[asked])
+
+
 def recall_at_k(ranked: NDArray[np.int32], relevant: csr_matrix) -> float:
     """Return hits among the first k divided by all there was to find; 0.0 where nobody had anything."""
-    n_relevant, found = _found(ranked, relevant)
-    return _mean(found.sum(axis=1) / np.maximum(n_relevant, 1), n_relevant)
+    return _mean(gains_by_customer(ranked, relevant).recall)
 
 
 def ndcg_at_k(ranked: NDArray[np.int32], relevant: csr_matrix) -> float:
@@ -26,10 +42,7 @@ def ndcg_at_k(ranked: NDArray[np.int32], relevant: csr_matrix) -> float:
 
     Source: Järvelin & Kekäläinen 2002.
     """
-    n_relevant, found = _found(ranked, relevant)
-    discount = 1.0 / np.log2(np.arange(ranked.shape[1]) + 2.0)
-    best = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(n_relevant, ranked.shape[1])]
-    return _mean(found @ discount / np.where(best > 0, best, 1.0), n_relevant)
+    return _mean(gains_by_customer(ranked, relevant).ndcg)
 
 
 def coverage(ranked: NDArray[np.int32], n_items: int) -> float:
@@ -51,6 +64,13 @@ def _found(ranked: NDArray[np.int32], relevant: csr_matrix) -> tuple[NDArray[np.
     return n_relevant, (np.isin(shown, wanted) & (ranked >= 0)).astype(np.float64)
 
 
-def _mean(by_customer: NDArray[np.float64], n_relevant: NDArray[np.int64]) -> float:
-    asked = n_relevant > 0
-    return float(by_customer[asked].mean()) if asked.any() else 0.0
+def _ndcg(found: NDArray[np.float64], n_relevant: NDArray[np.int64]) -> NDArray[np.float64]:
+    k = found.shape[1]
+    discount = 1.0 / np.log2(np.arange(k) + 2.0)
+    best = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(n_relevant, k)]
+    gain: NDArray[np.float64] = found @ discount / np.where(best > 0, best, 1.0)
+    return gain
+
+
+def _mean(by_customer: NDArray[np.float64]) -> float:
+    return float(by_customer.mean()) if by_customer.size else 0.0

@@ -1,0 +1,1 @@
+"""What a shop can find out about its own suggestions, from its own store."""

@@ -1,0 +1,216 @@
+"""What each promise costs: relevance with a group of rules switched off, beside all of them on.
+
+The decisions are made as they are served, from what each customer had done before a time, and held
+against what they bought after it. Switching a group off is possible here and nowhere else: what
+comes of it is measured and thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from engine.evaluation.metrics import gains_by_customer
+from engine.interactions import Interactions
+from engine.vocabulary import Basis, Channel
+from guardrails.admit import Admission, Muted, admit
+from guardrails.decide import Decision, decide
+from guardrails.house import House
+from guardrails.policy.limits import EvidenceLimits
+from guardrails.request import Choices, Known, Placement, Request, SubjectKind
+from guardrails.rules.groups import GROUPS, NEVER_OFF
+
+Progress = Callable[[int, int, str], None]
+
+ALL_ON = "all rules on"
+ALL_OFF = "all but consent off"
+
+_FOR_EVER_DAYS = 1_000_000
+_N_RESAMPLES = 1_000
+_SEED = bytes(16)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shopper:
+    """A customer as far as serving them needs to know.
+
+    Attributes:
+        choices: their instructions.
+        history: what they had done before the time of the decision.
+    """
+
+    choices: Choices
+    history: Interactions
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Relevance under one setting of the rules, means over customers with something to find.
+
+    Attributes:
+        setting: which group is off, or ``ALL_ON`` or ``ALL_OFF``.
+        rules: ids of the rules that are off.
+        ndcg: normalised discounted cumulative gain of the first k.
+        recall: recall of the first k.
+        n_shown: suggestions a slate, on average.
+        personal: share of slates that rest on the history.
+        cost: NDCG that the rules which are off here cost, as a share of what there is without them;
+            negative where they help.
+        cost_from: lower end of its 95 % interval (bootstrap over customers).
+        cost_to: upper end.
+    """
+
+    setting: str
+    rules: tuple[str, ...]
+    ndcg: float
+    recall: float
+    n_shown: float
+    personal: float
+    cost: float
+    cost_from: float
+    cost_to: float
+
+
+@dataclass(frozen=True, slots=True)
+class Restraint:
+    """What the promises of a shop cost it.
+
+    Attributes:
+        k: length of a slate.
+        placement: where it was measured.
+        n_customers: customers with something to find.
+        costs: one row a setting, ``ALL_ON`` first.
+    """
+
+    k: int
+    placement: str
+    n_customers: int
+    costs: tuple[Cost, ...]
+
+
+def measure(
+    house: House,
+    shoppers: Sequence[Shopper],
+    relevant: csr_matrix,
+    placement: Placement,
+    now_ms: int,
+    progress: Progress = lambda _done, _total, _message: None,
+) -> Restraint:
+    """Serve every shopper under every setting and hold the slates against what they bought next.
+
+    Args:
+        house: the model must not have seen anything after ``now_ms``.
+        shoppers: n customers.
+        relevant: shape (n, n_items): what each of them bought after ``now_ms``.
+        placement: where; a slate holds as many suggestions as it does.
+        now_ms: the time of the decisions.
+        progress: told how many slates are made, of how many.
+    """
+    settings = _settings(house)
+    n_slates, gains, slates = len(settings) * len(shoppers), [], []
+    for at, (name, off) in enumerate(settings):
+        lenient = _without(house, off)
+        decisions = []
+        for n_done, shopper in enumerate(shoppers, start=at * len(shoppers)):
+            progress(n_done, n_slates, name)
+            decisions.append(_served(lenient, shopper, placement, now_ms, off))
+        slates.append(decisions)
+        gains.append(gains_by_customer(_ranked(decisions, placement.max_count), relevant))
+    progress(n_slates, n_slates, "done")
+    kept = gains[0].ndcg
+    return Restraint(
+        k=placement.max_count,
+        placement=placement.name,
+        n_customers=kept.size,
+        costs=tuple(
+            Cost(
+                name,
+                tuple(sorted(rule for group in off for rule in GROUPS[group])),
+                _mean(gain.ndcg),
+                _mean(gain.recall),
+                float(np.mean([len(each.suggestions) for each in decisions])) if decisions else 0.0,
+                float(np.mean([each.basis is Basis.PROFILE for each in decisions])) if decisions else 0.0,
+                *_cost(gain.ndcg, kept),
+            )
+            for (name, off), gain, decisions in zip(settings, gains, slates, strict=True)
+        ),
+    )
+
+
+def _settings(house: House) -> list[tuple[str, frozenset[str]]]:
+    """Return what is measured: all on, each group off that has a rule in force, all of these off."""
+    asked = {rule.id for rule in house.rules}
+    groups = [name for name, ids in GROUPS.items() if name != NEVER_OFF and asked.intersection(ids)]
+    one_by_one = [(f"without {name}", frozenset({name})) for name in groups]
+    return [(ALL_ON, frozenset()), *one_by_one, (ALL_OFF, frozenset(groups))]
+
+
+def _without(house: House, off: frozenset[str]) -> House:
+    """Return the house with groups of rules switched off."""
+    ids = {rule for group in off for rule in GROUPS[group]}
+    limits = house.limits
+    if "grounds" in off:
+        names = [name for name in EvidenceLimits.__dataclass_fields__ if name.endswith("_days")]
+        kept = dict.fromkeys(names, _FOR_EVER_DAYS) | {"sensitive_days": limits.evidence.sensitive_days}
+        limits = replace(limits, evidence=replace(limits.evidence, **kept))
+    if "sensitive" in off:
+        limits = replace(limits, evidence=replace(limits.evidence, sensitive_days=_FOR_EVER_DAYS))
+    return replace(
+        house,
+        limits=limits,
+        rules=tuple(rule for rule in house.rules if rule.id not in ids),
+    )
+
+
+def _served(
+    house: House, shopper: Shopper, placement: Placement, now_ms: int, off: frozenset[str]
+) -> Decision:
+    request = Request(
+        subject_kind=SubjectKind.ACCOUNT,
+        placement=placement,
+        channel=Channel.WEB,
+        count=placement.max_count,
+        now_ms=now_ms,
+        seed=_SEED,
+    )
+    admission = admit(request, shopper.choices, house.catalogue.sensitive_classes, house.consent)
+    known = Known(history=shopper.history, session=Interactions.empty())
+    return decide(request, _lenient(admission, house, off), known, house)
+
+
+def _lenient(admission: Admission, house: House, off: frozenset[str]) -> Admission:
+    """Switch off what a group does before anything is scored."""
+    if "wishes" in off:
+        admission = replace(admission, muted=Muted())
+    if "sensitive" in off:
+        everything = frozenset(house.catalogue.sensitive_classes)
+        admission = replace(admission, sensitive_granted=everything, raised_classes=frozenset())
+    return admission
+
+
+def _ranked(decisions: Sequence[Decision], k: int) -> NDArray[np.int32]:
+    ranked = np.full((len(decisions), k), -1, np.int32)
+    for row, decision in enumerate(decisions):
+        items = [suggestion.item_idx for suggestion in decision.suggestions]
+        ranked[row, : len(items)] = items
+    return ranked
+
+
+def _cost(without: NDArray[np.float64], kept: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the share of gain that is lost with the rules on, and its 95 % interval."""
+    if not without.size:
+        return 0.0, 0.0, 0.0
+    random = np.random.default_rng(0)
+    drawn = random.integers(0, without.size, (_N_RESAMPLES, without.size))
+    there = np.maximum(without[drawn].mean(axis=1), np.finfo(float).tiny)
+    lost = 1.0 - kept[drawn].mean(axis=1) / there
+    low, high = np.percentile(lost, [2.5, 97.5])
+    return 1.0 - _mean(kept) / max(_mean(without), np.finfo(float).tiny), float(low), float(high)
+
+
+def _mean(gain: NDArray[np.float64]) -> float:
+    return float(gain.mean()) if gain.size else 0.0
