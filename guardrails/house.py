@@ -55,6 +55,10 @@ class Recommender(Protocol):
         """The same within the given category codes."""
         ...
 
+    def popular_of_brand(self, brand: int, n: int, exclude: NDArray[np.int32]) -> Candidates:
+        """The same of one brand code."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class House:

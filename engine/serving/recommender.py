@@ -41,6 +41,9 @@ class Recommender:
         self._popular_by_category, self._category_ptr = _group(
             self._popular, catalogue.category[self._popular], len(catalogue.categories)
         )
+        self._popular_by_brand, self._brand_ptr = _group(
+            self._popular, catalogue.brand[self._popular], len(catalogue.brands)
+        )
 
     @property
     def version(self) -> str | None:
@@ -161,6 +164,19 @@ class Recommender:
         best = np.lexsort((item, -self._popularity[item]))[: max(n, 0)]
         return self._listed(item[best], Source.POPULAR_IN_CATEGORY)
 
+    def popular_of_brand(self, brand: int, n: int, exclude: NDArray[np.int32]) -> Candidates:
+        """Return the ``n`` most popular items of one brand.
+
+        Args:
+            brand: index into ``Catalogue.brands``; any other, such as -1 for unknown, has no items.
+            n: how many at most.
+            exclude: shape (k,), int32, catalogue rows not to propose.
+        """
+        known = 0 <= brand < self._brand_ptr.size - 1
+        bounds = self._brand_ptr[brand : brand + 2] if known else (0, 0)
+        listed = self._popular_by_brand[bounds[0] : bounds[1]]
+        return self._listed(_first_without(listed, exclude, n), Source.BRAND)
+
     def _rows(self, item_idx: NDArray[np.int32]) -> NDArray[np.int32]:
         known = (item_idx >= 0) & (item_idx < self._n_items)
         return np.where(known, self._row_of_item[np.where(known, item_idx, 0)], np.int32(NO_CODE))
@@ -225,6 +241,10 @@ class NoModel:
         return Candidates.empty()
 
     def popular_in(self, categories: NDArray[np.int32], n: int, exclude: NDArray[np.int32]) -> Candidates:  # noqa: ARG002  # the null twin takes what the model takes
+        """Return no candidates."""
+        return Candidates.empty()
+
+    def popular_of_brand(self, brand: int, n: int, exclude: NDArray[np.int32]) -> Candidates:  # noqa: ARG002  # the null twin takes what the model takes
         """Return no candidates."""
         return Candidates.empty()
 

@@ -20,7 +20,11 @@ def item_ids(n_items: int) -> tuple[str, ...]:
 
 
 def catalogue(
-    ids: Sequence[str], *, available: Sequence[bool] | None = None, category: Sequence[int] | None = None
+    ids: Sequence[str],
+    *,
+    available: Sequence[bool] | None = None,
+    category: Sequence[int] | None = None,
+    brand: Sequence[int] | None = None,
 ) -> Catalogue:
     n_items = len(ids)
     return Catalogue(
@@ -30,8 +34,8 @@ def catalogue(
         item_no=np.arange(n_items, dtype=np.int64),
         category=np.array(category if category is not None else [0] * n_items, np.int32),
         categories=("Food", "Drink", "Garden"),
-        brand=np.full(n_items, -1, np.int32),
-        brands=(),
+        brand=np.array(brand if brand is not None else [-1] * n_items, np.int32),
+        brands=("Acme", "Globex"),
         price_minor=np.full(n_items, 100, np.int64),
         currency="EUR",
         available=np.array(available if available is not None else [True] * n_items, np.bool_),

@@ -141,6 +141,17 @@ def test_asking_for_none_gives_none(bind):
         assert found.ptr.tolist() == [0]
 
 
+def test_the_most_popular_of_a_brand_are_its_own_best_first(bind):
+    arrays = models.model(EDGES, popularity=[3, 9, 9, 4, 7])
+    recommender = bind(arrays, brand=[0, 1, 1, 0, -1], available=[True, True, True, False, True])
+    found = recommender.popular_of_brand(1, 5, NOTHING)
+    assert pairs(found) == [(1, 9), (2, 9)]
+    assert set(found.source.tolist()) == {Source.BRAND}
+    assert pairs(recommender.popular_of_brand(1, 1, np.array([1], np.int32))) == [(2, 9)]
+    assert pairs(recommender.popular_of_brand(0, 5, NOTHING)) == [(0, 3)]
+    assert [len(recommender.popular_of_brand(brand, 5, NOTHING)) for brand in (-1, 2)] == [0, 0]
+
+
 def test_the_recommender_says_which_model_it_speaks_for(bind, tmp_path: Path):
     recommender = bind(models.model(EDGES), ids=(*IDS, "z"))
     assert (tmp_path / str(recommender.version)).is_dir()
@@ -158,6 +169,7 @@ def test_without_a_model_nothing_is_proposed_and_there_is_no_version():
         nobody.buy_again(models.evidence([0]), 5),
         nobody.popular(5, NOTHING),
         nobody.popular_in(np.array([0], np.int32), 5, NOTHING),
+        nobody.popular_of_brand(0, 5, NOTHING),
     ):
         assert len(found) == 0
 
