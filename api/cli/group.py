@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from api.cli.catalog import catalog
 from api.cli.database import database
 from api.cli.demo import demo
 from api.cli.evaluation import evaluate
@@ -56,6 +57,7 @@ for command in (
     import_group,
     train,
     evaluate,
+    catalog,
     keys,
     export,
     forget,
