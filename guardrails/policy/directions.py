@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from guardrails.policy.charter import MICRO
+from guardrails.policy.document import GREATEST_LIMIT
+
+NOON = 12 * 60
+
 
 class Stricter(StrEnum):
     """Which way a limit holds back more."""
@@ -39,11 +44,15 @@ class Direction:
         rule_id: the rule that it feeds.
         stricter: which way it holds back more.
         loosening: who may go the other way.
+        least: below it the number would mean something else.
+        greatest: above it likewise.
     """
 
     rule_id: str
     stricter: Stricter
     loosening: Loosening
+    least: int = 0
+    greatest: int = GREATEST_LIMIT
 
     def is_looser(self, value: int, floor: int) -> bool:
         """Tell whether a value holds back less than the floor."""
@@ -103,16 +112,16 @@ DIRECTIONS = MappingProxyType(
         ("holds", "exclusion_hours"): Direction("G26", _HIGHER, _NEVER),
         ("knowledge", "min_pieces"): Direction("G33", _HIGHER, _NEVER),
         ("inference", "lift_max_micro"): Direction("G07", _LOWER, _NEVER),
-        ("quiet", "from_minute"): Direction("G28", _LOWER, _FREE),
-        ("quiet", "to_minute"): Direction("G28", _HIGHER, _FREE),
+        ("quiet", "from_minute"): Direction("G28", _LOWER, _FREE, NOON, 2 * NOON - 1),
+        ("quiet", "to_minute"): Direction("G28", _HIGHER, _FREE, 0, NOON - 1),
         ("errand", "max_pages"): Direction("G32", _HIGHER, _FREE),
         ("errand", "max_seconds"): Direction("G32", _HIGHER, _FREE),
         ("variety", "selling_share_micro"): Direction("G37", _LOWER, _FREE),
         ("variety", "min_categories"): Direction("G38", _HIGHER, _FREE),
         ("variety", "from_count"): Direction("G38", _LOWER, _FREE),
         ("outbound", "exact_hours"): Direction("G22", _LOWER, _FREE),
-        **{("weights", name): Direction("G31", _HIGHER, _AUDITOR) for name in _DIMENSIONS},
-        **{("weights", name): Direction("G31", _LOWER, _AUDITOR) for name in _MITIGATORS},
+        **{("weights", name): Direction("G31", _HIGHER, _NEVER, 0, MICRO) for name in _DIMENSIONS},
+        **{("weights", name): Direction("G31", _LOWER, _NEVER, 0, MICRO) for name in _MITIGATORS},
     }
 )
 """Every limit, by section and name as they stand in a policy."""

@@ -237,8 +237,8 @@ def _lint_limit(
     elif direction is None:
         if (section, name) not in NAMES:
             yield _unknown(name, *at)
-    elif type(value) is not int:
-        yield _unknown(name, *at)
+    elif type(value) is not int or not direction.least <= value <= direction.greatest:
+        yield _out_of_range(name, direction, value, at)
     elif direction.is_looser(value, floors[name]) and not _may_loosen(direction, signed_off=signed_off):
         yield _loosened(f"{section}.{name}", direction, value, floors[name], at)
 
@@ -257,8 +257,17 @@ def _loosened(limit: str, direction: Direction, value: int, floor: int, at: tupl
     message = Phrase(
         "`{limit}` goes beyond {floor} only if an auditor signs it off", limit=limit, floor=floor
     )
-    code = Lint.CONTACT_CAPS if direction.rule_id == "G20" else Lint.FLOOR
-    return LintFinding(code, _pointer(*at), message, example)
+    return LintFinding(Lint.CONTACT_CAPS, _pointer(*at), message, example)
+
+
+def _out_of_range(name: str, direction: Direction, value: Any, at: tuple[str, ...]) -> LintFinding:
+    message = Phrase(
+        "`{limit}` is a whole number from {least} to {greatest}",
+        limit=name,
+        least=direction.least,
+        greatest=direction.greatest,
+    )
+    return LintFinding(Lint.UNKNOWN, _pointer(*at), message, {"draft": value})
 
 
 def _lint_rules(rules: Any) -> Iterator[LintFinding]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from guardrails.errors import PolicyError
@@ -95,6 +95,11 @@ def test_a_limit_is_as_locked_as_the_rule_it_feeds_but_for_those_that_are_named(
         if direction.loosening is Loosening.FREE and locked.get(direction.rule_id, False)
     }
     assert not free_though_locked
+
+
+def test_what_ships_is_within_the_range_of_every_limit():
+    for (section, name), direction in DIRECTIONS.items():
+        assert direction.least <= FLOORS[section][name] <= direction.greatest
 
 
 def test_words_do_not_mean_two_things():
@@ -194,23 +199,38 @@ def test_what_is_no_draft_is_refused(document, message):
         read_draft(document)
 
 
-@given(LIMITS, st.integers(0, 10**9))
-def test_to_tighten_is_never_objected_to(limit, by):
-    section, name = limit
-    floor = FLOORS[section][name]
-    value = max(floor - by, 0) if DIRECTIONS[limit].stricter is Stricter.LOWER else floor + by
-    assert lint({"limits": {section: {name: value}}}) == ()
+@st.composite
+def a_change(draw):
+    """A limit, a value that it may have, and whether that is looser than what ships."""
+    section, name = draw(LIMITS)
+    direction, floor = DIRECTIONS[section, name], FLOORS[section][name]
+    value = draw(
+        st.integers(direction.least, direction.greatest) | st.sampled_from([floor - 1, floor, floor + 1])
+    )
+    assume(direction.least <= value <= direction.greatest)
+    looser = value > floor if direction.stricter is Stricter.LOWER else value < floor
+    return section, name, value, looser
 
 
-@given(LIMITS, st.integers(1, 10**9), st.booleans())
-def test_to_loosen_what_is_locked_is_always_objected_to(limit, by, signed_off):
-    section, name = limit
-    direction, floor = DIRECTIONS[limit], FLOORS[section][name]
-    value = floor + by if direction.stricter is Stricter.LOWER else floor - by
+@given(a_change(), st.booleans())
+def test_only_to_loosen_is_objected_to_and_of_what_is_locked_always(change, signed_off):
+    section, name, value, looser = change
+    loosening = DIRECTIONS[section, name].loosening
+    expected = {
+        Loosening.FREE: [],
+        Loosening.AUDITOR: [] if signed_off else [Lint.CONTACT_CAPS],
+        Loosening.NEVER: [Lint.FLOOR],
+    }
     found = lint({"limits": {section: {name: value}}}, signed_off_by_auditor=signed_off)
-    free = direction.loosening is Loosening.FREE or (direction.loosening is Loosening.AUDITOR and signed_off)
-    expected = [] if free else [Lint.CONTACT_CAPS if section == "frequency" else Lint.FLOOR]
-    assert [each.lint for each in found] == expected
+    assert [each.lint for each in found] == (expected[loosening] if looser else [])
+
+
+@given(LIMITS, st.integers(1, 10**9))
+def test_a_number_that_would_mean_something_else_is_refused(limit, by):
+    section, name = limit
+    for value in (DIRECTIONS[limit].least - by, DIRECTIONS[limit].greatest + by):
+        (found,) = lint({"limits": {section: {name: value}}})
+        assert (found.lint, found.example) == (Lint.UNKNOWN, {"draft": value})
 
 
 @given(st.dictionaries(st.sampled_from(["limits", "rules", "decoy", "x"]), ANYTHING, max_size=3))
