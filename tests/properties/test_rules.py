@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support.views import BRANDS, CATEGORIES, CLASSES, a_mixed_view, a_view, denied, muted
 
 from guardrails.consent.permission import Denial
+from guardrails.policy.directions import DIRECTIONS, Stricter
 from guardrails.policy.limits import Limits
 from guardrails.request import AgeAssurance
 from guardrails.rules import CATALOGUE
@@ -17,39 +18,14 @@ from guardrails.rules.base import Effect, View
 
 VIEWS = st.integers(0, 2**32 - 1).map(a_mixed_view)
 
-LOWER_IS_STRICTER = (
-    ("score", "show_micro"),
-    ("score", "with_reason_micro"),
-    ("score", "generalise_micro"),
-    ("repeat", "discount_micro"),
-    ("repeat", "cooldown_after"),
-    ("repeat", "hard_at"),
-    ("frequency", "interruptive_session"),
-    ("frequency", "interruptive_week"),
-    ("frequency", "inline_session"),
-    ("frequency", "outbound_day"),
-    ("frequency", "outbound_week"),
-    ("price", "upsell_soft_from_micro"),
-    ("price", "upsell_hard_micro"),
-    ("price", "addon_hard_of_basket_micro"),
-    ("price", "upsell_steps_session"),
-)
-HIGHER_IS_STRICTER = {
-    ("repeat", "window_days"): 90,
-    ("repeat", "cooldown_days"): 90,
-    ("support", "edge"): 50,
-    ("support", "sensitive_edge"): 50,
-    ("holds", "returned_item_days"): 365,
-    ("holds", "returned_category_days"): 365,
-}
-
 
 @st.composite
 def a_stricter_limit(draw) -> Limits:
     usual = Limits()
-    group, name = draw(st.sampled_from([*LOWER_IS_STRICTER, *HIGHER_IS_STRICTER]))
+    (group, name), direction = draw(st.sampled_from([*DIRECTIONS.items()]))
     default = getattr(getattr(usual, group), name)
-    end = HIGHER_IS_STRICTER.get((group, name), 0)
+    lower = direction.stricter is Stricter.LOWER
+    end = direction.least if lower else min(direction.greatest, max(2 * default, 365))
     number = draw(st.integers(min(default, end), max(default, end)))
     return replace(usual, **{group: replace(getattr(usual, group), **{name: number})})
 
