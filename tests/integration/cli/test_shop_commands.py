@@ -52,7 +52,18 @@ def test_help_names_every_command_and_loads_no_heavy_library():
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "HEAVY []" in shown
-    for command in ("db", "demo", "evaluate", "forget", "import", "keys", "purge", "serve", "train"):
+    for command in (
+        "db",
+        "demo",
+        "evaluate",
+        "forget",
+        "guardrails",
+        "import",
+        "keys",
+        "purge",
+        "serve",
+        "train",
+    ):
         assert f"\n  {command} " in shown
 
 
