@@ -43,6 +43,7 @@ class Unit(StrEnum):
     TIER = "tier"
     CUSTOMERS = "customers"
     DAYS = "days"
+    MINUTES = "minutes"
     COUNT = "count"
     MICRO = "micro"
 
@@ -72,14 +73,18 @@ class View:
         evidence_age_micro: int64: age of the strongest evidence, the one a reason names, as a share of
             its kind's greatest age, in millionths; every candidate has some old evidence that hardly counts.
         evidence_channel_other: bool: the strongest evidence came from another channel of the shop.
-        same_item: bool: the candidate itself is among its evidence.
+        same_item: bool: the candidate itself is among the evidence that was used, whatever it counted for.
+        same_kind: bool: the strongest evidence is of the candidate's category; where it stands in for its
+            brand, of its brand.
         looked_at_days: int32: whole days since the candidate itself was looked at, put in the cart or on a
             wish list; a large number where it was not, or was bought.
         wanted: bool: the candidate itself was put in the cart or on a wish list.
         same_visit: bool: the strongest evidence is the page, the basket or this visit.
         stated: bool: the customer put it, or its strongest evidence, on a wish list.
         latent: whether the model's edges are latent factors rather than counted pairs.
-        dismissed_nearby: bool: something of its category was dismissed by the customer.
+        dismissed_nearby: bool: something of its category or its sensitive class was dismissed by the customer.
+        near_muted_occasion: bool: not made for an occasion that the customer muted, but something else of
+            its category is.
         reason_available: bool: a faithful reason can be given.
         outside_outreach: bool: the permission to speak first is for other goods than this one (soft opt-in).
         anchor_price_minor: int64: price of the anchor an upsell is held against; -1 without one.
@@ -103,6 +108,9 @@ class View:
         top_score: int scalar: score of the best candidate.
         usefulness_floor: int scalar: score from which on the model was measured to be of use.
         noticed: bool scalar: the permission to use history names the notice it was given under.
+        category_bound: bool scalar: what is shown belongs to the page's item, basket or categories.
+        recent_category: int scalar: category code of all that was shown lately, if it was one and the same
+            and enough was shown to say so; else -1.
     """
 
     request: Request
@@ -122,12 +130,14 @@ class View:
     evidence_age_micro: NDArray[np.int64]
     evidence_channel_other: NDArray[np.bool_]
     same_item: NDArray[np.bool_]
+    same_kind: NDArray[np.bool_]
     looked_at_days: NDArray[np.int32]
     wanted: NDArray[np.bool_]
     same_visit: NDArray[np.bool_]
     stated: NDArray[np.bool_]
     latent: bool
     dismissed_nearby: NDArray[np.bool_]
+    near_muted_occasion: NDArray[np.bool_]
     reason_available: NDArray[np.bool_]
     outside_outreach: NDArray[np.bool_]
     anchor_price_minor: NDArray[np.int64]
@@ -149,13 +159,15 @@ class View:
     top_score: int
     usefulness_floor: int
     noticed: bool
+    category_bound: bool
+    recent_category: int
 
     def __len__(self) -> int:
         return int(self.item_idx.size)
 
     @property
     def tier(self) -> NDArray[np.int8]:
-        """Tier of each candidate for this customer, 0 to 3."""
+        """Tier of each candidate for this customer, 0 to 3; see ``Admission.tier_of``."""
         return self.admission.tier_of(self.catalogue, self.item_idx)
 
     @property
