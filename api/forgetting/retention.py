@@ -131,7 +131,7 @@ def _rules(engine: Engine, settings: Settings, keep: Retention, now_ms: int) -> 
     raised_classes = settings.consent.raised_classes
     return rules(
         limits.evidence,
-        reads_back_days(limits.repeat),
+        reads_back_days(limits),
         keep,
         raised_classes,
         now_ms,

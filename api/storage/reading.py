@@ -48,7 +48,7 @@ def read_known(
         messages_only=not admission.may_read_history,
         session_key=visit,
         visit=visit,
-        since_ms=_start_of_day(request.now_ms, reads_back_days(limits.repeat)),
+        since_ms=_start_of_day(request.now_ms, reads_back_days(limits)),
         catalogue=catalogue,
     )
     return Known(
