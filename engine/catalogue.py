@@ -87,6 +87,17 @@ class Catalogue:
                 found.setdefault(word, set()).add(code)
         return {word: frozenset(codes) for word, codes in found.items()}
 
+    @cached_property
+    def occasions_by_category(self) -> NDArray[np.int32]:
+        """Occasions that anything of each category is made for; a bit mask, shape (n_categories + 1,).
+
+        The last place stands for no category, so that the code -1 reads it; it holds none.
+        """
+        occasions = np.zeros(len(self.categories) + 1, np.int32)
+        np.bitwise_or.at(occasions, self.category, self.occasions)
+        occasions[NO_CODE] = 0
+        return occasions
+
     def categories_about(self, text: str) -> tuple[int, ...]:
         """Codes of the categories whose path holds every word of ``text``, ascending."""
         words = _words(text)

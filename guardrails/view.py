@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
 from engine.interactions import DAY_MS, Interactions, age_in_days
 from engine.serving.candidates import Candidates, Evidence
-from engine.vocabulary import Basis, Intent, Kind, Origin
+from engine.vocabulary import Basis, Intent, Kind, Origin, Source
 from guardrails.admit import Admission, Admitted, is_within
 from guardrails.house import House
-from guardrails.policy.limits import EvidenceLimits, RepeatLimits, SupportLimits
+from guardrails.policy.limits import EvidenceLimits, Limits, SupportLimits
 from guardrails.request import Exposure, Request
 from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES, NOT_COUNTED, View
+from guardrails.sensitive.occasions import mask_of
 
 _WEEK_DAYS = 7
 _SELLING = (Intent.UPSELL, Intent.CROSS_SELL)
@@ -41,12 +42,12 @@ def look(
     catalogue, evidence = house.catalogue, admitted.evidence
     edges = _Edges.of(candidates, evidence)
     tier_of_edge = admission.tier_of(catalogue, edges.item_idx)
-    sensitive = (tier_of_edge > 0) | (catalogue.tier[candidates.item_idx][edges.owner] > 0)
+    sensitive = (tier_of_edge > 0) | (admission.tier_of(catalogue, candidates.item_idx)[edges.owner] > 0)
     of_history = evidence.origin == Origin.HISTORY.value
-    own = edges.item_idx == candidates.item_idx[edges.owner]
-    kind = evidence.kind[candidates.evidence]
+    own = _own(candidates.item_idx, evidence)
     strongest = edges.strongest()
     shown = _Shown.of(exposures, request.now_ms)
+    variety = house.limits.variety
     countable = admission.may_read_history or admission.may_read_session
     returned_days, category_returned_days = _returned(
         admitted.returns, catalogue, candidates.item_idx, request.now_ms
@@ -69,13 +70,17 @@ def look(
         min_sensitive_support=edges.fewest(np.where(sensitive, candidates.support, NO_EDGES)),
         evidence_age_micro=_at_number(strongest, _age_micro(evidence, house.limits.evidence)),
         evidence_channel_other=_at(strongest, (evidence.channel != request.channel.value) & of_history),
-        same_item=edges.highest(own),
-        looked_at_days=_looked_at_days(edges, own, kind, evidence.age_days[candidates.evidence]),
-        wanted=edges.highest(own & np.isin(kind, _WANTED)),
+        same_item=own.same_item,
+        same_kind=_same_kind(strongest, evidence, candidates, catalogue),
+        looked_at_days=own.looked_at_days,
+        wanted=own.wanted,
         same_visit=_at(strongest, ~of_history),
-        stated=_at(strongest, evidence.kind == Kind.WISHLIST.value),
+        stated=own.stated | _at(strongest, evidence.kind == Kind.WISHLIST.value),
         latent=house.recommender.latent,
-        dismissed_nearby=_dismissed_nearby(admission, catalogue, candidates.item_idx),
+        dismissed_nearby=_dismissed_nearby(
+            admission, shown.dismissed(house.limits.holds.dismissed_days), catalogue, candidates.item_idx
+        ),
+        near_muted_occasion=_near_muted_occasion(admission, catalogue, candidates.item_idx),
         reason_available=(edges.n_of > 0) | (candidates.base > 0),
         outside_outreach=_outside_outreach(admission, catalogue, candidates.item_idx),
         anchor_price_minor=_anchor_prices(request, catalogue, candidates.item_idx),
@@ -99,25 +104,79 @@ def look(
             shown.n_slates(outbound=True, days=_WEEK_DAYS) if admission.may_read_messages else NOT_COUNTED
         ),
         n_interruptive_dismissed_session=shown.n_slates(interruptive=True, same_session=True, dismissed=True),
-        n_supported=_n_supported(candidates, house.limits.support),
+        n_supported=_n_supported(candidates, evidence, house.limits.support),
         top_score=int(candidates.score.max(initial=0)),
         usefulness_floor=house.recommender.usefulness_floor,
         noticed=admission.history.notice_version is not None,
+        category_bound=request.placement.anchored or bool(request.context.categories),
+        recent_category=shown.one_category(catalogue, variety.from_count),
     )
 
 
-def _looked_at_days(
-    edges: _Edges, own: NDArray[np.bool_], kind: NDArray[np.int8], age_days: NDArray[np.int32]
-) -> NDArray[np.int32]:
-    """Days since each candidate itself was looked at and not bought; ``NEVER_DAYS`` elsewhere; shape (n,)."""
-    looked_at = np.where(own & np.isin(kind, _LOOKED_AT), age_days, np.int32(NEVER_DAYS))
-    bought = edges.highest(own & (kind == Kind.PURCHASE.value))
-    return np.where(bought, np.int32(NEVER_DAYS), edges.youngest(looked_at))
+class _Own(NamedTuple):
+    """What is known of the candidates themselves from the evidence; shape (n,) each.
+
+    Edges do not tell: no item goes with itself, so what was looked at and is proposed again is proposed
+    because of something else.
+    """
+
+    same_item: NDArray[np.bool_]
+    looked_at_days: NDArray[np.int32]
+    wanted: NDArray[np.bool_]
+    stated: NDArray[np.bool_]
 
 
-def _n_supported(candidates: Candidates, support: SupportLimits) -> int:
-    """How many pieces of evidence propose something that enough customers stand behind."""
-    return int(np.unique(candidates.evidence[candidates.support >= support.edge]).size)
+def _own(item_idx: NDArray[np.int32], evidence: Evidence) -> _Own:
+    """Look every piece of evidence up among the candidates."""
+    n = item_idx.size
+    own = _Own(
+        same_item=np.zeros(n, np.bool_),
+        looked_at_days=np.full(n, NEVER_DAYS, np.int32),
+        wanted=np.zeros(n, np.bool_),
+        stated=np.zeros(n, np.bool_),
+    )
+    order = np.argsort(item_idx, kind="stable")
+    place = np.searchsorted(item_idx, evidence.item_idx, sorter=order)
+    inside = np.flatnonzero(place < n)
+    row = order[place[inside]]
+    hit = item_idx[row] == evidence.item_idx[inside]
+    row, piece = row[hit], inside[hit]
+    kind = evidence.kind[piece]
+    own.same_item[row] = True
+    own.wanted[row[_one_of(kind, _WANTED)]] = True
+    own.stated[row[kind == Kind.WISHLIST.value]] = True
+    looked_at = _one_of(kind, _LOOKED_AT)
+    np.minimum.at(own.looked_at_days, row[looked_at], evidence.age_days[piece[looked_at]])
+    own.looked_at_days[row[kind == Kind.PURCHASE.value]] = NEVER_DAYS
+    return own
+
+
+def _one_of(value: NDArray[np.int8], among: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return where a value is one of a few; several times faster than ``np.isin`` for so few."""
+    return np.asarray(np.logical_or.reduce([value == each for each in among]))
+
+
+def _same_kind(
+    strongest: NDArray[np.int32], evidence: Evidence, candidates: Candidates, catalogue: Catalogue
+) -> NDArray[np.bool_]:
+    """Whether the strongest evidence is of the category, or brand, of each candidate; bool, shape (n,)."""
+    item_idx = np.append(evidence.item_idx, np.int32(0))[strongest]  # no evidence, -1, reads the last place
+    of_brand = candidates.source == Source.BRAND.value
+    theirs = np.where(of_brand, catalogue.brand[item_idx], catalogue.category[item_idx])
+    its = np.where(of_brand, catalogue.brand[candidates.item_idx], catalogue.category[candidates.item_idx])
+    return np.asarray((strongest >= 0) & (its == theirs) & (its != NO_CODE))
+
+
+def _n_supported(candidates: Candidates, evidence: Evidence, support: SupportLimits) -> int:
+    """How many pieces of a person's own evidence propose something that enough customers stand behind.
+
+    A purchase that proposes nothing but itself, to be bought again, is one of them, by the customers who
+    came back for it. The page and the basket are none: they say what a person is looking at and not who
+    it is, and speak for themselves on their own step of the ladder.
+    """
+    supported = np.zeros(len(evidence), np.bool_)
+    supported[candidates.evidence[candidates.support >= support.edge]] = True
+    return int(np.count_nonzero(supported & (evidence.origin != Origin.CONTEXT.value)))
 
 
 def _outside_outreach(
@@ -131,9 +190,18 @@ def _outside_outreach(
     return ~covered[catalogue.category[item_idx]]  # the last entry is for no category at all
 
 
-def reads_back_days(repeat: RepeatLimits) -> int:
-    """How many days of exposures the rules look at."""
-    return max(repeat.window_days + repeat.cooldown_days, repeat.hard_window_days, _WEEK_DAYS)
+def reads_back_days(limits: Limits) -> int:
+    """How many days of exposures the rules look at.
+
+    What was waved off rests for so many days and the last of them, which began on the day before.
+    """
+    repeat = limits.repeat
+    return max(
+        repeat.window_days + repeat.cooldown_days,
+        repeat.hard_window_days,
+        limits.holds.dismissed_days + 1,
+        _WEEK_DAYS,
+    )
 
 
 Value = TypeVar("Value", bound=np.generic)
@@ -179,10 +247,6 @@ class _Edges:
     def fewest(self, support: NDArray[np.int32]) -> NDArray[np.int32]:
         """Least support, shape (m,), per candidate; ``NO_EDGES`` without contributions; shape (n,)."""
         return self._folded(np.minimum, support, NO_EDGES)
-
-    def youngest(self, age_days: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Least age, shape (m,), per candidate; ``NEVER_DAYS`` without contributions; shape (n,)."""
-        return self._folded(np.minimum, age_days, NEVER_DAYS)
 
     def strongest(self) -> NDArray[np.int32]:
         """Row of the evidence with the largest contribution to each candidate; -1 without any.
@@ -268,6 +332,27 @@ class _Shown:
         )
         return _looked_up(item_idx, since, NEVER_DAYS)
 
+    def dismissed(self, days: int) -> list[int]:
+        """Items that were waved off at most so many days ago; one may be there several times."""
+        return [
+            each.item_idx
+            for each, age in zip(self.exposures, self.age_days, strict=True)
+            if each.dismissed and age <= days
+        ]
+
+    def one_category(self, catalogue: Catalogue, n_at_least: int) -> int:
+        """Category of all that was shown in this visit and this week, if it was one; else ``NO_CODE``.
+
+        Fewer than ``n_at_least`` suggestions say nothing of a tunnel, nor do items of no category.
+        """
+        rows = [
+            each.item_idx
+            for each, age in zip(self.exposures, self.age_days, strict=True)
+            if each.same_session or age < _WEEK_DAYS
+        ]
+        categories = set(catalogue.category[rows].tolist()) if rows else set()
+        return categories.pop() if len(categories) == 1 and len(rows) >= n_at_least else NO_CODE
+
     def _last_shown(self) -> dict[int, int]:
         return _least((exposure.item_idx for exposure in self.exposures), self.age_days)
 
@@ -332,14 +417,29 @@ def _returned(
 
 
 def _dismissed_nearby(
-    admission: Admission, catalogue: Catalogue, item_idx: NDArray[np.int32]
+    admission: Admission, dismissed: Iterable[int], catalogue: Catalogue, item_idx: NDArray[np.int32]
 ) -> NDArray[np.bool_]:
-    """Whether the customer muted an item of the candidate's category; bool, shape (n,)."""
-    rows = [catalogue.idx_of_id[name] for name in admission.muted.items if name in catalogue.idx_of_id]
+    """Whether an item of the candidate's category or class was muted or waved off; bool, shape (n,)."""
+    known = catalogue.idx_of_id
+    rows = [*dismissed, *(known[name] for name in admission.muted.items if name in known)]
     if not rows:
         return np.zeros(item_idx.size, np.bool_)
-    categories = catalogue.category[rows]
-    return np.isin(catalogue.category[item_idx], categories[categories != NO_CODE])
+    near = np.zeros(item_idx.size, np.bool_)
+    for codes in (catalogue.category, catalogue.sensitive_class):
+        waved_off = codes[rows]
+        near |= np.isin(codes[item_idx], waved_off[waved_off != NO_CODE])
+    return near
+
+
+def _near_muted_occasion(
+    admission: Admission, catalogue: Catalogue, item_idx: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """Whether only others of the candidate's category are made for a muted occasion; bool, shape (n,)."""
+    muted = mask_of(*admission.muted.occasions)
+    if not muted:
+        return np.zeros(item_idx.size, np.bool_)
+    of_category = catalogue.occasions_by_category[catalogue.category[item_idx]]
+    return np.asarray((of_category & muted != 0) & (catalogue.occasions[item_idx] & muted == 0))
 
 
 def _anchor_prices(request: Request, catalogue: Catalogue, item_idx: NDArray[np.int32]) -> NDArray[np.int64]:

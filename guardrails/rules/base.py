@@ -82,7 +82,7 @@ class View:
         same_visit: bool: the strongest evidence is the page, the basket or this visit.
         stated: bool: the customer put it, or its strongest evidence, on a wish list.
         latent: whether the model's edges are latent factors rather than counted pairs.
-        dismissed_nearby: bool: something of its category or its sensitive class was dismissed by the customer.
+        dismissed_nearby: bool: something of its category or its sensitive class was muted or waved off.
         near_muted_occasion: bool: not made for an occasion that the customer muted, but something else of
             its category is.
         reason_available: bool: a faithful reason can be given.

@@ -25,7 +25,7 @@ from guardrails.request import (
 )
 from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES, Judgement, View
 
-CLASSES = ("alcohol", "health", "tobacco_nicotine")
+CLASSES = ("alcohol", "health", "tobacco_nicotine", "bereavement", "parenthood", "pregnancy_fertility")
 CATEGORIES = ("Candy", "Medicine", "Medicine > Tests")
 BRANDS = ("Acme", "Umbrella")
 N_MIXED = 60
@@ -43,11 +43,13 @@ _COLUMNS: dict[str, tuple[Any, Any]] = {
     "evidence_age_micro": (np.int64, 0),
     "evidence_channel_other": (np.bool_, False),
     "same_item": (np.bool_, False),
+    "same_kind": (np.bool_, False),
     "looked_at_days": (np.int32, NEVER_DAYS),
     "wanted": (np.bool_, False),
     "same_visit": (np.bool_, True),
     "stated": (np.bool_, False),
     "dismissed_nearby": (np.bool_, False),
+    "near_muted_occasion": (np.bool_, False),
     "reason_available": (np.bool_, True),
     "outside_outreach": (np.bool_, False),
     "anchor_price_minor": (np.int64, 1000),
@@ -84,6 +86,8 @@ _SCALARS: dict[str, Any] = {
     "top_score": 1 << 40,
     "usefulness_floor": 0,
     "noticed": True,
+    "category_bound": False,
+    "recent_category": -1,
     "basis": Basis.PROFILE,
 }
 
@@ -199,6 +203,7 @@ def a_mixed_view(seed: int) -> View:
         evidence_age_micro=rng.integers(0, MICRO + 1, N_MIXED),
         evidence_channel_other=flags(),
         same_item=flags(),
+        same_kind=flags(),
         from_visit=flags(),
         evidence_provenance=rng.choice(list(Provenance), N_MIXED),
         telling_lift_micro=rng.integers(0, 4 * MICRO, N_MIXED),
@@ -208,6 +213,7 @@ def a_mixed_view(seed: int) -> View:
         same_visit=flags(),
         stated=flags(),
         dismissed_nearby=flags(),
+        near_muted_occasion=flags(),
         reason_available=flags(),
         outside_outreach=flags(),
         anchor_price_minor=rng.integers(-1, 2000, N_MIXED),
@@ -219,7 +225,7 @@ def a_mixed_view(seed: int) -> View:
         category=rng.integers(-1, 3, N_MIXED),
         price_minor=rng.integers(-1, 3000, N_MIXED),
         tier=rng.integers(0, 4, N_MIXED),
-        sensitive_class=rng.integers(-1, 3, N_MIXED),
+        sensitive_class=rng.integers(-1, len(CLASSES), N_MIXED),
         age_restricted=flags(),
         occasions=rng.integers(0, 8, N_MIXED),
         unclassified=flags(),
@@ -248,6 +254,8 @@ def a_mixed_view(seed: int) -> View:
         top_score=int(rng.integers(0, 100)),
         usefulness_floor=int(rng.integers(0, 50)),
         noticed=bool(rng.integers(2)),
+        category_bound=bool(rng.integers(2)),
+        recent_category=int(rng.integers(-1, 3)),
         n_interruptive_dismissed_session=int(rng.integers(0, 2)),
         holding=a_mixed_holding(rng),
         non_profiled=bool(rng.integers(2)),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.shops import (
@@ -25,9 +27,10 @@ from engine.serving.candidates import Candidates, Evidence
 from engine.vocabulary import Basis, Channel, Intent, Kind, Origin, Source
 from guardrails.admit import Admitted
 from guardrails.consent.events import Status
-from guardrails.policy.limits import RepeatLimits
+from guardrails.policy.limits import HoldLimits, Limits, RepeatLimits
 from guardrails.request import Context, Mute, MuteScope
 from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES
+from guardrails.sensitive.occasions import names_of
 from guardrails.view import look, reads_back_days
 
 NOTHING = knowing().history
@@ -79,6 +82,7 @@ BOUGHT = ("bread-0", HISTORY, Kind.PURCHASE, 73, Channel.IN_STORE)
 LOOKED = ("cream-0", HISTORY, Kind.VIEW, 15, Channel.WEB)
 WISHED = ("lamp-0", HISTORY, Kind.WISHLIST, 3, Channel.WEB)
 NOW_SEEN = ("beer-0", SESSION, Kind.VIEW, 0, Channel.WEB)
+PAGE_ITEM = ("soap-0", PAGE, Kind.VIEW, 0, Channel.WEB)
 
 
 class TestWhatMovedACandidate:
@@ -198,6 +202,27 @@ class TestPrices:
         )
 
 
+class TestWhatIsKnownOfAPerson:
+    EVIDENCE = pieces(PAGE_ITEM, NOW_SEEN, BOUGHT, LOOKED)
+
+    def supported(self, source: Source, *edges: tuple[int, int, int]):
+        return seen(proposed({"milk-0": list(edges)}, source), self.EVIDENCE).n_supported
+
+    def test_every_piece_that_enough_customers_stand_behind_counts_once(self):
+        edges = {"milk-0": [(1, 50, 9), (2, 50, 2), (3, 50, 1)], "milk-1": [(1, 5, 9), (3, 5, 1)]}
+        assert seen(proposed(edges), self.EVIDENCE).n_supported == 2
+
+    def test_the_page_says_nothing_of_a_person(self):
+        assert self.supported(Source.GOES_WITH, (0, 50, 900)) == 0
+
+    def test_a_purchase_to_be_repeated_counts_by_those_who_came_back(self):
+        assert self.supported(Source.BUY_AGAIN, (2, 50, 80)) == 1
+        assert self.supported(Source.BUY_AGAIN, (2, 50, 1)) == 0
+
+    def test_of_who_has_no_evidence_nothing_is_known(self):
+        assert seen(proposed({"milk-0": []}, Source.POPULAR)).n_supported == 0
+
+
 class TestReturns:
     def test_days_count_from_the_latest_return_of_the_item_and_of_its_kind(self):
         returns = knowing(
@@ -220,6 +245,26 @@ class TestEarlierSuggestions:
         )
         view = seen(proposed({"milk-0": [], "milk-1": []}), exposures=exposures)
         assert view.days_since_shown.tolist() == [4, NEVER_DAYS]
+
+    def test_days_count_since_it_was_last_waved_off_wherever_that_was(self):
+        exposures = (
+            was_shown("milk-0", at_ms=NOW_MS - 9 * DAY_MS, dismissed=True, placement="email", outbound=True),
+            was_shown("milk-0", at_ms=NOW_MS - 6 * DAY_MS, dismissed=True),
+            was_shown("milk-0", at_ms=NOW_MS - 4 * DAY_MS),
+            was_shown("milk-1", at_ms=NOW_MS - 4 * DAY_MS),
+        )
+        view = seen(proposed({"milk-0": [], "milk-1": []}), exposures=exposures)
+        assert view.dismissed_days.tolist() == [6, NEVER_DAYS]
+
+    def test_only_interruptions_waved_off_in_this_visit_count_as_such(self):
+        exposures = tuple(
+            was_shown("milk-0", decision=number, dismissed=dismissed, interruptive=stops, same_session=now)
+            for number, (dismissed, stops, now) in enumerate(
+                [(True, True, True), (False, True, True), (True, False, True), (True, True, False)]
+            )
+        )
+        view = seen(proposed({"milk-0": []}), exposures=exposures)
+        assert view.n_interruptive_dismissed_session == 1
 
     def test_only_what_was_ignored_within_its_window_counts(self):
         ages = (1, 5, 13, 20, 29, 30)
@@ -262,15 +307,23 @@ class TestEarlierSuggestions:
         assert (view.n_inline_upsells_session, view.n_upsell_steps_session) == (2, 1)
 
     @pytest.mark.parametrize(
-        ("repeat", "days"),
+        ("limits", "days"),
         [
-            (RepeatLimits(), 30),
-            (RepeatLimits(window_days=40, cooldown_days=20), 60),
-            (RepeatLimits(window_days=1, cooldown_days=1, hard_window_days=2), 7),
+            (Limits(), 31),
+            (Limits(repeat=RepeatLimits(window_days=40, cooldown_days=20)), 60),
+            (Limits(repeat=RepeatLimits(hard_window_days=50)), 50),
+            (Limits(holds=HoldLimits(dismissed_days=90)), 91),
+            (
+                Limits(
+                    repeat=RepeatLimits(window_days=1, cooldown_days=1, hard_window_days=2),
+                    holds=HoldLimits(dismissed_days=2),
+                ),
+                7,
+            ),
         ],
     )
-    def test_no_rule_looks_further_back_than_what_is_read(self, repeat, days):
-        assert reads_back_days(repeat) == days
+    def test_no_rule_looks_further_back_than_what_is_read(self, limits, days):
+        assert reads_back_days(limits) == days
 
 
 def test_a_mute_is_felt_by_the_whole_category_of_the_item():
@@ -283,3 +336,123 @@ def test_a_mute_is_felt_by_the_whole_category_of_the_item():
     view = seen(proposed({"milk-1": [], "mystery-1": [], "bread-0": []}), choices=choices)
     assert view.dismissed_nearby.tolist() == [True, False, False]
     assert CATEGORIES[view.category[0]] == "Food > Dairy"
+
+
+def test_something_waved_off_lately_is_felt_by_its_whole_category():
+    candidates = proposed({"milk-1": [], "bread-1": [], "lamp-1": [], "mystery-1": []})
+    exposures = (
+        was_shown("milk-0", dismissed=True),
+        was_shown("bread-0"),
+        was_shown("lamp-0", dismissed=True, at_ms=NOW_MS - 31 * DAY_MS),
+        was_shown("mystery-0", dismissed=True),
+    )
+    view = seen(candidates, exposures=exposures)
+    assert view.dismissed_nearby.tolist() == [True, False, False, False]
+
+
+def test_something_waved_off_is_felt_by_its_whole_sensitive_class():
+    elsewhere = a_catalogue().category.copy()
+    elsewhere[idx("cream-0")] = CATEGORIES.index("Home")
+    house = a_house(catalogue=replace(a_catalogue(), category=elsewhere))
+    waved_off = (was_shown("cream-0", dismissed=True),)
+    view = seen(proposed({"cream-1": [], "test-1": []}), exposures=waved_off, house=house)
+    assert view.dismissed_nearby.tolist() == [True, False]
+
+
+def test_a_muted_occasion_is_felt_by_what_stands_beside_it_and_is_not_made_for_it():
+    candidates = proposed({"lamp-1": [], "soap-1": [], "milk-1": [], "mystery-1": []})
+    muting = (Mute(MuteScope.OCCASION, names_of(1)[0], None),)
+    muted, unmuted = (
+        seen(candidates, choices=Choices(a_ledger(*EVERYTHING), mutes=mutes)) for mutes in (muting, ())
+    )
+    assert muted.near_muted_occasion.tolist() == [False, True, False, False]
+    assert not unmuted.near_muted_occasion.any()
+
+
+class TestTheCandidateItself:
+    @pytest.mark.parametrize(
+        ("kind", "same_item", "wanted", "stated", "looked_at_days"),
+        [
+            (Kind.VIEW, True, False, False, 15),
+            (Kind.CART, True, True, False, 15),
+            (Kind.WISHLIST, True, True, True, 15),
+            (Kind.PURCHASE, True, False, False, NEVER_DAYS),
+        ],
+    )
+    def test_is_known_from_the_evidence_though_nothing_goes_with_itself(
+        self, kind, same_item, wanted, stated, looked_at_days
+    ):
+        evidence = pieces(BOUGHT, ("cream-0", HISTORY, kind, 15, Channel.WEB))
+        view = seen(proposed({"wool-0": [(0, 5, 9)], "cream-0": [(0, 5, 9)]}), evidence)
+        assert view.same_item.tolist() == [False, same_item]
+        assert view.wanted.tolist() == [False, wanted]
+        assert view.stated.tolist() == [False, stated]
+        assert view.looked_at_days.tolist() == [NEVER_DAYS, looked_at_days]
+
+    def test_was_looked_at_when_that_was_last(self):
+        looks = [("cream-0", origin, Kind.VIEW, age, Channel.WEB) for origin, age in ((SESSION, 0), LONG_AGO)]
+        assert seen(proposed({"cream-0": []}), pieces(*looks)).looked_at_days.tolist() == [0]
+
+    def test_was_not_left_lying_if_it_was_bought(self):
+        did_both = [("cream-0", HISTORY, kind, 15, Channel.WEB) for kind in (Kind.PURCHASE, Kind.CART)]
+        assert seen(proposed({"cream-0": []}), pieces(*did_both)).looked_at_days.tolist() == [NEVER_DAYS]
+
+
+LONG_AGO = (HISTORY, 20)
+
+
+def test_it_is_of_a_kind_with_its_strongest_evidence_if_their_category_is_the_same():
+    edges = {
+        "bread-1": [(0, 9, 9), (1, 5, 9)],
+        "bread-2": [(0, 5, 9), (1, 9, 9)],
+        "mystery-1": [(2, 5, 9)],
+        "wool-0": [],
+    }
+    unknown = ("mystery-0", HISTORY, Kind.VIEW, 1, Channel.WEB)
+    evidence = pieces(BOUGHT, LOOKED, unknown)
+    assert seen(proposed(edges), evidence).same_kind.tolist() == [True, False, False, False]
+
+
+def test_what_stands_for_a_brand_is_of_a_kind_with_evidence_of_that_brand():
+    edges = {"beer-1": [(0, 9, 9)], "bread-2": [(1, 5, 9)], "lamp-0": [(1, 5, 9)]}
+    view = seen(proposed(edges, Source.BRAND), pieces(BOUGHT, LOOKED))
+    assert view.same_kind.tolist() == [True, False, True]
+
+
+class TestWhatWasShownLately:
+    def category(self, *exposures) -> int:
+        return seen(Candidates.empty(), exposures=exposures).recent_category
+
+    FIVE_OF_DAIRY = tuple(was_shown(f"milk-{number}") for number in range(5))
+
+    def test_was_all_of_one_category(self):
+        assert self.category(*self.FIVE_OF_DAIRY) == CATEGORIES.index("Food > Dairy")
+
+    def test_was_too_little_to_tell(self):
+        assert self.category(*self.FIVE_OF_DAIRY[:4]) == -1
+
+    def test_was_of_several_categories(self):
+        assert self.category(*self.FIVE_OF_DAIRY, was_shown("bread-0")) == -1
+
+    def test_was_of_no_known_category(self):
+        assert self.category(*[was_shown("mystery-0")] * 5) == -1
+
+    @pytest.mark.parametrize(
+        ("days", "same_session", "counts"), [(6, False, True), (7, False, False), (7, True, True)]
+    )
+    def test_is_this_week_and_this_visit(self, days, same_session, counts):
+        other = was_shown("bread-0", at_ms=NOW_MS - days * DAY_MS, same_session=same_session)
+        assert (self.category(*self.FIVE_OF_DAIRY, other) == -1) == counts
+
+
+@pytest.mark.parametrize(
+    ("request_", "bound"),
+    [
+        (a_request("home"), False),
+        (a_request("product_page"), True),
+        (a_request("search", context=Context(categories=(2,))), True),
+        (a_request("search"), False),
+    ],
+)
+def test_an_anchored_placement_and_a_page_of_categories_are_bound_to_them(request_, bound):
+    assert seen(Candidates.empty(), request=request_).category_bound is bound
