@@ -24,12 +24,13 @@ from numpy.typing import NDArray
 
 from engine.errors import ArtefactError
 
-FORMAT = 1
+FORMAT = 2
 WEIGHT_SCALE = 1 << 30
 """Fixed-point one of W and of ``repeat``; W's strongest edge weighs ⅓ to ⅔ of it."""
 
 MANIFEST_FILE = "manifest.json"
 ITEM_IDS_FILE = "item_ids.json"
+CLASSES_FILE = "classes.json"
 _HASHED_AT_ONCE = 1 << 20
 _LEFT_BY_A_WRITER = re.compile(r"\.draft-.*|[0-9a-f]{64}")
 _READABLE = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
@@ -57,6 +58,8 @@ class Manifest:
         min_support: distinct customers that every edge has at least.
         min_support_sensitive: the same for edges that touch an item of tier 1 or above.
         max_items_per_customer: most distinct items that one customer contributed.
+        n_lifts: items and classes of which one tells of the other.
+        min_support_lift: distinct customers that every one of them has at least.
         metrics: one row a learner: name, validation figures, seconds; or why it was skipped.
         notes: what else a reader of the model card should know, one sentence each.
         libraries: versions of the libraries that computed it.
@@ -77,12 +80,18 @@ class Manifest:
     min_support: int = 0
     min_support_sensitive: int = 0
     max_items_per_customer: int = 0
+    n_lifts: int = 0
+    min_support_lift: int = 0
     metrics: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     libraries: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
+def _none() -> NDArray[np.int32]:
+    return np.empty(0, np.int32)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ModelArrays:
     """A trained model as integers. Item rows are in ascending order of item id.
 
@@ -99,6 +108,12 @@ class ModelArrays:
         repeat_support: shape (n_items,), int32, distinct customers who did.
         repeat_interval_days: shape (n_items,), int32, median days between such purchases; 0
             where unknown.
+        classes: names that ``lift_class`` points into.
+        lift_item: shape (n_lifts,), int32, items that tell of a class, ascending; see
+            ``engine.training.lift``.
+        lift_class: shape (n_lifts,), int32, the class, ascending for each item.
+        lift_percent: shape (n_lifts,), int32: so much likelier the item makes the class, or its
+            absence, in hundredths; above 100.
     """
 
     item_ids: tuple[str, ...]
@@ -110,6 +125,10 @@ class ModelArrays:
     repeat: NDArray[np.int32]
     repeat_support: NDArray[np.int32]
     repeat_interval_days: NDArray[np.int32]
+    classes: tuple[str, ...] = ()
+    lift_item: NDArray[np.int32] = field(default_factory=_none)
+    lift_class: NDArray[np.int32] = field(default_factory=_none)
+    lift_percent: NDArray[np.int32] = field(default_factory=_none)
 
     @property
     def n_items(self) -> int:
@@ -117,7 +136,7 @@ class ModelArrays:
         return len(self.item_ids)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Artefact(ModelArrays):
     """A loaded model: its arrays, mapped read-only, with its name and its manifest.
 
@@ -139,6 +158,9 @@ _DTYPES: dict[str, type[np.signedinteger[Any]]] = {
     "repeat": np.int32,
     "repeat_support": np.int32,
     "repeat_interval_days": np.int32,
+    "lift_item": np.int32,
+    "lift_class": np.int32,
+    "lift_percent": np.int32,
 }
 
 
@@ -241,6 +263,7 @@ def _write_local(root: Path, arrays: ModelArrays, manifest: Manifest) -> str:
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=root))
     try:
         (draft / ITEM_IDS_FILE).write_bytes(orjson.dumps(arrays.item_ids))
+        (draft / CLASSES_FILE).write_bytes(orjson.dumps(arrays.classes))
         for name, dtype in _DTYPES.items():
             np.save(draft / f"{name}.npy", np.ascontiguousarray(getattr(arrays, name), dtype=dtype))
         hashes = {name: _sha256(draft / name) for name in _content_files()}
@@ -305,7 +328,8 @@ def _load_local(folder: Path, *, verify: bool) -> Artefact:
     if document["version"] != _version(hashes):
         raise ArtefactError(f"`{folder / MANIFEST_FILE}` names a version that its hashes do not give")
     artefact = Artefact(
-        item_ids=_read_item_ids(folder / ITEM_IDS_FILE),
+        item_ids=_read_names(folder / ITEM_IDS_FILE),
+        classes=_read_names(folder / CLASSES_FILE),
         **{name: _map(folder / f"{name}.npy", dtype) for name, dtype in _DTYPES.items()},
         version=document["version"],
         manifest=document["model"],
@@ -318,7 +342,9 @@ def _read_manifest(file: Path) -> dict[str, Any]:
     try:
         document = orjson.loads(file.read_bytes())
         if document["format"] != FORMAT:
-            raise ArtefactError(f"`{file}` is of format {document['format']}, this version reads {FORMAT}")
+            raise ArtefactError(
+                f"`{file}` is of format {document['format']}, this version reads {FORMAT}: train a new model"
+            )
         model = manifest_of(document["model"])
         return {"version": str(document["version"]), "sha256": dict(document["sha256"]), "model": model}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -337,11 +363,11 @@ def manifest_of(document: Mapping[str, Any]) -> Manifest:
     return Manifest(**{key: value for key, value in document.items() if key in known})
 
 
-def _read_item_ids(file: Path) -> tuple[str, ...]:
+def _read_names(file: Path) -> tuple[str, ...]:
     try:
         return tuple(orjson.loads(file.read_bytes()))
     except (ValueError, TypeError) as error:
-        raise ArtefactError(f"`{file}` is not a list of item ids") from error
+        raise ArtefactError(f"`{file}` is not a list of names") from error
 
 
 def _map(file: Path, dtype: type[np.signedinteger[Any]]) -> NDArray[Any]:
@@ -375,15 +401,26 @@ def _check(arrays: ModelArrays, place: str) -> None:
         or np.any(np.diff(indptr) < 0)
     ):
         raise ArtefactError(f"{place}: `indptr` does not divide the edges into rows")
-    if n_edges and not (arrays.indices.min() >= 0 and arrays.indices.max() < n_items):
+    if n_edges and not _within(arrays.indices, n_items):
         raise ArtefactError(f"{place}: `indices` leaves the matrix")
+    n_lifts = arrays.lift_item.size
+    if arrays.lift_class.shape != (n_lifts,) or arrays.lift_percent.shape != (n_lifts,):
+        raise ArtefactError(f"{place}: `lift_class` and `lift_percent` do not have one entry a lift")
+    if n_lifts and not (
+        _within(arrays.lift_item, n_items) and _within(arrays.lift_class, len(arrays.classes))
+    ):
+        raise ArtefactError(f"{place}: `lift_item` or `lift_class` points at nothing")
     ids = arrays.item_ids
     if any(a >= b for a, b in itertools.pairwise(ids)):
         raise ArtefactError(f"{place}: `item_ids` is not in strictly ascending order")
 
 
+def _within(codes: NDArray[np.int32], n: int) -> bool:
+    return bool(codes.min() >= 0 and codes.max() < n)
+
+
 def _content_files() -> tuple[str, ...]:
-    return (ITEM_IDS_FILE, *(f"{name}.npy" for name in _DTYPES))
+    return (ITEM_IDS_FILE, CLASSES_FILE, *(f"{name}.npy" for name in _DTYPES))
 
 
 def _version(hashes: dict[str, str]) -> str:

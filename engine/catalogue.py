@@ -80,6 +80,14 @@ class Catalogue:
         return lookup
 
     @cached_property
+    def highest_tier_by_class(self) -> tuple[int, ...]:
+        """Highest tier among the items of each sensitive class, by code; 0 where it has none."""
+        of_class = self.sensitive_class >= 0
+        highest = np.zeros(len(self.sensitive_classes), np.int8)
+        np.maximum.at(highest, self.sensitive_class[of_class], self.tier[of_class])
+        return tuple(highest.tolist())
+
+    @cached_property
     def _codes_by_word(self) -> dict[str, frozenset[int]]:
         found: dict[str, set[int]] = {}
         for code, path in enumerate(self.categories):

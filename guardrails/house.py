@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.interactions import Weighting
-from engine.serving.candidates import Candidates, Evidence
+from engine.serving.candidates import Candidates, Evidence, Mask
 from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.limits import Limits
 from guardrails.rules import CATALOGUE
@@ -39,8 +39,21 @@ class Recommender(Protocol):
         """Score from which on its proposals were measured to be of use; 0 where that is not known."""
         ...
 
-    def goes_with(self, evidence: Evidence, exclude: NDArray[np.int32], n: int) -> Candidates:
-        """Best ``n`` available items that go with the evidence, ``exclude`` left out."""
+    def telling(self, withheld: frozenset[str]) -> NDArray[np.int64]:
+        """How telling each item is of sensitive classes, shape (n_items,), in millionths."""
+        ...
+
+    def mask(self, withheld: frozenset[str], lift_max_micro: int) -> Mask:
+        """What is more telling of them than that."""
+        ...
+
+    def goes_with(
+        self, evidence: Evidence, exclude: NDArray[np.int32], n: int, mask: Mask | None = None
+    ) -> Candidates:
+        """Best ``n`` available items that go with the evidence, ``exclude`` left out.
+
+        What is masked is nothing that evidence of a person could propose.
+        """
         ...
 
     def buy_again(self, evidence: Evidence, n: int) -> Candidates:

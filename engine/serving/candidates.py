@@ -61,6 +61,19 @@ class Evidence:
 
 
 @dataclass(frozen=True, eq=False)
+class Mask:
+    """What evidence of a person may say nothing about: items too telling of what was not agreed to.
+
+    Attributes:
+        items: shape (n_items,), bool, catalogue rows.
+        rows: shape (n_rows,), bool, the same as rows of the model.
+    """
+
+    items: NDArray[np.bool_]
+    rows: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
 class Candidates:
     """Items under consideration, best first, with the arithmetic behind each score.
 
@@ -73,6 +86,7 @@ class Candidates:
         evidence: shape (m,), int32: row of the ``Evidence`` a contribution came from.
         contribution: shape (m,), int64.
         support: shape (m,), int32: distinct customers behind the edge used.
+        n_masked: edges that were left out of the sums, because they would have been telling.
     """
 
     item_idx: NDArray[np.int32]
@@ -83,6 +97,7 @@ class Candidates:
     evidence: NDArray[np.int32]
     contribution: NDArray[np.int64]
     support: NDArray[np.int32]
+    n_masked: int = 0
 
     def __len__(self) -> int:
         return int(self.item_idx.size)
@@ -101,6 +116,7 @@ class Candidates:
             evidence=self.evidence[edges],
             contribution=self.contribution[edges],
             support=self.support[edges],
+            n_masked=self.n_masked,
         )
 
     def largest_terms(self, n: int) -> Self:
@@ -135,6 +151,7 @@ class Candidates:
             evidence=np.concatenate([part.evidence for part in parts]),
             contribution=np.concatenate([part.contribution for part in parts]),
             support=np.concatenate([part.support for part in parts]),
+            n_masked=sum(part.n_masked for part in parts),
         )
         return joined.take(np.lexsort((joined.item_idx, -joined.score)))
 

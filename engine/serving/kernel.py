@@ -40,6 +40,7 @@ class Scored(NamedTuple):
         piece: shape (m,), int32, position of the piece of evidence, ascending within a survivor.
         contribution: shape (m,), int64, never 0.
         support: shape (m,), int32, distinct customers behind the edge.
+        n_masked: edges that were skipped.
     """
 
     item: NDArray[np.int32]
@@ -48,6 +49,10 @@ class Scored(NamedTuple):
     piece: NDArray[np.int32]
     contribution: NDArray[np.int64]
     support: NDArray[np.int32]
+    n_masked: int
+
+
+_UNMASKED = np.empty(0, np.bool_)
 
 
 @compiled()
@@ -97,19 +102,27 @@ def _add_up(
     rows: NDArray[np.int32],
     row_weights: NDArray[np.int64],
     exclude: NDArray[np.int32],
-) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """Return the table (keys, sums), the slot of every entry read, and the slots of new columns."""
+    masked: NDArray[np.bool_],
+    personal: NDArray[np.bool_],
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32], NDArray[np.int32], int]:
+    """Return the table (keys, sums), the slot of every entry read, the slots of new columns, and n_masked."""
     n_entries = _n_entries(indptr, rows)
     n_bits, keys = _empty_table(n_entries, exclude)
     sums = np.zeros(keys.size, np.int64)
     slots = np.full(n_entries, _ABSENT, np.int32)
     found = np.empty(n_entries, np.int32)
     n_found = 0
+    n_masked = 0
     entry = 0
     for piece in range(rows.size):
         if rows[piece] < 0:
             continue
+        may_mask = masked.size > 0 and personal[piece]
         for at in range(indptr[rows[piece]], indptr[rows[piece] + 1]):
+            if may_mask and masked[indices[at]]:
+                n_masked += 1
+                entry += 1
+                continue
             term = _term(row_weights[piece], weights[at])
             if term != 0:
                 slot = _slot_of(keys, indices[at], n_bits)
@@ -120,7 +133,7 @@ def _add_up(
                 sums[slot] += term
                 slots[entry] = slot
             entry += 1
-    return keys, sums, slots, found[:n_found]
+    return keys, sums, slots, found[:n_found], n_masked
 
 
 @compiled()
@@ -210,9 +223,11 @@ _SIGNATURE = signature(
         read("int32"),
         read("int64"),
         read("int32"),
+        read("boolean"),
+        read("boolean"),
         types.int64,
     ),
-    ("int32", "int64", "int32", "int32", "int64", "int32"),
+    ("int32", "int64", "int32", "int32", "int64", "int32", "int64"),
 )
 
 
@@ -226,6 +241,8 @@ def _score(
     rows: NDArray[np.int32],
     row_weights: NDArray[np.int64],
     exclude: NDArray[np.int32],
+    masked: NDArray[np.bool_],
+    personal: NDArray[np.bool_],
     n: int,
 ) -> tuple[
     NDArray[np.int32],
@@ -234,8 +251,11 @@ def _score(
     NDArray[np.int32],
     NDArray[np.int64],
     NDArray[np.int32],
+    NDArray[np.int64],
 ]:
-    keys, sums, ranks, found = _add_up(indptr, indices, weights, rows, row_weights, exclude)
+    keys, sums, ranks, found, n_masked = _add_up(
+        indptr, indices, weights, rows, row_weights, exclude, masked, personal
+    )
     best = _best_first(keys, sums, _contenders(keys, sums, found, allowed, n), n)
     ptr = _rank_entries(ranks, best, keys.size)
     free = ptr.copy()
@@ -254,7 +274,7 @@ def _score(
                 contributions[free[rank]] = _term(row_weights[piece], weights[at])
                 supports[free[rank]] = support[at]
                 free[rank] += 1
-    return keys[best], sums[best], ptr, pieces, contributions, supports
+    return keys[best], sums[best], ptr, pieces, contributions, supports, np.full(1, n_masked)
 
 
 def score(
@@ -267,6 +287,8 @@ def score(
     row_weights: NDArray[np.int64],
     exclude: NDArray[np.int32],
     n: int,
+    masked: NDArray[np.bool_] = _UNMASKED,
+    personal: NDArray[np.bool_] = _UNMASKED,
 ) -> Scored:
     """Score one customer, or one page, and attribute every survivor's score.
 
@@ -280,8 +302,14 @@ def score(
         row_weights: shape (n_pieces,), int64, see ``engine.interactions.WEIGHT_ONE``.
         exclude: columns that must not survive, int32, any shape (k,); -1 is ignored.
         n: how many to return at most; survivors have a positive score.
+        masked: shape (n_items,), bool: columns that personal pieces say nothing about: such an edge is
+            skipped, as if W did not have it. Shape (0,): nothing is masked.
+        personal: shape (n_pieces,), bool: whose edges are masked; read only where ``masked`` is given.
 
     All arrays are C-contiguous. Rows and columns out of range are not checked here: an
     artefact is checked when it is loaded.
     """
-    return Scored(*_score(indptr, indices, weights, support, allowed, rows, row_weights, exclude, max(n, 0)))
+    item, total, ptr, piece, contribution, supports, n_masked = _score(
+        indptr, indices, weights, support, allowed, rows, row_weights, exclude, masked, personal, max(n, 0)
+    )
+    return Scored(item, total, ptr, piece, contribution, supports, int(n_masked[0]))

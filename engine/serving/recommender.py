@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,18 @@ from numpy.typing import NDArray
 from engine.artefact import Artefact
 from engine.catalogue import NO_CODE, Catalogue
 from engine.serving import kernel
-from engine.serving.candidates import Candidates, Evidence
+from engine.serving.candidates import Candidates, Evidence, Mask
 from engine.vocabulary import Kind, Origin, Source
 
 DUE_AFTER = 2
 """An item is due again once its last purchase is older than the usual interval divided by this."""
+
+
+N_REMEMBERED = 32
+"""So many sets of withheld classes keep their answer; most customers withhold the same ones."""
+
+HUNDRED_PERCENT = 100
+MICRO = 1_000_000
 
 
 class Recommender:
@@ -33,6 +41,8 @@ class Recommender:
         sold = self._item_of_row >= 0
         self._allowed[sold] = catalogue.available[self._item_of_row[sold]]
         self._available = catalogue.available
+        self._telling = lru_cache(maxsize=N_REMEMBERED)(self._telling_of)
+        self._mask = lru_cache(maxsize=N_REMEMBERED)(self._mask_of)
         self._popularity = self._by_item(artefact.popularity)
         self._repeat = self._by_item(artefact.repeat)
         self._repeat_support = self._by_item(artefact.repeat_support)
@@ -65,7 +75,28 @@ class Recommender:
         """Number of rows of the catalogue it is bound to."""
         return self._n_items
 
-    def goes_with(self, evidence: Evidence, exclude: NDArray[np.int32], n: int) -> Candidates:
+    def telling(self, withheld: frozenset[str]) -> NDArray[np.int64]:
+        """Return how telling each item is of the classes named, shape (n_items,), int64, read-only.
+
+        Millionths: the greatest lift of the item to one of them, see ``engine.training.lift``; one
+        million where nothing is known.
+        """
+        return self._telling(withheld)
+
+    def mask(self, withheld: frozenset[str], lift_max_micro: int) -> Mask:
+        """Return the items that are more telling of the classes named than ``lift_max_micro``.
+
+        Below one million that is everything: nothing of a person counts then.
+        """
+        return self._mask(withheld, lift_max_micro)
+
+    def goes_with(
+        self,
+        evidence: Evidence,
+        exclude: NDArray[np.int32],
+        n: int,
+        mask: Mask | None = None,
+    ) -> Candidates:
         """Return the ``n`` items that go best with the evidence.
 
         Args:
@@ -73,11 +104,14 @@ class Recommender:
             exclude: shape (k,), int32, catalogue rows not to propose. Items that the evidence
                 itself is about are proposed unless they are listed here.
             n: how many at most.
+            mask: what evidence of a person (of the visit, of the past) may say nothing about; what is
+                on the page may. ``None`` for nothing.
 
         Returns:
             Candidates of source ``GOES_WITH`` and base 0: a score is the sum of its
             contributions, in the units of W.
         """
+        masked = () if mask is None else (mask.rows, evidence.origin != Origin.CONTEXT.value)
         scored = kernel.score(
             self._artefact.indptr,
             self._artefact.indices,
@@ -88,6 +122,7 @@ class Recommender:
             np.ascontiguousarray(evidence.weight),
             self._rows(exclude),
             n,
+            *masked,
         )
         return Candidates(
             item_idx=self._item_of_row[scored.item],
@@ -98,6 +133,7 @@ class Recommender:
             evidence=scored.piece,
             contribution=scored.contribution,
             support=scored.support,
+            n_masked=scored.n_masked,
         )
 
     def goes_with_each(
@@ -177,6 +213,23 @@ class Recommender:
         listed = self._popular_by_brand[bounds[0] : bounds[1]]
         return self._listed(_first_without(listed, exclude, n), Source.BRAND)
 
+    def _telling_of(self, withheld: frozenset[str]) -> NDArray[np.int64]:
+        model = self._artefact
+        counted = np.isin(
+            model.lift_class, [code for code, name in enumerate(model.classes) if name in withheld]
+        )
+        by_row = np.full(model.n_items, HUNDRED_PERCENT, np.int64)
+        np.maximum.at(by_row, model.lift_item[counted], model.lift_percent[counted])
+        telling = np.full(self._n_items, MICRO, np.int64)
+        sold = self._item_of_row >= 0
+        telling[self._item_of_row[sold]] = by_row[sold] * (MICRO // HUNDRED_PERCENT)
+        telling.flags.writeable = False
+        return telling
+
+    def _mask_of(self, withheld: frozenset[str], lift_max_micro: int) -> Mask:
+        items = self._telling(withheld) > lift_max_micro
+        return Mask(items, np.append(items, False)[self._item_of_row])  # -1, not sold, reads the last
+
     def _rows(self, item_idx: NDArray[np.int32]) -> NDArray[np.int32]:
         known = (item_idx >= 0) & (item_idx < self._n_items)
         return np.where(known, self._row_of_item[np.where(known, item_idx, 0)], np.int32(NO_CODE))
@@ -228,7 +281,21 @@ class NoModel:
         """Number of rows of the catalogue."""
         return self._n_items
 
-    def goes_with(self, evidence: Evidence, exclude: NDArray[np.int32], n: int) -> Candidates:  # noqa: ARG002  # the null twin takes what the model takes
+    def telling(self, withheld: frozenset[str]) -> NDArray[np.int64]:  # noqa: ARG002  # the null twin takes what the model takes
+        """Return that nothing is known."""
+        return np.full(self._n_items, MICRO, np.int64)
+
+    def mask(self, withheld: frozenset[str], lift_max_micro: int) -> Mask:  # noqa: ARG002  # the null twin takes what the model takes
+        """Return what the model masks that knows nothing."""
+        return Mask(np.full(self._n_items, lift_max_micro < MICRO), np.empty(0, np.bool_))
+
+    def goes_with(
+        self,
+        evidence: Evidence,  # noqa: ARG002  # the null twin takes what the model takes
+        exclude: NDArray[np.int32],  # noqa: ARG002  # the null twin takes what the model takes
+        n: int,  # noqa: ARG002  # the null twin takes what the model takes
+        mask: Mask | None = None,  # noqa: ARG002  # the null twin takes what the model takes
+    ) -> Candidates:
         """Return no candidates."""
         return Candidates.empty()
 

@@ -51,7 +51,7 @@ def terms_of(candidates: Candidates, row: int) -> list[tuple[int, int, int]]:
 
 
 def types_of(columns: Candidates | Evidence) -> dict[str, np.dtype]:
-    return {name: column.dtype for name, column in vars(columns).items()}
+    return {name: column.dtype for name, column in vars(columns).items() if isinstance(column, np.ndarray)}
 
 
 @given(rankings(), st.data())
