@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.interactions import WEIGHT_ONE, Interactions, Weighting, age_in_days
-from engine.serving.candidates import Evidence
+from engine.serving.candidates import Evidence, Mask
 from engine.vocabulary import Channel, Kind, Origin, Provenance
 from guardrails.consent.check import check
 from guardrails.consent.collection import coverage
 from guardrails.consent.jurisdictions import raised_where
 from guardrails.consent.ledger import Ledger
-from guardrails.consent.permission import Denial, LawfulBasis, Permission
+from guardrails.consent.permission import LAPSED, TAKEN_BACK, Denial, LawfulBasis, Permission
 from guardrails.consent.purposes import KEY_OF, OUTBOUND, Purpose, communications_key, sensitive_key
 from guardrails.consent.settings import ConsentSettings
 from guardrails.holding import Holding
@@ -119,6 +119,17 @@ def is_within(path: str, above: Collection[str]) -> bool:
     return any(path == each or path.startswith(f"{each} > ") for each in above)
 
 
+def in_classes(
+    catalogue: Catalogue, item_idx: NDArray[np.int32], names: Collection[str]
+) -> NDArray[np.bool_]:
+    """Return for each catalogue row, shape (n,), whether its sensitive class is one of ``names``; bool.
+
+    An item of no class is in none.
+    """
+    by_class = np.array([name in names for name in catalogue.sensitive_classes] + [False], np.bool_)
+    return by_class[catalogue.sensitive_class[item_idx]]  # the code -1 reads the last place
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """What a decision may read and use.
@@ -174,8 +185,14 @@ class Admission:
         return self.may_read_history or bool(self.outreach)
 
     def tier_of(self, catalogue: Catalogue, item_idx: NDArray[np.int32]) -> NDArray[np.int8]:
-        """Return the tier that each catalogue row, shape (n,), has for this customer; int8."""
+        """Return the tier that each catalogue row, shape (n,), has for this customer; int8.
+
+        Where the shop speaks first, an item with nothing but a title to go by counts as S1 at least:
+        what nobody could tell sensitive is not sent out as if it were harmless.
+        """
         tier = catalogue.tier[item_idx]
+        if self.outreach is not None:
+            tier = np.maximum(tier, catalogue.unclassified[item_idx].astype(np.int8))
         if not self.raised_classes:
             return tier
         sensitive_class = catalogue.sensitive_class[item_idx]
@@ -266,13 +283,23 @@ def select(
     catalogue: Catalogue,
     limits: EvidenceLimits,
     weighting: Weighting,
+    mask: Mask | None = None,
 ) -> Admitted:
     """Keep what may count as evidence and fold it to one piece per (item, origin, kind).
 
     Interactions with items that the catalogue does not hold are passed over.
+
+    Args:
+        request: what was asked.
+        admission: what may be read and used.
+        known: what was read.
+        catalogue: the snapshot that rows point into.
+        limits: how old evidence may be, and how much of it counts.
+        weighting: what an interaction is worth.
+        mask: items too telling of a sensitive class that was not agreed to; ``None`` for none.
     """
     kept_out: Counter[str] = Counter()
-    judge = _EvidenceJudge(request, admission, catalogue, limits, kept_out)
+    judge = _EvidenceJudge(request, admission, catalogue, limits, mask, kept_out)
     session = judge.session(_of_known_items(known.session))
     history = judge.history(_of_known_items(known.history))
     parts = (
@@ -349,19 +376,25 @@ class _EvidenceJudge:
     admission: Admission
     catalogue: Catalogue
     limits: EvidenceLimits
+    mask: Mask | None
     kept_out: Counter[str]
 
     def history(self, found: Interactions) -> Interactions:
         """Keep what may be used of the customer's own past."""
         if not self.admission.may_read_history:
-            withdrawn = self.admission.history.because in (Denial.WITHDRAWN, Denial.OBJECTED)
-            return self._keep(found, ("G02" if withdrawn else "G01", np.zeros(len(found), np.bool_)))
+            return self._keep(found, (self._history_denied_by(), np.zeros(len(found), np.bool_)))
         consented = (
             (found.purpose == Purpose.PROFILING.value)
             & (found.at_ms >= self.admission.history_from_ms)
             & self._covered(found)
         )
         return self._keep(found, ("G01", consented), *self._common(found), ("G21", self._fresh(found)))
+
+    def _history_denied_by(self) -> str:
+        because = self.admission.history.because
+        if because in TAKEN_BACK:
+            return "G02"
+        return "G03" if because in LAPSED else "G01"
 
     def session(self, found: Interactions) -> Interactions:
         """Keep what may be used of this visit."""
@@ -378,7 +411,7 @@ class _EvidenceJudge:
             anchors = anchors[:0]
         muted = self.admission.muted
         keep = ~self._sensitive(anchors) & ~muted.covers(self.catalogue, anchors)
-        keep &= ~muted.covers_occasion(self.catalogue, anchors)
+        keep &= ~(muted.covers_occasion(self.catalogue, anchors) | self._held(anchors))
         anchors = anchors[keep]
         n = anchors.size
         return _Weighted(
@@ -404,24 +437,38 @@ class _EvidenceJudge:
         )
         return (
             ("G06", ~(self._sensitive(found.item_idx) | sensitive_and_old)),
+            ("G07", ~self._telling(found)),
             ("G09", self._at_home(found)),
             ("G11", ~found.is_gift),
             ("G12", ~self.admission.muted.covers(self.catalogue, found.item_idx)),
             ("G13", ~self.admission.muted.covers_occasion(self.catalogue, found.item_idx)),
+            ("G14", ~self._held(found.item_idx)),
         )
 
     def _at_home(self, found: Interactions) -> NDArray[np.bool_]:
-        """Whether each came from the shop itself, or from elsewhere with the customer's consent (P8)."""
-        if self.admission.enrichment:
+        """Whether each came from the shop itself, or from elsewhere with the customer's consent (P8).
+
+        Global Privacy Control keeps out what came from elsewhere even where consent stands against it.
+        """
+        if self.admission.enrichment and not self.request.gpc:
             return np.ones(len(found), np.bool_)
         return np.asarray(found.provenance == Provenance.OWN.value)
 
     def _sensitive(self, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Whether each item is sensitive without the consent of its class; bool, shape like the rows."""
-        names = self.catalogue.sensitive_classes
-        granted = np.array([name in self.admission.sensitive_granted for name in names] + [False], np.bool_)
         tier = self.admission.tier_of(self.catalogue, item_idx)
-        return (tier >= SENSITIVE_FROM_TIER) & ~granted[self.catalogue.sensitive_class[item_idx]]
+        granted = in_classes(self.catalogue, item_idx, self.admission.sensitive_granted)
+        return np.asarray((tier >= SENSITIVE_FROM_TIER) & ~granted)
+
+    def _held(self, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Whether each item is of a topic that is held back; bool, shape like the rows."""
+        return in_classes(self.catalogue, item_idx, self.admission.holding.held_topics)
+
+    def _telling(self, found: Interactions) -> NDArray[np.bool_]:
+        """Whether each is a proxy for a sensitive class; a return speaks for nothing, so it tells nothing."""
+        if self.mask is None:
+            return np.zeros(len(found), np.bool_)
+        return np.asarray(self.mask.items[found.item_idx] & (found.kind != Kind.RETURN.value))
 
     def _fresh(self, found: Interactions) -> NDArray[np.bool_]:
         return age_in_days(found.at_ms, self.request.now_ms) <= self.limits.max_age_days()[found.kind]

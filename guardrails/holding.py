@@ -12,6 +12,9 @@ from enum import StrEnum
 
 from engine.interactions import DAY_MS
 
+HELD_TOPICS = frozenset({"bereavement", "parenthood", "pregnancy_fertility"})
+"""Sensitive classes that rest together while topics are off, so that none tells which it was."""
+
 
 class HoldKind(StrEnum):
     """What is held back for. The words are stored.
@@ -71,6 +74,11 @@ class Holding:
     topics: bool = False
     offers: bool = False
     excluded: frozenset[str] = frozenset()
+
+    @property
+    def held_topics(self) -> frozenset[str]:
+        """Sensitive classes that are off now."""
+        return HELD_TOPICS if self.topics else frozenset()
 
     @classmethod
     def in_force(cls, holds: Iterable[Hold], now_ms: int) -> Holding:

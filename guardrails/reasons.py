@@ -181,7 +181,7 @@ class Explainer:
 
     def _nameable(self, pieces: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Sensitive items are never named, and before a shared audience no one's past is; bool."""
-        harmless = self.catalogue.tier[self.evidence.item_idx[pieces]] == 0
+        harmless = self.admission.tier_of(self.catalogue, self.evidence.item_idx[pieces]) == 0
         if self.admission.shared_audience:
             harmless &= self.evidence.origin[pieces] != Origin.HISTORY.value
         return np.asarray(harmless)

@@ -25,6 +25,13 @@ class Denial(StrEnum):
     UNREADABLE = "UNREADABLE"
 
 
+TAKEN_BACK = frozenset({Denial.WITHDRAWN, Denial.OBJECTED})
+"""Denials that are the customer's own "no more", as against a "yes" that was never given."""
+
+LAPSED = frozenset({Denial.EXPIRED, Denial.NOTICE_OUTDATED})
+"""Denials of what was once a "yes": it ran out, or the notice it was given under no longer holds."""
+
+
 class LawfulBasis(StrEnum):
     """The ground of GDPR Article 6(1) or 9(2)(a) a purpose stands on, or of ePrivacy 13(2)."""
 

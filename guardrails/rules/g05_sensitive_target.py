@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from guardrails.admit import SENSITIVE_FROM_TIER
+from guardrails.admit import SENSITIVE_FROM_TIER, in_classes
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
 from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
@@ -42,10 +42,8 @@ class SensitiveTarget(Rule):
 
 
 def _granted(view: View) -> NDArray[np.bool_]:
-    """Whether the class of each candidate was agreed to; the class -1 reads the last place, never granted."""
-    granted = view.admission.sensitive_granted
-    by_class = [name in granted for name in view.catalogue.sensitive_classes]
-    return np.array([*by_class, False], np.bool_)[view.sensitive_class]
+    """Whether the class of each candidate was agreed to; an item of no class never is."""
+    return in_classes(view.catalogue, view.item_idx, view.admission.sensitive_granted)
 
 
 def _on_its_own_shelf(view: View) -> NDArray[np.bool_]:

@@ -27,11 +27,12 @@ from support.shops import (
 )
 
 from engine.interactions import DAY_MS, WEIGHT_ONE
-from engine.vocabulary import Channel, Kind, Origin
-from guardrails.admit import CONTEXT_WEIGHT, SESSION_WEIGHT, Muted, select
+from engine.vocabulary import Channel, Kind, Origin, Provenance
+from guardrails.admit import CONTEXT_WEIGHT, SESSION_WEIGHT, Muted, admit, select
 from guardrails.consent.events import Status
 from guardrails.consent.permission import Denial, LawfulBasis
-from guardrails.consent.purposes import Purpose, sensitive_key
+from guardrails.consent.purposes import KEY_OF, Purpose, communications_key, sensitive_key
+from guardrails.holding import Hold, HoldKind
 from guardrails.policy.limits import EvidenceLimits
 from guardrails.request import AgeAssurance, Choices, Known, Mute, MuteScope, SubjectKind
 
@@ -302,6 +303,7 @@ class TestWhatIsKeptOut:
         [
             (Status.CONSENT_WITHDRAWN, "G02"),
             (Status.OBJECTION_RAISED, "G02"),
+            (Status.CONSENT_EXPIRED, "G03"),
             (Status.CONSENT_REFUSED, "G01"),
         ],
     )
@@ -346,9 +348,83 @@ class TestWhatIsKeptOut:
 
     def test_consent_that_ended_a_millisecond_ago_is_over(self):
         ends = an_event(PROFILING, valid_until_ms=NOW_MS)
-        assert selected(knowing([did("milk-1")]), choices=agreeing(ends)).kept_out == (("G01", 1),)
+        assert selected(knowing([did("milk-1")]), choices=agreeing(ends)).kept_out == (("G03", 1),)
         stands = an_event(PROFILING, valid_until_ms=NOW_MS + 1)
         assert selected(knowing([did("milk-1")]), choices=agreeing(stands)).kept_out == ()
+
+
+class TestWhereItCameFrom:
+    ROWS = (did("milk-1", provenance=Provenance.SISTER), did("bread-0"))
+    P8 = KEY_OF[Purpose.ENRICHMENT]
+
+    @pytest.mark.parametrize("answer", [Status.CONSENT_REFUSED, Status.CONSENT_WITHDRAWN, None])
+    def test_what_others_collected_needs_a_consent_of_its_own(self, answer):
+        choices = agreeing() if answer is None else agreeing(an_event(self.P8, answer))
+        admitted = selected(knowing(self.ROWS), choices=choices)
+        assert items_of(admitted) == ["bread-0"]
+        assert admitted.kept_out == (("G09", 1),)
+
+    def test_with_that_consent_it_counts(self):
+        admitted = selected(knowing(self.ROWS), choices=agreeing(an_event(self.P8)))
+        assert items_of(admitted) == ["bread-0", "milk-1"]
+
+    def test_under_the_privacy_signal_it_does_not_even_where_consent_overrides_that(self):
+        request = a_request(gpc=True)
+        choices = agreeing(an_event(self.P8, confirmed_override=True), jurisdiction="DK")
+        assert an_admission(request, choices).enrichment.permitted
+        admitted = selected(knowing(self.ROWS), request, choices)
+        assert items_of(admitted) == ["bread-0"]
+        assert admitted.kept_out == (("G09", 1),)
+
+
+class TestWhatRests:
+    """In this shop beer is of a topic that can be held back."""
+
+    CATALOGUE = replace(a_catalogue(), sensitive_classes=("parenthood", *a_catalogue().sensitive_classes[1:]))
+    AGREED = an_event(sensitive_key("parenthood"))
+
+    def select(self, request, known, holds):
+        choices = replace(agreeing(self.AGREED), holds=holds)
+        admission = admit(request, choices, self.CATALOGUE.sensitive_classes, a_house().consent)
+        return select(request, admission, known, self.CATALOGUE, EvidenceLimits(), a_house().weighting)
+
+    @pytest.mark.parametrize(
+        ("until_ms", "holds"), [(None, True), (NOW_MS + 1, True), (NOW_MS, False), (0, False)]
+    )
+    def test_a_topic_that_rests_is_no_evidence_until_its_millisecond(self, until_ms, holds):
+        known, rest = knowing([did("beer-0"), did("bread-0")]), Hold(HoldKind.TOPICS, "", 0, until_ms)
+        admitted = self.select(a_request(), known, (rest,))
+        assert items_of(admitted) == (["bread-0"] if holds else ["beer-0", "bread-0"])
+        assert admitted.kept_out == ((("G14", 1),) if holds else ())
+
+    def test_nor_is_a_page_about_it(self):
+        page = a_request("cart", context=on_page("beer-0", "lamp-0"))
+        assert items_of(self.select(page, knowing(), ())) == ["beer-0", "lamp-0"]
+        rest = Hold(HoldKind.TOPICS, "", 0, None)
+        assert items_of(self.select(page, knowing(), (rest,))) == ["lamp-0"]
+
+    def test_resting_offers_leave_the_evidence_alone(self):
+        rest = Hold(HoldKind.OFFERS, "", 0, None)
+        assert items_of(self.select(a_request(), knowing([did("beer-0")]), (rest,))) == ["beer-0"]
+
+
+class TestWhatHasNothingButATitle:
+    CATALOGUE = replace(a_catalogue(), unclassified=np.ones(len(a_catalogue().item_ids), np.bool_))
+    ROWS = np.array([idx("bread-0"), idx("cream-0"), idx("test-0")], np.int32)
+
+    @pytest.mark.parametrize("agreed", [True, False])
+    def test_it_counts_as_tier_1_where_the_shop_speaks_first(self, agreed):
+        choices = agreeing(an_event(communications_key(Channel.EMAIL))) if agreed else Choices(None)
+        admission = an_admission(a_request("email", channel=Channel.EMAIL), choices)
+        assert admission.tier_of(self.CATALOGUE, self.ROWS).tolist() == [1, 1, 3]
+
+    def test_inside_the_page_it_does_not(self):
+        assert an_admission(a_request()).tier_of(self.CATALOGUE, self.ROWS).tolist() == [0, 1, 3]
+
+    def test_the_law_of_a_place_raises_what_has_a_class_and_not_what_has_none(self):
+        choices = agreeing(jurisdiction="US-WA")
+        admission = an_admission(a_request("email", channel=Channel.EMAIL), choices)
+        assert admission.tier_of(self.CATALOGUE, self.ROWS).tolist() == [1, 2, 3]
 
 
 class TestWhereTheCustomerLives:
