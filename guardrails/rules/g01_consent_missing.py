@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from guardrails.consent.permission import LAPSED, TAKEN_BACK, Denial
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
 from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
 from guardrails.rules.selling import refused
 
+NOT_GIVEN = frozenset(Denial) - TAKEN_BACK - LAPSED
+"""Denials of what is no "yes" at all, or none for this channel or these goods."""
+
 
 class ConsentMissing(Rule):
-    """Block what needs a consent that was not given, has lapsed or could not be read.
+    """Block what needs a consent that was not given or could not be read.
 
     On an outbound channel every candidate needs the consent to be contacted there. Evidence from
     history needs the permission to read history; an upsell or cross-sell moved by it needs the
     offers purpose (P5) on top. Evidence was already kept out by ``guardrails.admit``: here the same
-    promise is held a second time. A permission that nobody asked for counts as missing.
+    promise is held a second time. A permission that nobody asked for counts as missing. What was
+    taken back is told by G02 and what has lapsed by G03.
 
     Observed: 1 where a consent is missing; limit 0.
     """
@@ -29,5 +34,5 @@ class ConsentMissing(Rule):
 
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 consent has no number
         """Say where a consent is missing."""
-        missing = refused(view, ended_by_customer=False)
+        missing = refused(view, NOT_GIVEN)
         return Judgement.of(blocked_where(missing), missing, 0)

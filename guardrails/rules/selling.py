@@ -1,6 +1,8 @@
-"""What several rules mean by "selling on", and the consent questions G01 and G02 share."""
+"""What several rules mean by "selling on", and the consent questions G01, G02 and G03 share."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +11,6 @@ from engine.vocabulary import Intent
 from guardrails.consent.permission import Denial, Permission
 from guardrails.consent.purposes import OUTBOUND
 from guardrails.rules.base import View
-
-ENDED_BY_CUSTOMER = (Denial.WITHDRAWN, Denial.OBJECTED)
-"""Denials that are the customer's own "no more", as against a "yes" that was never given."""
 
 
 def sells_on(view: View) -> NDArray[np.bool_]:
@@ -25,33 +24,30 @@ def is_outbound(view: View) -> bool:
     return view.request.channel in OUTBOUND
 
 
-def refused(view: View, *, ended_by_customer: bool) -> NDArray[np.bool_]:
-    """Return which candidates lack a consent they need; bool, shape (n,).
+def refused(view: View, among: Collection[Denial]) -> NDArray[np.bool_]:
+    """Return which candidates lack a consent they need for one of these reasons; bool, shape (n,).
 
     Three things need one: speaking first on a channel (every candidate, and where the law lets the
     shop write to its buyers, every one that is not like what they bought), history as evidence,
-    and an upsell or cross-sell moved by history. A permission that was never asked counts as missing.
+    and an upsell or cross-sell moved by history. A permission that was never asked is pending.
 
     Args:
         view: the candidates.
-        ended_by_customer: count only what the customer withdrew or objected to, or only the rest.
+        among: the denials that count; the others are another rule's to tell.
     """
     admission = view.admission
     missing = np.zeros(len(view), np.bool_)
-    if is_outbound(view) and _lacks(admission.outreach, ended_by_customer=ended_by_customer):
+    if is_outbound(view) and not admission.outreach and _denial(admission.outreach) in among:
         missing[:] = True
-    if is_outbound(view) and not ended_by_customer:
+    if is_outbound(view) and Denial.NOT_COVERED_CATEGORY in among:
         missing |= view.outside_outreach
-    if not admission.may_read_history and _ended(admission.history) is ended_by_customer:
+    if not admission.may_read_history and _denial(admission.history) in among:
         missing |= view.from_history
-    if _lacks(admission.offers, ended_by_customer=ended_by_customer):
+    if not admission.offers and _denial(admission.offers) in among:
         missing |= view.from_history & sells_on(view)
     return missing
 
 
-def _lacks(permission: Permission | None, *, ended_by_customer: bool) -> bool:
-    return not permission and _ended(permission) is ended_by_customer
-
-
-def _ended(permission: Permission | None) -> bool:
-    return permission is not None and permission.because in ENDED_BY_CUSTOMER
+def _denial(permission: Permission | None) -> Denial:
+    """Why a purpose is not served; pending where nobody asked, or where it stands but is not used."""
+    return Denial.PENDING if permission is None or permission.because is None else permission.because

@@ -7,15 +7,23 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from support.views import BRANDS, CATEGORIES, CLASSES, a_mixed_view, a_view, denied, muted
+from support.views import BRANDS, CATEGORIES, CLASSES, a_mixed_view, a_view, denied, granted, muted
 
+from engine.vocabulary import Provenance
+from guardrails.admit import SENSITIVE_FROM_TIER
+from guardrails.compose import SELLING
 from guardrails.consent.permission import Denial
+from guardrails.consent.purposes import OUTBOUND
+from guardrails.holding import HELD_TOPICS, Holding
 from guardrails.policy.directions import DIRECTIONS, Stricter
 from guardrails.policy.limits import Limits
 from guardrails.request import AgeAssurance
 from guardrails.rules import CATALOGUE
 from guardrails.rules.base import Effect, View
+from guardrails.sensitive.occasions import OCCASIONS
 
+RULES = {rule.id: rule for rule in CATALOGUE}
+CONSENT_RULES = ("G01", "G02", "G03")
 VIEWS = st.integers(0, 2**32 - 1).map(a_mixed_view)
 
 
@@ -42,6 +50,15 @@ def with_admission(view: View, **changes) -> View:
     return replace(view, admission=replace(view.admission, **changes))
 
 
+def with_request(view: View, **changes) -> View:
+    return replace(view, request=replace(view.request, **changes))
+
+
+def effects(view: View) -> np.ndarray:
+    """The most restrictive effect of any rule on each candidate."""
+    return np.max([rule.judge(view, Limits()).effect for rule in CATALOGUE], axis=0)
+
+
 @given(VIEWS, a_stricter_limit())
 def test_a_stricter_limit_never_allows_more(view, limits):
     assert_never_allows_more((view, Limits()), (view, limits))
@@ -53,28 +70,102 @@ def test_a_stricter_limit_never_allows_more(view, limits):
     st.lists(st.sampled_from(BRANDS)),
     st.lists(st.sampled_from(CATEGORIES)),
     st.lists(st.sampled_from(CLASSES)),
+    st.lists(st.sampled_from(OCCASIONS)),
 )
-def test_muting_never_allows_more(view, items, brands, categories, classes):
+def test_muting_never_allows_more(view, items, brands, categories, classes, occasions):
+    before = with_admission(view, muted=muted())
     quieter = with_admission(
-        view, muted=muted(items=items, brands=brands, categories=categories, classes=classes)
+        view,
+        muted=muted(items=items, brands=brands, categories=categories, classes=classes, occasions=occasions),
     )
-    assert_never_allows_more((view, Limits()), (quieter, Limits()))
-
-
-@given(
-    VIEWS,
-    st.sampled_from([because for because in Denial if because not in (Denial.WITHDRAWN, Denial.OBJECTED)]),
-)
-def test_losing_the_offers_consent_never_allows_more(view, because):
-    assert_never_allows_more((view, Limits()), (with_admission(view, offers=denied(because)), Limits()))
+    assert_never_allows_more((before, Limits()), (quieter, Limits()))
 
 
 @given(VIEWS, st.sampled_from(Denial))
-def test_what_needs_offers_is_withheld_whatever_the_denial(view, because):
-    refused = with_admission(view, offers=denied(because))
-    effects = np.max([rule.judge(refused, Limits()).effect for rule in CATALOGUE], axis=0)
-    needs_offers = view.from_history & np.isin(view.intent, [2, 3])
-    assert np.all(effects[needs_offers] >= Effect.BLOCK)
+def test_losing_the_offers_consent_never_allows_more(view, because):
+    before, after = (with_admission(view, offers=offers) for offers in (granted(), denied(because)))
+    assert_never_allows_more((before, Limits()), (after, Limits()))
+
+
+@given(VIEWS, st.sampled_from(Denial))
+def test_what_needs_offers_is_withheld_whatever_the_denial_and_told_by_one_rule(view, because):
+    refused = with_admission(view, offers=denied(because), outreach=granted())
+    refused = replace(refused, outside_outreach=np.zeros(len(view), np.bool_))
+    n_told = np.sum([RULES[rule_id].judge(refused, Limits()).observed for rule_id in CONSENT_RULES], axis=0)
+    needs_offers = view.from_history & np.isin(view.intent, SELLING)
+    np.testing.assert_array_equal(n_told, needs_offers)
+
+
+@given(VIEWS, st.sampled_from(Denial))
+def test_losing_the_consent_to_be_written_to_never_allows_more(view, because):
+    before, after = (with_admission(view, outreach=outreach) for outreach in (granted(), denied(because)))
+    assert_never_allows_more((before, Limits()), (after, Limits()))
+
+
+@given(VIEWS, st.sampled_from([None, *map(denied, Denial)]))
+def test_without_enrichment_nothing_from_elsewhere_moves_a_suggestion(view, refusal):
+    before, after = (with_admission(view, enrichment=answer) for answer in (granted(), refusal))
+    assert_never_allows_more((before, Limits()), (after, Limits()))
+    from_elsewhere = view.evidence_provenance > Provenance.OWN
+    assert np.all(effects(after)[from_elsewhere] >= Effect.BLOCK)
+
+
+@given(VIEWS)
+def test_the_privacy_signal_never_allows_more(view):
+    before, after = (with_request(view, gpc=gpc) for gpc in (False, True))
+    assert_never_allows_more((before, Limits()), (after, Limits()))
+
+
+@given(VIEWS)
+def test_holding_back_never_allows_more(view):
+    assert_never_allows_more((with_admission(view, holding=Holding()), Limits()), (view, Limits()))
+
+
+@given(VIEWS, st.lists(st.sampled_from(CLASSES), min_size=1))
+def test_while_topics_rest_none_of_them_is_shown_whatever_was_agreed_to(view, classes):
+    held = with_admission(
+        view,
+        sensitive_granted=frozenset(classes),
+        age_assurance=AgeAssurance.VERIFIED_ADULT,
+        holding=Holding(topics=True),
+    )
+    topics = [CLASSES.index(name) for name in HELD_TOPICS]
+    assert np.all(effects(held)[np.isin(view.sensitive_class, topics)] >= Effect.BLOCK)
+
+
+@given(VIEWS)
+def test_a_price_of_ones_own_never_allows_more(view):
+    before, after = (
+        with_request(view, presentation=replace(view.request.presentation, personalised_price=personal))
+        for personal in (False, True)
+    )
+    assert_never_allows_more((before, Limits()), (after, Limits()))
+
+
+@given(VIEWS)
+def test_a_higher_tier_never_allows_more(view):
+    tier = np.minimum(view.catalogue.tier + 1, 3).astype(np.int8)
+    delicate = replace(view, catalogue=replace(view.catalogue, tier=tier))
+    assert_never_allows_more((view, Limits()), (delicate, Limits()))
+
+
+@given(VIEWS, st.sampled_from(OUTBOUND), st.booleans())
+def test_nothing_of_the_highest_tier_is_ever_sent_out(view, channel, everything_agreed):
+    sent = with_admission(
+        with_request(view, channel=channel),
+        outreach=granted(),
+        sensitive_granted=frozenset(CLASSES if everything_agreed else ()),
+    )
+    assert np.all(effects(sent)[np.maximum(sent.tier, view.evidence_tier) == 3] >= Effect.BLOCK)
+
+
+@given(VIEWS)
+def test_what_is_paid_for_is_never_sensitive_whatever_was_agreed_to(view):
+    agreed = with_admission(
+        view, sensitive_granted=frozenset(CLASSES), age_assurance=AgeAssurance.VERIFIED_ADULT
+    )
+    paid = view.sponsored & (np.maximum(agreed.tier, view.evidence_tier) >= SENSITIVE_FROM_TIER)
+    assert np.all(effects(agreed)[paid] >= Effect.BLOCK)
 
 
 @given(VIEWS)

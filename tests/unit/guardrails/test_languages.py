@@ -19,6 +19,12 @@ SAME_IN_SCANDINAVIA = {
     "GDPR 7(3), 21(2)-(3)",
     "GDPR 5(1)(f), 25(2)",
     "GDPR 21; Brockell 2018",
+    "DSA 26(3); GDPR 9(1)",
+    "GDPR 5(1)(b), 6(4); CCPA 1798.135; Kim, Barasz & John 2019",
+    "GDPR 5(1)(f), 9(1), 25(2); Nissenbaum 2004",
+    "GDPR 21; Bloom & Wild 2019",
+    "GDPR 5(1)(c), 25; Brockell 2018",
+    "CRD 6(1)(ea); GDPR 6(1)(a), 22",
 }
 PRESSING = {
     "en": (
