@@ -18,7 +18,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.serving.candidates import Candidates, Evidence
+from engine.serving.candidates import Candidates, Evidence, Mask
 from engine.serving.intents import intents
 from engine.vocabulary import Basis, Intent, Kind, Origin
 from guardrails.admit import Admission, Admitted, select
@@ -26,6 +26,7 @@ from guardrails.compose import Slate, compose
 from guardrails.consent.permission import LawfulBasis, Permission
 from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.house import House
+from guardrails.inference import telling_mask
 from guardrails.judge import Judged, judge
 from guardrails.reasons import Explainer, Reason
 from guardrails.request import Exposure, Known, Request
@@ -139,11 +140,14 @@ class Step:
 
 def decide(request: Request, admission: Admission, known: Known, house: House) -> Decision:
     """Answer one request."""
-    admitted = select(request, admission, known, house.catalogue, house.limits.evidence, house.weighting)
+    mask = telling_mask(admission, house)
+    admitted = select(
+        request, admission, known, house.catalogue, house.limits.evidence, house.weighting, mask
+    )
     exposures = _admitted_exposures(admission, known.exposures)
     rounds: list[Round] = []
     for step in _ladder(request, admission, admitted.evidence):
-        rounds.append(_take(step, request, admission, admitted, exposures, house))
+        rounds.append(_take(step, request, admission, admitted, exposures, house, mask))
         if rounds[-1].slate.shown:
             break
     suggestions = _suggestions(rounds[-1], request, admission, house)
@@ -178,10 +182,11 @@ def _take(
     admitted: Admitted,
     exposures: tuple[Exposure, ...],
     house: House,
+    mask: Mask | None,
 ) -> Round:
     """Score, judge and compose on one step."""
     used = replace(admitted, evidence=step.evidence)
-    proposed = _propose(step, request, house)
+    proposed = _propose(step, request, house, mask)
     intent = intents(proposed, step.evidence, request.context.anchors, house.catalogue)
     fits = np.flatnonzero(np.logical_or.reduce([intent == each.value for each in request.placement.intents]))
     candidates, intent = proposed.take(fits), intent[fits]
@@ -191,7 +196,7 @@ def _take(
     return Round(step.basis, step.evidence, candidates, view, judged, slate)
 
 
-def _propose(step: Step, request: Request, house: House) -> Candidates:
+def _propose(step: Step, request: Request, house: House, mask: Mask | None) -> Candidates:
     """Ask the sources that this step may use for candidates.
 
     Buying again proposes at most half a slate, so that habits leave room for anything new.
@@ -210,7 +215,7 @@ def _propose(step: Step, request: Request, house: House) -> Candidates:
         again = house.recommender.buy_again(step.evidence, max(1, request.count // 2))
         again = again.take(np.flatnonzero(~np.isin(again.item_idx, anchors)))
     n_new = house.n_considered - len(again)
-    new = house.recommender.goes_with(step.evidence, np.concatenate([anchors, bought]), n_new)
+    new = house.recommender.goes_with(step.evidence, np.concatenate([anchors, bought]), n_new, mask)
     return Candidates.merged(new, again)
 
 

@@ -16,6 +16,7 @@ from engine.serving.candidates import Candidates, Evidence
 from engine.vocabulary import Basis, Intent, Kind, Origin, Source
 from guardrails.admit import Admission, Admitted, is_within
 from guardrails.house import House
+from guardrails.inference import telling_lift
 from guardrails.policy.limits import EvidenceLimits, Limits, SupportLimits
 from guardrails.request import Exposure, Request
 from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES, NOT_COUNTED, View
@@ -64,7 +65,12 @@ def look(
         from_history=edges.highest(of_history[candidates.evidence]),
         from_visit=edges.highest(evidence.origin[candidates.evidence] == Origin.SESSION.value),
         evidence_provenance=edges.highest(evidence.provenance[candidates.evidence]),
-        telling_lift_micro=np.zeros(len(candidates), np.int64),
+        telling_lift_micro=telling_lift(
+            admission,
+            house,
+            candidates.item_idx,
+            edges.highest(evidence.origin[candidates.evidence] != Origin.CONTEXT.value),
+        ),
         evidence_tier=edges.highest(tier_of_edge),
         min_support=edges.fewest(candidates.support),
         min_sensitive_support=edges.fewest(np.where(sensitive, candidates.support, NO_EDGES)),

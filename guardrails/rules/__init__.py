@@ -13,6 +13,7 @@ from guardrails.rules.g03_consent_expired import ConsentExpired
 from guardrails.rules.g04_minor import Minor
 from guardrails.rules.g05_sensitive_target import SensitiveTarget
 from guardrails.rules.g06_sensitive_evidence import SensitiveEvidence
+from guardrails.rules.g07_sensitive_inference import SensitiveInference
 from guardrails.rules.g08_sponsored_sensitive import SponsoredSensitive
 from guardrails.rules.g09_out_of_context_evidence import OutOfContextEvidence
 from guardrails.rules.g10_channel_leak import ChannelLeak
@@ -48,6 +49,7 @@ CATALOGUE: tuple[Rule, ...] = (
     Minor(),
     SensitiveTarget(),
     SensitiveEvidence(),
+    SensitiveInference(),
     SponsoredSensitive(),
     OutOfContextEvidence(),
     ChannelLeak(),
