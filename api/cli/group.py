@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from api.cli.calibrate import calibrate
 from api.cli.catalog import catalog
 from api.cli.database import database
 from api.cli.demo import demo
@@ -56,6 +57,7 @@ for command in (
     database,
     import_group,
     train,
+    calibrate,
     evaluate,
     catalog,
     keys,

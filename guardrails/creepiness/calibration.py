@@ -111,16 +111,26 @@ class Labelled:
         """How many customers were shown anything."""
         return int(np.unique(self.customer).size)
 
-    def where(self, keep: NDArray[np.bool_]) -> Labelled:
-        """Return the rows marked in ``keep``, shape (n,)."""
-        return Labelled(**{name: getattr(self, name)[keep] for name in Labelled.__slots__})
+    @classmethod
+    def empty(cls) -> Labelled:
+        """Return no rows."""
+        none = np.zeros(0, np.bool_)
+        return cls(
+            dimensions=np.zeros((0, len(DIMENSION_NAMES))),
+            mitigators=np.zeros((0, len(MITIGATOR_NAMES)), np.bool_),
+            sensitive=none,
+            flagged=none,
+            customer=np.zeros(0, np.int64),
+        )
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Labelled:
+        """Return some rows, by a mask or by their numbers."""
+        return Labelled(**{name: getattr(self, name)[rows] for name in Labelled.__slots__})
 
     def in_order(self) -> Labelled:
         """Return the rows in an order of their own, so that nothing depends on the one they came in."""
-        order = np.lexsort(
-            (self.customer, self.flagged, self.sensitive, *self.mitigators.T, *self.dimensions.T)
-        )
-        return Labelled(**{name: getattr(self, name)[order] for name in Labelled.__slots__})
+        keys = (self.customer, self.flagged, self.sensitive, *self.mitigators.T, *self.dimensions.T)
+        return self.take(np.lexsort(keys))
 
     def observed(self) -> Dimensions:
         """Return what was observed, as the score wants it."""
@@ -264,8 +274,8 @@ def calibrate(
     fitting = _first_half(labelled.customer)
     weights, fit, setting = reach.weights, Fit.NOT_ASKED, labelled
     if with_weights:
-        setting = labelled.where(~fitting)
-        weights, fit = _weights(labelled.where(fitting), setting, reach.weights, alpha)
+        setting = labelled.take(~fitting)
+        weights, fit = _weights(labelled.take(fitting), setting, reach.weights, alpha)
         setting = labelled if fit is Fit.FEW_CUSTOMERS else setting
     top_micro = reach.ceiling_micro
     curve = risk_curve(setting.score(weights), setting.flagged, setting.customer, top_micro)
@@ -288,7 +298,7 @@ def calibrate(
         outcome=outcome,
         curve=curve,
         control=allowed,
-        reliability=reliability(labelled.where(fitting), labelled.where(~fitting), weights),
+        reliability=reliability(labelled.take(fitting), labelled.take(~fitting), weights),
     )
 
 
@@ -332,11 +342,11 @@ def reliability(seen: Labelled, unseen: Labelled, weights: Weights) -> Reliabili
     curve = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
     curve.fit(seen.score(weights), seen.flagged)
     score = unseen.score(weights)
-    order = np.argsort(score, kind="stable")
-    bins = [rows for rows in np.array_split(order, N_BINS) if rows.size]
-    n_shown = np.array([rows.size for rows in bins], np.int64)
-    n_flagged = np.array([np.count_nonzero(unseen.flagged[rows]) for rows in bins], np.int64)
-    middle = np.array([round(float(score[rows].mean())) for rows in bins], np.int64)
+    edges = np.quantile(score, np.arange(1, N_BINS) / N_BINS)
+    bin_of = np.unique(np.searchsorted(edges, score), return_inverse=True)[1]  # equal scores stay together
+    n_shown = np.bincount(bin_of)
+    n_flagged = np.bincount(bin_of[unseen.flagged], minlength=n_shown.size)
+    middle = np.rint(np.bincount(bin_of, score) / n_shown).astype(np.int64)
     bounds = [interval(k / n, n) for k, n in zip(n_flagged.tolist(), n_shown.tolist(), strict=True)]
     low, high = np.array(bounds).T
     return Reliability(middle, n_shown, n_flagged, low, high, curve.predict(middle))
