@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import inspect
+from itertools import product
 from typing import ClassVar
 
 import numpy as np
 import pytest
-from support.rule_cases import read_cases
+from support.rule_cases import Case, read_cases
 from support.views import N_MIXED as N
-from support.views import a_mixed_view, columns_of, none_of, one_of
+from support.views import a_mixed_view, a_view_of_nobody, columns_of, denied, none_of, one_of
 
+from engine.vocabulary import Channel, Intent
+from guardrails.consent.permission import Denial
+from guardrails.judge import WITHHOLDING, judge
 from guardrails.log.codes import REGISTRY, ReasonCode
+from guardrails.messages import LANGUAGES, SOURCE, in_language, translations
 from guardrails.policy.limits import Limits
 from guardrails.rules import CATALOGUE
-from guardrails.rules.base import MICRO, Effect, Rule, Unit, View
+from guardrails.rules.base import MICRO, Effect, Judgement, Rule, Unit, View
 
 CUSTOMER_SENTENCE_LENGTH = 140
+FEWEST_EXAMPLES = 6
+EXAMPLES = tuple(read_cases())
 
 
 class RuleContract:
@@ -34,6 +41,11 @@ class RuleContract:
         assert [column.shape for column in columns] == [(N,)] * 4
         assert [column.dtype for column in columns] == [np.int8, np.int64, np.int64, np.int64]
 
+    def test_what_it_withholds_it_held_against_something(self, view):
+        judgement = self.rule.judge(view, Limits())
+        blocked = np.isin(judgement.effect, [Effect.BLOCK, Effect.GENERALISE])
+        assert np.all((judgement.observed != 0)[blocked] | (judgement.limit != 0)[blocked])
+
     def test_it_uses_the_known_effects(self, view):
         assert set(self.rule.judge(view, Limits()).effect.tolist()) <= set(Effect)
 
@@ -47,6 +59,20 @@ class RuleContract:
     def test_it_answers_for_no_candidates(self, view):
         judgement = self.rule.judge(none_of(view), Limits())
         assert judgement.effect.shape == judgement.observed.shape == judgement.limit.shape == (0,)
+
+    def test_it_can_tell_what_to_do_where_nothing_is_known(self):
+        for channel, intent, interruptive in product(Channel, Intent, (True, False)):
+            nobody = a_view_of_nobody(channel=channel, intent=intent, interruptive=interruptive)
+            assert not judge(nobody, np.ones(1, np.int64), [self.rule], Limits()).failed
+
+    def test_it_withholds_when_it_fails(self, view):
+        def fail(*_: object) -> Judgement:
+            raise ZeroDivisionError
+
+        broken = type("Broken", (type(self.rule),), {"judge": fail})()
+        judged = judge(view, np.ones(N, np.int64), [broken], Limits())
+        assert judged.withheld.all()
+        assert judged.failed == ((self.rule.id, "ZeroDivisionError"),)
 
     def test_it_says_the_same_twice(self, view):
         first, second = self.rule.judge(view, Limits()), self.rule.judge(view, Limits())
@@ -63,11 +89,21 @@ class RuleContract:
         self.rule.judge(view, Limits())
         assert_same(before, columns_of(view))
 
-    def test_its_words_fit_a_customer(self):
-        sentence = self.rule.sentence
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_its_words_fit_a_customer_in_every_language(self, language):
+        sentence = in_language(self.rule.sentence, translations()[language])
         assert len(sentence) <= CUSTOMER_SENTENCE_LENGTH
         assert sentence[0].isupper()
         assert sentence.endswith(".")
+        assert (sentence == self.rule.sentence) is (language == SOURCE)
+
+    def examples(self) -> list[Case]:
+        return [case for case in EXAMPLES if case.rule_id == self.rule.id]
+
+    def test_its_examples_are_many_and_show_both_sides(self):
+        effects = [case.effect for case in self.examples()]
+        assert len(effects) >= FEWEST_EXAMPLES
+        assert min(effects) < WITHHOLDING <= max(effects)
 
     def test_its_reason_code_is_registered(self):
         assert self.rule.reason_code in REGISTRY
@@ -119,6 +155,32 @@ def test_every_reason_code_is_in_the_registry_with_a_meaning():
         assert entry.meaning
 
 
-def test_every_rule_fires_somewhere_in_its_examples():
-    fired = {case.rule_id for case in read_cases() if case.effect != Effect.ALLOW}
-    assert fired == {rule.id for rule in CATALOGUE}
+def test_examples_are_told_of_rules_that_exist():
+    assert {case.rule_id for case in EXAMPLES} == {rule.id for rule in CATALOGUE}
+
+
+def withheld_by(view: View) -> set[str]:
+    return {rule.id for rule in CATALOGUE if rule.judge(view, Limits()).effect[0] >= WITHHOLDING}
+
+
+def test_where_nothing_is_known_what_sells_well_may_be_shown():
+    assert withheld_by(a_view_of_nobody()) == set()
+
+
+@pytest.mark.parametrize("channel", [Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.POST, Channel.PHONE])
+def test_where_nothing_is_known_nobody_is_written_to(channel):
+    assert {"G01", "G20"} <= withheld_by(a_view_of_nobody(channel=channel))
+
+
+def test_where_nothing_is_known_nobody_is_interrupted():
+    assert "G20" in withheld_by(a_view_of_nobody(interruptive=True))
+
+
+def test_where_nothing_is_known_nothing_is_sold_up():
+    assert "G17" in withheld_by(a_view_of_nobody(intent=Intent.UPSELL))
+
+
+@pytest.mark.parametrize("because", Denial)
+def test_where_nothing_is_known_no_history_counts_and_one_rule_says_so(because):
+    nobody = a_view_of_nobody(from_history=True, history=denied(because), offers=denied(because))
+    assert len(withheld_by(nobody) & {"G01", "G02", "G03"}) == 1

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.views import BRANDS, CATEGORIES, CLASSES, a_mixed_view, a_view, denied, granted, muted
 
-from engine.vocabulary import Provenance
+from engine.vocabulary import Intent, Provenance
 from guardrails.admit import SENSITIVE_FROM_TIER
-from guardrails.compose import SELLING
 from guardrails.consent.permission import Denial
 from guardrails.consent.purposes import OUTBOUND
 from guardrails.holding import HELD_TOPICS, Holding
@@ -92,7 +91,7 @@ def test_what_needs_offers_is_withheld_whatever_the_denial_and_told_by_one_rule(
     refused = with_admission(view, offers=denied(because), outreach=granted())
     refused = replace(refused, outside_outreach=np.zeros(len(view), np.bool_))
     n_told = np.sum([RULES[rule_id].judge(refused, Limits()).observed for rule_id in CONSENT_RULES], axis=0)
-    needs_offers = view.from_history & np.isin(view.intent, SELLING)
+    needs_offers = view.from_history & np.isin(view.intent, [Intent.UPSELL, Intent.CROSS_SELL])
     np.testing.assert_array_equal(n_told, needs_offers)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.catalogue import Catalogue
+from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
 from engine.vocabulary import Basis, Channel, Intent, Provenance, Source
 from guardrails.admit import Admission, Muted
 from guardrails.consent.permission import Denial, LawfulBasis, Permission
@@ -23,7 +23,7 @@ from guardrails.request import (
     SubjectKind,
     Visit,
 )
-from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES, Judgement, View
+from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES, NOT_COUNTED, Judgement, View
 
 CLASSES = ("alcohol", "health", "tobacco_nicotine", "bereavement", "parenthood", "pregnancy_fertility")
 CATEGORIES = ("Candy", "Medicine", "Medicine > Tests")
@@ -176,6 +176,39 @@ def a_view(n: int = 1, *, page: dict[str, int] | None = None, **overrides: Any) 
         **columns,
         **scalars,
     )
+
+
+def a_view_of_nobody(n: int = 1, **overrides: Any) -> View:
+    """Candidates that nothing is known of, for somebody nothing is known of: every input is missing.
+
+    They are what sells well on a page of the shop, unless told otherwise.
+    """
+    unknown: dict[str, Any] = {
+        "basis": Basis.POPULAR,
+        "subject_kind": SubjectKind.NONE,
+        "intent": Intent.POPULAR,
+        "source": Source.POPULAR,
+        "same_visit": False,
+        "reason_available": False,
+        "anchor_price_minor": UNKNOWN_PRICE,
+        "category": NO_CODE,
+        "brand": NO_CODE,
+        "price_minor": UNKNOWN_PRICE,
+        "unclassified": True,
+        "n_interruptive_session": NOT_COUNTED,
+        "n_interruptive_week": NOT_COUNTED,
+        "n_outbound_day": NOT_COUNTED,
+        "n_outbound_week": NOT_COUNTED,
+        "n_supported": 0,
+        "top_score": 0,
+        "noticed": False,
+        "history": denied(Denial.UNREADABLE),
+        "offers": denied(Denial.UNREADABLE),
+        "may_read_history": False,
+        "may_read_session": False,
+        "may_use_context": False,
+    }
+    return a_view(n, **{**unknown, **overrides})
 
 
 def a_mixed_view(seed: int) -> View:
