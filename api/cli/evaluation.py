@@ -11,7 +11,7 @@ import click
 from api.cli.terminal import console, json_option, print_json, progress, say
 
 if TYPE_CHECKING:
-    from guardrails.restraint import Cost, Restraint
+    from guardrails.restraint import Restraint
 
 
 @click.command()
@@ -94,21 +94,15 @@ def _show(report: Restraint) -> None:
     from rich.table import Table  # noqa: PLC0415  slow to import, not needed for --help
 
     k = report.k
-    table = Table("setting", f"ndcg@{k}", f"recall@{k}", "shown", "personal", "what is off costs", box=None)
+    table = Table("setting", f"ndcg@{k}", f"recall@{k}", "shown", "costs", "95 % interval", box=None)
     for row in report.costs:
         table.add_row(
             row.setting,
             f"{row.ndcg:.4f}",
             f"{row.recall:.4f}",
             f"{row.n_shown:.1f}",
-            f"{row.personal:.0%}",
-            _cost(row),
+            f"{row.cost:+.1%}" if row.rules else "",
+            f"{row.cost_from:+.1%} to {row.cost_to:+.1%}" if row.rules else "",
         )
     console().print(table)
     say(f"{report.n_customers:,} customers who bought something in those days, placement {report.placement}")
-
-
-def _cost(row: Cost) -> str:
-    if not row.rules:
-        return ""
-    return f"{row.cost:+.1%} ({row.cost_from:+.1%} to {row.cost_to:+.1%})"

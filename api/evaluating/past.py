@@ -38,6 +38,7 @@ from engine.serving.recommender import Recommender
 from engine.training import fit
 from engine.vocabulary import Kind
 from guardrails.house import House
+from guardrails.policy.limits import Limits
 from guardrails.request import Choices, Placement
 from guardrails.restraint import Shopper
 from guardrails.training_gate import TrainingCustomer, learnable
@@ -62,7 +63,14 @@ class Past:
 
 @contextmanager
 def past(
-    engine: Engine, settings: Settings, now_ms: int, test_days: int, budget_s: float, progress: Progress
+    engine: Engine,
+    settings: Settings,
+    now_ms: int,
+    test_days: int,
+    budget_s: float,
+    progress: Progress,
+    *,
+    limits: Limits | None = None,
 ) -> Iterator[Past]:
     """Read the shop, cut off its last days and learn from what was before; the model ends with the block.
 
@@ -73,6 +81,7 @@ def past(
         test_days: how many of the last days are what is to be found.
         budget_s: time for learning.
         progress: is told how far it has come.
+        limits: what the model may learn from, and how it serves; those in force where left out.
 
     Raises:
         NothingToMeasureError: nobody who may be measured bought something after the cut.
@@ -82,11 +91,12 @@ def past(
     with reading(engine) as conn:
         catalogue = load_catalogue(conn, settings.consent.raised_classes)
         consent = consent_in_force(conn, settings.consent)
-        limits, policy_version = policy_in_force(conn)
+        in_force, policy_version = policy_in_force(conn)
         found = training_customers(conn, consent, now_ms)
         interactions, _ = read_for_training(conn, catalogue, found)
         choices = _choices(conn, found)
         placements = read_placements(conn)
+    limits = limits or in_force
     before, after = _cut(interactions, test_days, now_ms)
     admitted = learnable(before, list(found.values()), catalogue, limits.evidence, consent, now_ms)
     trained = fit(
