@@ -217,13 +217,21 @@ def exposures(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 def readings(max_size: int = 8) -> st.SearchStrategy[Known]:
-    """Draw what was read: admissible things and flawed ones side by side."""
+    """Draw what was read: admissible things and flawed ones side by side, and often enough to go by."""
     return st.builds(
         shops.knowing,
-        history=st.lists(things() | st.one_of(*HISTORY_FLAWS.values()), max_size=max_size),
-        session=st.lists(doings() | st.one_of(*SESSION_FLAWS.values()), max_size=3),
+        history=_with(shops.REGULAR, things() | st.one_of(*HISTORY_FLAWS.values()), max_size),
+        session=_with(shops.STROLLING, doings() | st.one_of(*SESSION_FLAWS.values()), 3),
         exposures=st.lists(exposures(), max_size=4),
     )
+
+
+def _with(
+    enough: tuple[tuple[int, ...], ...], each: st.SearchStrategy[tuple[int, ...]], max_size: int
+) -> st.SearchStrategy[list[tuple[int, ...]]]:
+    """Draw a list that starts with ``enough`` in one case of two."""
+    some = st.lists(each, max_size=max_size)
+    return some | some.map(lambda found: [*enough, *found])
 
 
 @st.composite

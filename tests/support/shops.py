@@ -276,6 +276,13 @@ def just_did(item: str | int, kind: Kind = Kind.VIEW, **more: Any) -> tuple[int,
     return did(item, kind, **{"age_days": 0, "age_ms": 60_000, "purpose": Purpose.LIMITED_CONTENT, **more})
 
 
+REGULAR = (did("bread-0"), did("milk-1"), did("soap-0"))
+"""The past of a customer of whom the model knows enough to speak from it, and not one piece more."""
+
+STROLLING = (just_did("soap-0"), just_did("wool-0"), just_did("lamp-1"))
+"""The same of a visit."""
+
+
 def knowing(
     history: Iterable[tuple[int, ...]] = (),
     session: Iterable[tuple[int, ...]] = (),

@@ -11,7 +11,9 @@ from support.shops import (
     OFFERS,
     PLACEMENTS,
     PROFILED,
+    REGULAR,
     STORAGE,
+    STROLLING,
     Choices,
     a_catalogue,
     a_house,
@@ -20,7 +22,6 @@ from support.shops import (
     an_event,
     decided,
     did,
-    just_did,
     knowing,
     on_page,
     was_shown,
@@ -40,7 +41,7 @@ CREAM = a_catalogue().idx_of_id["cream-0"]
 CATEGORY = a_catalogue().categories.index("Food > Dairy")
 
 
-FIRST = decided(a_request(), AGREED, knowing([did("bread-0")])).suggestions[0].item_idx
+FIRST = decided(a_request(), AGREED, knowing(REGULAR)).suggestions[0].item_idx
 OFTEN = tuple(was_shown(FIRST, decision=number) for number in range(5))
 
 
@@ -54,12 +55,12 @@ def bases_of(decision) -> list[Basis]:
 
 class TestTheLadder:
     def test_history_gives_a_profile(self):
-        decision = decided(a_request(), AGREED, knowing([did("bread-0")], [just_did("soap-0")]))
+        decision = decided(a_request(), AGREED, knowing(REGULAR, STROLLING))
         assert decision.basis is Basis.PROFILE
         assert decision.outcome is Outcome.PERSONALISED
 
     def test_a_visit_without_history_gives_a_session(self):
-        decision = decided(a_request(), AGREED, knowing(session=[just_did("soap-0")]))
+        decision = decided(a_request(), AGREED, knowing(session=STROLLING))
         assert decision.basis is Basis.SESSION
         assert decision.outcome is Outcome.PERSONALISED
 
@@ -80,7 +81,7 @@ class TestTheLadder:
         assert {each.intent for each in decision.suggestions} == {Intent.POPULAR}
 
     def test_where_nothing_may_be_shown_the_basis_is_none(self):
-        decision = decided(a_request("email", channel=Channel.EMAIL), AGREED, knowing([did("bread-0")]))
+        decision = decided(a_request("email", channel=Channel.EMAIL), AGREED, knowing(REGULAR))
         assert decision.basis is Basis.NONE
         assert decision.outcome is Outcome.EMPTY
         assert bases_of(decision) == [Basis.PROFILE, Basis.POPULAR]
@@ -91,21 +92,19 @@ class TestTheLadder:
     def test_what_the_shop_may_not_send_is_withheld_by_the_consent_rules(self, status, rule_id):
         answer = an_event(communications_key(Channel.EMAIL), status)
         choices = Choices(a_ledger(*EVERYTHING, but=[answer]))
-        decision = decided(a_request("email", channel=Channel.EMAIL), choices, knowing([did("bread-0")]))
+        decision = decided(a_request("email", channel=Channel.EMAIL), choices, knowing(REGULAR))
         assert {rule for taken in decision.rounds for _, rule in taken.slate.held_back} == {rule_id}
         assert all(taken.judged.withheld.all() for taken in decision.rounds)
 
     def test_what_the_shop_may_send_is_sent(self):
         choices = Choices(a_ledger(*EVERYTHING, communications_key(Channel.EMAIL)))
-        decision = decided(a_request("email", channel=Channel.EMAIL), choices, knowing([did("bread-0")]))
+        decision = decided(a_request("email", channel=Channel.EMAIL), choices, knowing(REGULAR))
         assert decision.basis is Basis.PROFILE
 
     def test_a_step_is_taken_when_nothing_of_the_one_above_may_be_shown(self):
         impossible = Limits(score=ScoreLimits(show_micro=0, with_reason_micro=0, generalise_micro=0))
         request = a_request("product_page", context=on_page("lamp-0"))
-        decision = decided(
-            request, AGREED, knowing([did("bread-0")], [just_did("soap-0")]), a_house(impossible)
-        )
+        decision = decided(request, AGREED, knowing(REGULAR, STROLLING), a_house(impossible))
         assert bases_of(decision) == [
             Basis.PROFILE,
             Basis.SESSION,
@@ -115,13 +114,13 @@ class TestTheLadder:
         ]
 
     def test_no_step_is_taken_that_was_not_needed(self):
-        assert bases_of(decided(a_request(), AGREED, knowing([did("bread-0")]))) == [Basis.PROFILE]
+        assert bases_of(decided(a_request(), AGREED, knowing(REGULAR))) == [Basis.PROFILE]
 
     def test_history_scores_with_the_page_and_a_page_without_history(self):
         request = a_request("product_page", context=on_page("lamp-0"))
-        profile = decided(request, AGREED, knowing([did("bread-0")])).rounds[0]
-        assert sorted(profile.evidence.origin.tolist()) == [0, 2]
-        page = decided(request, Choices(a_ledger()), knowing([did("bread-0")])).rounds[0]
+        profile = decided(request, AGREED, knowing(REGULAR)).rounds[0]
+        assert sorted(profile.evidence.origin.tolist()) == [0, 2, 2, 2]
+        page = decided(request, Choices(a_ledger()), knowing(REGULAR)).rounds[0]
         assert page.evidence.origin.tolist() == [0]
 
     def test_who_objects_to_the_limited_use_gets_what_sells_well_in_the_whole_shop(self):
@@ -133,7 +132,7 @@ class TestTheLadder:
 
 class TestTheSlate:
     def test_ranks_count_from_one_and_scores_descend(self):
-        decision = decided(a_request(), AGREED, knowing([did("bread-0")]))
+        decision = decided(a_request(), AGREED, knowing(REGULAR))
         assert [each.rank for each in decision.suggestions] == [1, 2, 3, 4]
         scores = [each.score for each in decision.suggestions]
         assert scores == sorted(scores, reverse=True)
@@ -147,12 +146,12 @@ class TestTheSlate:
     def test_only_intents_of_the_placement_are_considered(self):
         for placement in PLACEMENTS:
             request = a_request(placement, context=on_page("lamp-0", "milk-3"))
-            for taken in decided(request, AGREED, knowing([did("bread-0")])).rounds:
+            for taken in decided(request, AGREED, knowing(REGULAR)).rounds:
                 assert set(taken.intent.tolist()) <= {int(each) for each in PLACEMENTS[placement].intents}
 
     def test_a_placement_without_intents_says_nothing(self):
         placement = replace(PLACEMENTS["home"], intents=frozenset())
-        decision = decided(replace(a_request(), placement=placement), AGREED, knowing([did("bread-0")]))
+        decision = decided(replace(a_request(), placement=placement), AGREED, knowing(REGULAR))
         assert decision.basis is Basis.NONE
 
     def test_what_is_on_the_page_or_was_bought_is_not_proposed_anew(self):
@@ -184,7 +183,7 @@ class TestTheSlate:
         relaxed = Limits(
             score=ScoreLimits(show_micro=900_000, with_reason_micro=950_000, generalise_micro=990_000)
         )
-        known = knowing([did("bread-0")])
+        known = knowing(REGULAR)
         for limits, action in ((watchful, Action.SHOW_WITH_REASON), (relaxed, Action.SHOW)):
             decision = decided(a_request(), AGREED, known, a_house(limits))
             assert {each.action for each in decision.suggestions} == {action}
@@ -193,7 +192,7 @@ class TestTheSlate:
         watchful = Limits(
             score=ScoreLimits(show_micro=0, with_reason_micro=900_000, generalise_micro=950_000)
         )
-        known = knowing([did("bread-0")], exposures=[was_shown(FIRST)])
+        known = knowing(REGULAR, exposures=[was_shown(FIRST)])
         decision = decided(a_request(count=20), AGREED, known, a_house(watchful))
         ignored = next(each for each in decision.suggestions if each.item_idx == FIRST)
         assert ignored.action is Action.SHOW_WITH_REASON
@@ -203,7 +202,7 @@ class TestTheSlate:
     def test_each_suggestion_names_the_narrowest_purpose_it_rests_on(self):
         for placement, purpose in (("home", PROFILED), ("product_page", OFFERS)):
             request = a_request(placement, context=on_page("soap-0"))
-            decision = decided(request, known=knowing([did("milk-0"), did("bread-1")]))
+            decision = decided(request, known=knowing([did("milk-0"), did("bread-1"), did("wool-0")]))
             of_history = decision.rounds[-1].view.from_history[list(decision.rounds[-1].slate.shown)]
             rests_on = [suggestion.rests_on.purpose for suggestion in decision.suggestions]
             assert rests_on == [purpose if moved else LIMITED for moved in of_history]
@@ -217,13 +216,13 @@ class TestTheSlate:
         assert shop == {THE_SHOP_ITSELF}
 
     def test_no_more_candidates_are_considered_than_the_house_says(self):
-        decision = decided(a_request(), AGREED, knowing([did("bread-0")]), a_house(n_considered=7))
+        decision = decided(a_request(), AGREED, knowing(REGULAR), a_house(n_considered=7))
         assert len(decision.rounds[0].candidates) == 7
 
 
 class TestEarlierSuggestions:
     def ignoring(self, exposures: tuple[Exposure, ...], choices: Choices = AGREED) -> set[int]:
-        known = knowing([did("bread-0")], [just_did("bread-0")], exposures)
+        known = knowing(REGULAR, STROLLING, exposures)
         taken = decided(a_request(), choices, known).rounds[0]
         return {int(taken.candidates.item_idx[row]) for row in np.flatnonzero(taken.view.n_ignored_long)}
 
@@ -256,7 +255,7 @@ class TestWhatIsSaidOfIt:
 
     def test_nobody_is_asked_for_nothing(self):
         request = a_request(subject_kind=SubjectKind.NONE)
-        decision = decided(request, Choices(ledger=None), knowing([did("bread-0")]))
+        decision = decided(request, Choices(ledger=None), knowing(REGULAR))
         assert decision.basis is Basis.POPULAR
         assert decision.degraded == ()
 
@@ -283,7 +282,7 @@ class TestWhatIsSaidOfIt:
         assert looked.kept_out == (("G21", 1),)
 
     def test_every_verdict_of_every_candidate_is_kept(self):
-        taken = decided(a_request(), AGREED, knowing([did("bread-0")])).rounds[0]
+        taken = decided(a_request(), AGREED, knowing(REGULAR)).rounds[0]
         sensitive = int(np.flatnonzero(taken.view.tier == 3)[0])
         fired = [taken.judged.rules[index].id for index in taken.judged.fired(sensitive)]
         assert "G05" in fired
