@@ -38,7 +38,7 @@ from guardrails.rules import CATALOGUE
 
 REQUEST = a_request("product_page", context=on_page("lamp-0", "milk-3"))
 KNOWN = knowing(
-    [did("bread-0"), did("cream-1", age_days=3), did("milk-1", is_gift=True)],
+    [did("bread-0"), did("cream-1", age_days=3), did("wool-0"), did("bread-1"), did("milk-1", is_gift=True)],
     [just_did("soap-0")],
     [shops.was_shown("milk-2")],
 )
@@ -100,7 +100,15 @@ class TestTheHeader:
             assert planted not in record.header
 
     def test_two_customers_with_the_same_counts_have_the_same_header_but_for_digests(self):
-        other = knowing([did("bread-0"), did("cream-1", age_days=4), did("milk-1", is_gift=True)])
+        other = knowing(
+            [
+                did("bread-0"),
+                did("cream-1", age_days=4),
+                did("wool-0"),
+                did("bread-1"),
+                did("milk-1", is_gift=True),
+            ]
+        )
         first = orjson.loads(recorded(decided(REQUEST, agreeing(), KNOWN), REQUEST, KNOWN).header)
         second = orjson.loads(recorded(decided(REQUEST, agreeing(), other), REQUEST, other).header)
         assert {name for name in first if first[name] != second[name]} <= {"sd", "ct", "n_withheld", "n_cand"}

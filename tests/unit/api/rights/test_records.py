@@ -21,7 +21,9 @@ from guardrails.policy.limits import FrequencyLimits, Limits, SupportLimits
 from guardrails.request import Choices, Mute, MuteScope
 from guardrails.rules import CATALOGUE
 
-KNOWN = knowing(history=[did("bread-1"), did("beer-0"), did("test-1", Kind.VIEW), did("lamp-0")])
+KNOWN = knowing(
+    history=[did("bread-1"), did("beer-0"), did("test-1", Kind.VIEW), did("lamp-0"), did("wool-0")]
+)
 NAMES = {rule.id: rule.name for rule in CATALOGUE}
 MUTED = Choices(
     a_ledger(*EVERYTHING), tuple(Mute(MuteScope.CATEGORY, path, None) for path in ("Food", "Home"))
