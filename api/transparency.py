@@ -39,7 +39,15 @@ CONSEQUENCES = (
     "It decides which items are suggested and in which order. No price, no contract and no access depends "
     "on it."
 )
-SOURCES = "Everything comes from your own dealings with this shop. Nothing comes from third parties."
+SOURCES = (
+    "Everything comes from your own dealings with this shop. What others collected is kept only where you "
+    "agreed to that, and not at all under Global Privacy Control."
+)
+HOLDING_BACK = (
+    "Some things only ever hold suggestions back, and need no consent: an open complaint, a parcel that is "
+    "late, a payment that failed, a loss, what you muted or excluded yourself from. They add no suggestion "
+    "and nothing is learned from them. Of a loss only the day is kept on which it no longer holds back."
+)
 
 KINDS: Mapping[Kind, str] = {
     Kind.VIEW: "what you looked at",
@@ -94,11 +102,13 @@ DATA: Mapping[str, str] = {
     "user.demographic.profile": "which interests follow from that: worked out for each answer, not stored",
     "user.privacy_preferences": "what you agreed to, refused, took back or objected to",
     "user.settings": "what you do not want to see, whether you are of age, whether others use your account",
+    "user.circumstances": "why less is to be suggested to you for a while, and until when",
     "user.unique_id.pseudonymous": "a pseudonym made from the shop's number for you, your visit or device",
 }
 GIVEN_BY: Mapping[str, str] = {
     "behaviour": "your own actions in this shop",
     "choices": "your own choices and answers in this shop",
+    "service": "what the shop hears while it serves you",
     "shop": "made by the shop itself",
 }
 _GIVEN_AS = {
@@ -106,6 +116,7 @@ _GIVEN_AS = {
     "user.demographic.profile": "shop",
     "user.privacy_preferences": "choices",
     "user.settings": "choices",
+    "user.circumstances": "service",
     "user.unique_id.pseudonymous": "shop",
 }
 
@@ -113,6 +124,7 @@ KEPT: Mapping[str, str] = {
     "order_fact_days": "orders and returns, as facts of the contract",
     "decision_body_days": "what decisions were made from, and what you said of them",
     "proof_days": "consent after its end, notices shown and requests answered, as proof",
+    "hold_days": "mutes and reasons to hold back, once they are over",
     "device_days": "which devices were used, and the signals they sent",
 }
 """What is kept although it is not evidence, by the name of its number of days."""
@@ -228,6 +240,7 @@ def transparency(of: InForce, language: str) -> Json:
         "data_categories": [_data_category(key) for key in DATA],
         "sources": say(SOURCES),
         "third_party_sources": [],
+        "holding_back": say(HOLDING_BACK),
         "recipients": list(settings.recipients),
         "steps": [{"basis": word(basis), "meaning": say(meaning)} for basis, meaning in STEPS.items()],
         "origins": [

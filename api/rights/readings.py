@@ -374,6 +374,14 @@ def mutes(of: Subject) -> Iterator[Row]:
         yield row["scope"], row["value"], *_times(row, mutes.c.created_at_ms, mutes.c.until_ms)
 
 
+def holds(of: Subject) -> Iterator[Row]:
+    """Yield what is held back for."""
+    holds = tables.holds
+    for row in _paged(of, select(holds).where(of.owns(holds)), holds.c.kind, holds.c.reference):
+        since = time_of(row["since_ms"]) if row["since_ms"] else None
+        yield row["kind"], row["reference"], since, *_times(row, holds.c.until_ms)
+
+
 def decisions(of: Subject) -> Iterator[Row]:
     """Yield every decision, oldest first."""
     for row, record in _records(of):

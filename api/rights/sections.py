@@ -205,6 +205,19 @@ SECTIONS: tuple[Section, ...] = (
         tables=("mutes",),
     ),
     Section(
+        "holds",
+        "Why less is suggested to you for a while; of what happened in your life only until when",
+        (
+            Column("held_for"),
+            Column("reference", Form.TEXT, "tells cases apart without their number; or a class of goods"),
+            Column("since", Form.TIME, "when that was last heard of"),
+            Column("until", Form.TIME),
+        ),
+        readings.holds,
+        portable=True,
+        tables=("holds",),
+    ),
+    Section(
         "decisions",
         "Every decision on what to suggest to you; of those whose details are no longer kept, what is",
         (

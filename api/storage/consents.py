@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import Column, Connection, RowMapping, bindparam, exists, insert, select, text
 
 from api.storage.customers import CHOICES_OF_CUSTOMER, read_mutes
+from api.storage.holds import read_holds
 from api.storage.statements import chunks, insert_or_replace
 from api.storage.tables import consent_events, consent_states, customers
 from guardrails.consent.ages import AgeBand
@@ -40,6 +41,9 @@ _EVENT_COLUMNS = tuple(consent_events.c[name] for name in ConsentEvent.__datacla
 _STATE_COLUMNS = tuple(consent_states.c[name] for name in PurposeState.__dataclass_fields__)
 _SETS = ("channels", "data_categories", "item_categories")
 _STATES_OF_SUBJECT = select(*_STATE_COLUMNS).where(consent_states.c.subject_key == bindparam("subject_key"))
+_STATES_OF_SUBJECTS = select(consent_states.c.subject_key, *_STATE_COLUMNS).where(
+    consent_states.c.subject_key.in_(bindparam("subject_keys", expanding=True))
+)
 
 
 def append_events(
@@ -109,17 +113,20 @@ def read_choices(
     Args:
         conn: a connection.
         subject_key: who is asked.
-        beside: the device and the visit that the request comes from: what was refused there holds.
+        beside: the device and the visit that the request comes from: what was refused there holds,
+            and so does what is held back there.
     """
     customer = conn.execute(CHOICES_OF_CUSTOMER, {"subject_key": subject_key}).first()
-    ledger, mutes = read_ledger(conn, subject_key), read_mutes(conn, subject_key)
-    if beside:
-        ledger = most_protective(ledger, *(read_ledger(conn, key) for key in beside))
+    ledger, *others = _read_ledgers(conn, (subject_key, *beside))
+    if others:
+        ledger = most_protective(ledger, *others)
+    mutes, holds = read_mutes(conn, subject_key), read_holds(conn, (subject_key, *beside))
     if customer is None:
-        return Choices(ledger, mutes), None
+        return Choices(ledger, mutes, holds=holds), None
     choices = Choices(
         ledger,
         mutes,
+        holds=holds,
         age_assurance=AgeAssurance(customer.age_assurance),
         non_profiled=customer.non_profiled,
         shared_device=customer.shared_device,
@@ -152,6 +159,15 @@ def subjects_with(conn: Connection, purpose: str, at_ms: int) -> dict[int, Ledge
     for row in rows.mappings():
         states.setdefault(row["customer_no"], {})[row["purpose"]] = _state(row)
     return {customer_no: Ledger(of_customer) for customer_no, of_customer in sorted(states.items())}
+
+
+def _read_ledgers(conn: Connection, subject_keys: Sequence[bytes]) -> list[Ledger]:
+    """Return where the purposes of each subject stand, in the order asked; one statement for all."""
+    states: dict[bytes, dict[str, PurposeState]] = {key: {} for key in subject_keys}
+    found = conn.execute(_STATES_OF_SUBJECTS, {"subject_keys": sorted(states)}).mappings()
+    for row in found:
+        states[bytes(row["subject_key"])][row["purpose"]] = _state(row)
+    return [Ledger(states[key]) for key in subject_keys]
 
 
 def _append(conn: Connection, events: Sequence[SubjectEvent], now_ms: int) -> int:

@@ -37,6 +37,7 @@ from api.storage.tables import (
     device_accounts,
     exposures,
     feedback,
+    holds,
     interactions,
     mutes,
     notices_served,
@@ -148,9 +149,13 @@ def erase_decisions(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS) -> 
     return len(ids)
 
 
-def erase_mutes(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS) -> int:
-    """Remove mutes."""
-    return delete_some(conn, mutes, mutes.c.subject_key.in_(whose.keys), limit)
+def erase_preferences(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS) -> int:
+    """Remove mutes and holds."""
+    gone = 0
+    for table in (mutes, holds):
+        if gone < limit:
+            gone += delete_some(conn, table, table.c.subject_key.in_(whose.keys), limit - gone)
+    return gone
 
 
 def erase_corrections(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS) -> int:
@@ -269,6 +274,7 @@ def _rows_of(whose: Whose) -> list[ColumnElement[bool]]:
         signals_seen,
         device_accounts,
         mutes,
+        holds,
         corrections,
         requests,
         decision_subjects,

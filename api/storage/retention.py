@@ -26,6 +26,7 @@ from api.storage.tables import (
     device_accounts,
     exposures,
     feedback,
+    holds,
     interactions,
     items,
     mutes,
@@ -39,6 +40,7 @@ from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.collection import ORDER_FACTS
 from guardrails.consent.events import GRANTS, REFUSALS, WHOLE_SUBJECT, Status
 from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
+from guardrails.holding import HoldKind
 from guardrails.policy.limits import EvidenceLimits
 from guardrails.sensitive.classes import Tier
 
@@ -60,6 +62,8 @@ class Retention:
         proof_days: consent after its end, notices shown, requests answered, receipts of erasure and
             what was set right: three years, the usual time in which claims can be brought (GDPR
             7(1), 17(3)(e)).
+        hold_days: mutes and reasons to hold back after they are over: news of them may come late, and
+            must not open again what was closed. Longer where a limit looks back further.
         device_days: which accounts used a device, and which signals it sent: as long as any consent
             lasts; then the question is put again anyway.
     """
@@ -67,6 +71,7 @@ class Retention:
     order_fact_days: int = 730
     decision_body_days: int = 365
     proof_days: int = 1096
+    hold_days: int = 30
     device_days: int = 395
 
 
@@ -103,6 +108,7 @@ def rules(
     keep: Retention,
     raised_classes: Collection[str],
     now_ms: int,
+    complaint_days: int = 0,
 ) -> tuple[Rule, ...]:
     """Return what is to be removed now, in the order to do it in.
 
@@ -112,12 +118,14 @@ def rules(
         keep: how long everything else is kept.
         raised_classes: sensitive classes whose goods of tier S1 count as S2 where the shop is.
         now_ms: the clock, milliseconds since the epoch.
+        complaint_days: how many days any rule looks back at a complaint that was closed.
     """
     return (
         *_of_evidence(evidence, keep, raised_classes, now_ms),
         *_of_visits(evidence, now_ms),
         *_of_decisions(exposure_days, keep, now_ms),
         *_of_consents(keep, now_ms),
+        *_of_holds(keep, complaint_days, now_ms),
         *_of_rights(keep, now_ms),
     )
 
@@ -286,6 +294,7 @@ def _of_consents(keep: Retention, now_ms: int) -> tuple[Rule, ...]:
     proves = exists().where(consent_events.c.served_id == notices_served.c.served_id)
     grant_long_over = consent_states.c.status.in_(_GRANTS) & (consent_states.c.valid_until_ms < proof_from_ms)
     device_from_ms = now_ms - keep.device_days * DAY_MS
+    over_ms = now_ms - keep.hold_days * DAY_MS
     free = {
         table: ~_has_restricted(table.c.subject_key, now_ms)
         for table in (consent_states, consent_events, notices_served, mutes)
@@ -298,10 +307,23 @@ def _of_consents(keep: Retention, now_ms: int) -> tuple[Rule, ...]:
             notices_served,
             (notices_served.c.at_ms < proof_from_ms) & ~proves & free[notices_served],
         ),
-        Rule("mutes", mutes, (mutes.c.until_ms < now_ms) & free[mutes]),
+        Rule("mutes", mutes, (mutes.c.until_ms < over_ms) & free[mutes]),
         Rule("signals", signals_seen, signals_seen.c.changed_at_ms < device_from_ms),
         Rule("devices", device_accounts, device_accounts.c.last_seen_ms < device_from_ms),
     )
+
+
+def _of_holds(keep: Retention, complaint_days: int, now_ms: int) -> tuple[Rule, ...]:
+    """Holds that nothing looks at any more, and cases that nobody ever closed.
+
+    An exclusion that was not lifted is none of these: it stays for as long as the customer wants it.
+    """
+    over_ms = now_ms - max(keep.hold_days, complaint_days) * DAY_MS
+    of_case = holds.c.kind.in_([HoldKind.COMPLAINT.value, HoldKind.DELIVERY.value])
+    forgotten = of_case & holds.c.until_ms.is_(None)
+    forgotten &= holds.c.since_ms < now_ms - keep.order_fact_days * DAY_MS
+    free = ~_has_restricted(holds.c.subject_key, now_ms)
+    return (Rule("holds", holds, or_(holds.c.until_ms < over_ms, forgotten) & free),)
 
 
 def _of_rights(keep: Retention, now_ms: int) -> tuple[Rule, ...]:

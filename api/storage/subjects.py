@@ -20,6 +20,7 @@ SUBJECT_KEY_BYTES = 16
 
 _ACCOUNT, _SESSION, _DEVICE = b"tactful account\x00", b"tactful session\x00", b"tactful device\x00"
 _SUPPRESSION, _TOKENS = b"tactful suppression\x00", b"tactful customer tokens\x00"
+_REFERENCE = b"tactful reference\x00"
 
 
 class Subjects:
@@ -53,6 +54,15 @@ class Subjects:
         joins with nothing that may have been kept elsewhere.
         """
         return hmac.digest(self._secret, _SUPPRESSION + subject_key, hashlib.sha256)[:SUBJECT_KEY_BYTES]
+
+    def reference(self, subject_key: bytes, name: str) -> str:
+        """Return by what a case or an order of a subject is known, 32 hex digits.
+
+        The number that the shop gave it is not kept, and no two subjects share a digest: it tells one
+        case of somebody from another of theirs, and leads nowhere else.
+        """
+        digest = hmac.digest(self._secret, _REFERENCE + subject_key + name.encode(), hashlib.sha256)
+        return digest[:SUBJECT_KEY_BYTES].hex()
 
     def token_secret(self) -> bytes:
         """Return the secret that customer tokens are sealed with, 32 bytes."""

@@ -23,12 +23,14 @@ from api.storage.consents import append_events
 from api.storage.customers import add_mute, customer_numbers
 from api.storage.decisions import append_decisions
 from api.storage.feedback import FeedbackKind, add_feedback
+from api.storage.holds import put_holds
 from api.storage.interactions import insert_interactions
 from api.storage.requests import RequestKind, open_request
 from api.training import ModelForgetting
 from engine.interactions import DAY_MS
 from engine.vocabulary import Kind
 from guardrails.consent.purposes import KEY_OF, Purpose
+from guardrails.holding import Hold, HoldKind
 from guardrails.request import Mute, MuteScope, SubjectKind
 
 
@@ -143,6 +145,7 @@ _PLANTED = (
     "goods",
     "mute",
     "brand",
+    "case",
     "correction",
     "body",
     "wrapped",
@@ -216,6 +219,7 @@ def _plant_choices(conn: Any, subject: bytes, kind: SubjectKind, mark: dict[str,
     )
     add_mute(conn, subject, Mute(MuteScope.CATEGORY, mark["mute"], None), NOW_MS)
     add_mute(conn, subject, Mute(MuteScope.BRAND, mark["brand"], None), NOW_MS)
+    put_holds(conn, [(subject, Hold(HoldKind.COMPLAINT, mark["case"], NOW_MS, None))])
     conn.execute(
         insert(tables.corrections),
         {

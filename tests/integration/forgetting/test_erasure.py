@@ -80,6 +80,7 @@ def test_what_was_found_is_what_was_removed_store_by_store(store, mode):
         "decision_bodies": 6,
         "decision_subjects": 6,
         "mutes": 4,
+        "holds": 2,
         "corrections": 2,
         "requests": -1,
         "consent_events": 6,
@@ -93,7 +94,7 @@ def test_what_was_found_is_what_was_removed_store_by_store(store, mode):
         "cascade_steps": -14,
         "suppressions": -1,
     }
-    visits = 260 + 3 + 3 + 1 + 2 + 1 + 5
+    visits = 260 + 3 + 3 + 1 + 3 + 1 + 5
     assert counts == {
         "serving": 0,
         "model": 0,
@@ -102,7 +103,7 @@ def test_what_was_found_is_what_was_removed_store_by_store(store, mode):
         "exposures": 3,
         "decisions": 3,
         "history": 1040,
-        "preferences": 2,
+        "preferences": 3,
         "corrections": 1,
         "requests": 1,
         "consents": 6,

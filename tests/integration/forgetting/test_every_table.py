@@ -5,6 +5,7 @@ from api.storage.tables import metadata
 
 NOTHING_PERSONAL = {
     "items": "the shop's goods",
+    "category_marks": "which of the shop's own categories are sensitive",
     "notices": "what the shop tells everybody",
     "placements": "where suggestions are shown",
     "policies": "numbers of the guardrails",

@@ -1,0 +1,75 @@
+"""Holds: reasons to hold back, each kept as no more than since when and until when.
+
+News of one case may come late, twice and in any order, so what is stored of a case is only the last
+word on it. Two hosts that hear of a case at once end up with the same: the database compares, not we.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, case, func, literal, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from api.storage.tables import holds
+from guardrails.holding import Hold, HoldKind
+
+_FOREVER = 2**63 - 1
+
+_HOLDS_OF_SUBJECTS = (
+    select(holds.c.kind, holds.c.reference, holds.c.since_ms, holds.c.until_ms)
+    .where(holds.c.subject_key.in_(bindparam("subject_keys", expanding=True)))
+    .order_by(holds.c.kind, holds.c.reference, holds.c.since_ms)
+)
+
+
+def put_holds(conn: Connection, said: Iterable[tuple[bytes, Hold]]) -> None:
+    """Store holds by subject key; where one of the same kind and reference is stored, the last word stays.
+
+    The last word is the one with the later ``since_ms``. Of two at the same time that a case is over
+    comes after that it is open, that somebody excluded themselves comes after that they lifted it,
+    and the later end comes after the earlier one.
+    """
+    rows = [
+        {
+            "subject_key": subject_key,
+            "kind": hold.kind.value,
+            "reference": hold.reference,
+            "since_ms": hold.since_ms,
+            "until_ms": hold.until_ms,
+        }
+        for subject_key, hold in said
+    ]
+    if not rows:
+        return
+    insert = postgresql.insert(holds) if conn.dialect.name == "postgresql" else sqlite.insert(holds)
+    told = insert.excluded
+    later = or_(
+        told.since_ms > holds.c.since_ms,
+        (told.since_ms == holds.c.since_ms)
+        & (_end(told.kind, told.until_ms) > _end(holds.c.kind, holds.c.until_ms)),
+    )
+    conn.execute(
+        insert.on_conflict_do_update(
+            index_elements=["subject_key", "kind", "reference"],
+            set_={"since_ms": told.since_ms, "until_ms": told.until_ms},
+            where=later,
+        ),
+        rows,
+    )
+
+
+def read_holds(conn: Connection, subject_keys: Collection[bytes]) -> tuple[Hold, ...]:
+    """Return the holds of subjects, ended ones too, by kind and reference; one statement for all."""
+    rows = conn.execute(_HOLDS_OF_SUBJECTS, {"subject_keys": sorted(subject_keys)})
+    return tuple(
+        Hold(HoldKind(kind), reference, since_ms, until_ms) for kind, reference, since_ms, until_ms in rows
+    )
+
+
+def _end(kind: ColumnElement[str], until_ms: ColumnElement[int]) -> ColumnElement[int]:
+    """Return what an end counts as beside another; one that nobody knows comes first, or last of all."""
+    open_end = case(
+        (kind == HoldKind.EXCLUSION.value, literal(_FOREVER, BigInteger)), else_=literal(-1, BigInteger)
+    )
+    return func.coalesce(until_ms, open_end)
