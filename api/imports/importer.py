@@ -36,8 +36,10 @@ from api.imports.readers import (
 from api.imports.stored import Stored
 from api.settings import Settings
 from api.storage.connection import reading, writing
-from api.storage.items import item_numbers
+from api.storage.items import item_numbers, memorial_numbers
+from api.storage.notices import consent_in_force
 from api.storage.subjects import Subjects
+from api.storage.versions import policy_in_force
 
 ImportKind = Literal["items", "interactions", "consents"]
 
@@ -196,7 +198,15 @@ def _open(
     if kind == "consents":
         return ConsentImport(subjects, limits, settings.consent, now_ms)
     with reading(engine) as conn:
-        return InteractionImport(item_numbers(conn), subjects, limits, now_ms)
+        return InteractionImport(
+            item_numbers(conn),
+            subjects,
+            limits,
+            now_ms,
+            consent=consent_in_force(conn, settings.consent),
+            memorials=memorial_numbers(conn),
+            guardrails=policy_in_force(conn)[0],
+        )
 
 
 def _total_of(path: Path, read: Reader) -> int:

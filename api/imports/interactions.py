@@ -7,7 +7,7 @@ which either understands it or names what is wrong. Both agree on every record t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from hashlib import blake2b
@@ -20,25 +20,33 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from api.consents.people import Person
 from api.errors import FieldError
 from api.imports import fields as one
 from api.imports.batches import Batch, Reject
+from api.imports.circumstance_store import life_event
 from api.imports.event_store import NON_PROFILED
 from api.imports.fields import Record, TimeLimits, read_id, read_word, require
 from api.imports.occurrences import Occurrences
 from api.imports.readers import Fields
 from api.imports.stored import Stored
 from api.imports.suppression import WAS_ERASED, erased_customers
+from api.storage.consents import read_choices
 from api.storage.customers import customer_numbers
+from api.storage.holds import put_holds
 from api.storage.interactions import event_key, insert_interactions
 from api.storage.subjects import Subjects
 from api.storage.unprofiled import unprofiled
 from engine.vocabulary import Channel, Kind, Provenance, word
-from guardrails.consent.check import DENIAL_OF
+from guardrails.consent.check import DENIAL_OF, check
 from guardrails.consent.collection import ORDER_FACTS, purpose_of_collection
 from guardrails.consent.events import Status
+from guardrails.consent.ledger import Ledger
 from guardrails.consent.permission import Denial
 from guardrails.consent.purposes import KEY_OF, Purpose
+from guardrails.consent.settings import ConsentSettings
+from guardrails.holding import Hold
+from guardrails.policy.limits import Limits
 
 COLLECTION_PURPOSES = {key: purpose for purpose, key in KEY_OF.items() if not key.endswith(".")}
 """Purposes that something can be collected for; a class or a channel alone is not one."""
@@ -60,6 +68,7 @@ INTERACTION_FIELDS = Fields(
             "value",
             "value_minor",
             "currency",
+            "provenance",
         }
     ),
     required=(("item_id",), ("kind",), ("at", "at_ms"), ("customer_id", "session_id")),
@@ -81,6 +90,7 @@ class Interaction(NamedTuple):
         is_gift: bought for somebody else.
         quantity: how many, at least 1.
         value_minor: what was paid for all of them; ``None`` when unknown.
+        provenance: ``Provenance`` number: whose data it was before.
     """
 
     event_id: str | None
@@ -94,6 +104,7 @@ class Interaction(NamedTuple):
     is_gift: bool
     quantity: int
     value_minor: int | None
+    provenance: int
 
 
 def read_interaction(record: Record, limits: TimeLimits) -> Interaction:
@@ -118,6 +129,7 @@ def read_interaction(record: Record, limits: TimeLimits) -> Interaction:
         is_gift=one.read_flag(record, "is_gift") or False,
         quantity=one.read_whole(record, "quantity", 1, one.MAX_QUANTITY) or 1,
         value_minor=one.read_money_minor(record, "value", one.read_currency(record)),
+        provenance=int(read_word(record, "provenance", Provenance) or Provenance.OWN),
     )
 
 
@@ -150,6 +162,7 @@ class InteractionColumns:
     is_gift: list[bool]
     quantity: list[int]
     value_minor: list[int | None]
+    provenance: list[int]
 
     def append(self, line: int, interaction: Interaction) -> None:
         """Add one interaction."""
@@ -185,17 +198,31 @@ class InteractionImport:
         subjects: the shop's pseudonyms.
         limits: times that can be.
         now_ms: the clock.
+        consent: how consent is checked; the defaults without it.
+        memorials: storage keys of what is bought for a funeral or in remembrance.
+        guardrails: for how long whoever bought that is spared; the defaults without them.
     """
 
     fields = INTERACTION_FIELDS
 
     def __init__(
-        self, item_numbers: Mapping[str, int], subjects: Subjects, limits: TimeLimits, now_ms: int
+        self,
+        item_numbers: Mapping[str, int],
+        subjects: Subjects,
+        limits: TimeLimits,
+        now_ms: int,
+        *,
+        consent: ConsentSettings | None = None,
+        memorials: Collection[int] = (),
+        guardrails: Limits | None = None,
     ) -> None:
         self._item_numbers = item_numbers
         self._subjects = subjects
         self._limits = limits
         self._now_ms = now_ms
+        self._consent = consent or ConsentSettings()
+        self._memorials = frozenset(memorials)
+        self._guardrails = guardrails or Limits()
         self._occurrences = Occurrences()
 
     def store(self, conn: Connection, batch: Batch) -> tuple[Stored, list[Reject]]:
@@ -217,12 +244,14 @@ class InteractionImport:
         columns, item_no = columns.where(welcome), item_no[welcome]
         against = self._against(conn, columns)
         rejects += [
-            Reject(line, "purpose", reason)
+            Reject(line, *reason)
             for line, reason in zip(columns.lines, against, strict=True)
             if reason is not None
         ]
         permitted = np.fromiter((reason is None for reason in against), np.bool_, len(against))
-        rows = self._rows(conn, columns.where(permitted), item_no[permitted].tolist())
+        columns, item_no = columns.where(permitted), item_no[permitted]
+        rows = self._rows(conn, columns, item_no.tolist())
+        put_holds(conn, self._mourning(columns, item_no))
         inserted = insert_interactions(conn, rows) if rows else 0
         return Stored(inserted=inserted, unchanged=len(rows) - inserted), rejects
 
@@ -231,7 +260,51 @@ class InteractionImport:
         erased = erased_customers(conn, self._subjects, customer_ids)
         return np.fromiter((each not in erased for each in customer_ids), np.bool_, len(customer_ids))
 
-    def _against(self, conn: Connection, columns: InteractionColumns) -> Sequence[str | None]:
+    def _against(self, conn: Connection, columns: InteractionColumns) -> Sequence[tuple[str, str] | None]:
+        """Return for each row which field cannot be as it is, and why; ``None`` where nothing is wrong."""
+        pairs = zip(
+            self._against_profiling(conn, columns), self._against_enrichment(conn, columns), strict=True
+        )
+        return [
+            ("purpose", of_purpose) if of_purpose else ("provenance", of_origin) if of_origin else None
+            for of_purpose, of_origin in pairs
+        ]
+
+    def _against_enrichment(self, conn: Connection, columns: InteractionColumns) -> Sequence[str | None]:
+        """Return for each row why what others collected cannot be kept; ``None`` for the shop's own."""
+        subjects = [
+            None if provenance == Provenance.OWN else (customer_id, session_id)
+            for provenance, customer_id, session_id in zip(
+                columns.provenance, columns.customer_id, columns.session_id, strict=True
+            )
+        ]
+        reasons = {each: self._not_enriched(conn, *each) for each in set(subjects) if each is not None}
+        return [None if each is None else reasons[each] for each in subjects]
+
+    def _not_enriched(self, conn: Connection, customer_id: str | None, session_id: str | None) -> str | None:
+        person = Person.of(self._subjects, customer_id=customer_id, session_id=session_id)
+        choices, _ = read_choices(conn, person.key or b"", person.beside)
+        question = choices.question(KEY_OF[Purpose.ENRICHMENT], self._now_ms, gpc=False)
+        because = check(choices.ledger or Ledger.empty(), question, self._consent).because
+        return because and f"the customer does not permit what others collected ({because})"
+
+    def _mourning(
+        self, columns: InteractionColumns, item_no: NDArray[np.int64]
+    ) -> Iterator[tuple[bytes, Hold]]:
+        """Yield what spares those who bought something for a funeral, as far as it has not ended."""
+        if not self._memorials:
+            return
+        for i in np.flatnonzero(np.isin(item_no, list(self._memorials))).tolist():
+            if columns.kind[i] != Kind.PURCHASE or columns.provenance[i] != Provenance.OWN:
+                continue
+            person = Person.of(
+                self._subjects, customer_id=columns.customer_id[i], session_id=columns.session_id[i]
+            )
+            for hold in life_event(columns.at_ms[i], self._guardrails):
+                if hold.stands(self._now_ms):
+                    yield person.key or b"", hold
+
+    def _against_profiling(self, conn: Connection, columns: InteractionColumns) -> Sequence[str | None]:
         """Return for each row why it cannot be kept for a profile; ``None`` where nothing is against it.
 
         What the customer says now counts, not what stood when it happened: who has withdrawn has had
@@ -264,8 +337,7 @@ class InteractionImport:
             columns.value_minor,
         )
         keys = self._event_keys(columns.event_id, columns.at_ms, content)
-        provenance = [int(Provenance.OWN)] * len(keys)
-        return list(zip(keys, *content, provenance, strict=True))
+        return list(zip(keys, *content, columns.provenance, strict=True))
 
     def _numbers_of(self, conn: Connection, customer_ids: Sequence[str | None]) -> list[int | None]:
         distinct = [each for each in dict.fromkeys(customer_ids) if each is not None]
@@ -366,6 +438,7 @@ def _plain_columns(columns: _Columns, limits: TimeLimits) -> dict[str, _Plain]:
         "is_gift": columns.flags("is_gift"),
         "quantity": columns.whole_numbers("quantity", 1, one.MAX_QUANTITY, default=1),
         "value_minor": columns.money("value"),
+        "provenance": columns.words("provenance", _numbers(Provenance), default=Provenance.OWN),
     }
 
 

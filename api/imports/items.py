@@ -24,6 +24,7 @@ from api.imports.stored import Stored
 from api.storage.items import ItemRow, upsert_items
 from guardrails.messages import Phrase
 from guardrails.sensitive.classes import CLASS_NAMES, Tier
+from guardrails.sensitive.occasions import OCCASIONS, mask_of
 
 AGE_GROUPS = ("newborn", "infant", "toddler", "kids", "adult")
 SIZE_TYPES = ("regular", "petite", "maternity", "big", "tall", "plus")
@@ -32,7 +33,7 @@ SIZE_TYPES = ("regular", "petite", "maternity", "big", "tall", "plus")
 LAST_CATEGORY_ID = 10_000_000
 
 ITEM_FIELDS = Fields(
-    known=frozenset(field.name for field in fields(ItemRow)) | {"price"},
+    known=frozenset(field.name for field in fields(ItemRow)) - {"shop_occasions"} | {"price", "occasions"},
     required=(("item_id",), ("title",)),
 )
 
@@ -64,6 +65,8 @@ def read_item(record: Record) -> ItemRow:
         adult=read_flag(record, "adult"),
         shop_class=read_choice(record, "shop_class", CLASS_NAMES),
         shop_tier=read_whole(record, "shop_tier", min(Tier), max(Tier)),
+        shop_occasions=read_occasions(record),
+        sponsored=read_flag(record, "sponsored") or False,
     )
 
 
@@ -95,6 +98,17 @@ def read_size_type(record: Record) -> str | None:
     sizes = [part.strip() for part in text.split(",")]
     known = [read_choice({"size_type": size}, "size_type", SIZE_TYPES) for size in sizes]
     return ",".join(size for size in known if size) or None
+
+
+def read_occasions(record: Record) -> int:
+    """Return the bit mask of occasions: a list of names, or names joined by commas as a table has them."""
+    value = record.get("occasions")
+    if not isinstance(value, list):
+        text = read_text(record, "occasions")
+        value = [] if text is None else [name.strip() for name in text.split(",")]
+    if not all(isinstance(name, str) and name in OCCASIONS for name in value):
+        raise FieldError("occasions", Phrase("is none of {words}", words=", ".join(OCCASIONS)))
+    return mask_of(*value)
 
 
 class ItemImport:

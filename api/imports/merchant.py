@@ -23,6 +23,7 @@ from api.imports.items import (
     LAST_CATEGORY_ID,
     category_path,
     read_choice,
+    read_occasions,
     read_size_type,
 )
 from api.imports.merchant_attributes import IGNORED, USED
@@ -70,6 +71,8 @@ def read_feed_item(record: Record) -> ItemRow:
         adult=read_flag(record, "adult"),
         shop_class=None,
         shop_tier=None,
+        shop_occasions=read_occasions(record),
+        sponsored=read_flag(record, "sponsored") or False,
     )
 
 

@@ -20,9 +20,11 @@ USED = frozenset(
         "adult",
         "age_group",
         "size_type",
+        "occasions",
+        "sponsored",
     }
 )
-"""Attributes that say something we keep."""
+"""Attributes that say something we keep; the last two are ours, for a feed that is made for us as well."""
 
 IGNORED = frozenset(
     {

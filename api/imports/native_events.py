@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from api.errors import FieldError, InvalidRequestError
+from api.imports.circumstances import CircumstanceKind, is_circumstance, read_circumstance
 from api.imports.fields import Record, TimeLimits, read_id, require
 from api.imports.interactions import INTERACTION_FIELDS, read_interaction
 from api.imports.new_interactions import NewInteraction, ParsedEvents, as_object
 from api.pointers import pointer_to
-from engine.vocabulary import Channel, Kind
+from engine.vocabulary import Channel, Kind, Provenance, word
 from guardrails.consent.purposes import KEY_OF, Purpose
+from guardrails.messages import Phrase
 
 NATIVE_FIELDS = (INTERACTION_FIELDS.known - {"purpose"}) | {"device_id"}
 """Fields of an event; the purpose is settled by the customer's consent, not by the sender."""
@@ -27,6 +29,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
             "at",
             "channel",
             "currency",
+            "provenance",
         ),
         (_TEXT, "is not text"),
     ),
@@ -34,6 +37,8 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "is_gift": ((bool,), "is neither true nor false"),
     "value": ((str, int, float), "is not an amount of money, as in 12.50"),
 }
+_INTERACTIONS = tuple(word(kind) for kind in Kind)
+_KINDS = (*_INTERACTIONS, *CircumstanceKind)
 _ANY_PURPOSE = KEY_OF[Purpose.ESSENTIAL_SERVICE]
 
 
@@ -52,7 +57,12 @@ def parse_native(payload: Record, limits: TimeLimits) -> ParsedEvents:
     parsed = ParsedEvents()
     for index, event in enumerate(events):
         with parsed.naming(index, "events", index):
-            parsed.good.append(_read(index, as_object(event), limits))
+            found = as_object(event)
+            if is_circumstance(found.get("kind")):
+                place = pointer_to("events", index)
+                parsed.circumstances.append(read_circumstance(found, limits, index, place))
+            else:
+                parsed.good.append(_read(index, found, limits))
     return parsed
 
 
@@ -64,6 +74,8 @@ def _read(index: int, event: Record, limits: TimeLimits) -> NewInteraction:
         types, reason = _TYPES[name]
         if value is not None and (not isinstance(value, types) or isinstance(value, bool) != (bool in types)):
             raise FieldError(name, reason)
+    if event.get("kind") not in (None, *_INTERACTIONS):
+        raise FieldError("kind", Phrase("is none of {words}", words=", ".join(_KINDS)))
     event_id = require("event_id", read_id(event, "event_id"))
     device_id = read_id(event, "device_id")
     in_file = {name: value for name, value in event.items() if name != "device_id"}
@@ -82,4 +94,5 @@ def _read(index: int, event: Record, limits: TimeLimits) -> NewInteraction:
         quantity=found.quantity,
         value_minor=found.value_minor,
         device_id=device_id,
+        provenance=Provenance(found.provenance),
     )

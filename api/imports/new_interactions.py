@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 from api.errors import EdgeError, FieldError
+from api.imports.circumstances import NewCircumstance
 from api.imports.fields import (
     MAX_QUANTITY,
     Record,
@@ -18,7 +19,7 @@ from api.imports.fields import (
     require,
 )
 from api.pointers import pointer_to
-from engine.vocabulary import Channel, Kind
+from engine.vocabulary import Channel, Kind, Provenance
 
 PAID_KINDS = (Kind.PURCHASE, Kind.RETURN)
 """Kinds whose price says what was paid; elsewhere it is only what the shop asked."""
@@ -42,6 +43,7 @@ class NewInteraction:
         quantity: how many, at least 1.
         value_minor: what was paid for all of them, in minor units; ``None`` when unknown.
         device_id: at which device; ``None`` when that is not told. What was refused on it holds.
+        provenance: whose data it was before the shop had it.
     """
 
     index: int
@@ -57,6 +59,7 @@ class NewInteraction:
     quantity: int = 1
     value_minor: int | None = None
     device_id: str | None = None
+    provenance: Provenance = Provenance.OWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +96,13 @@ class ParsedEvents:
 
     Attributes:
         good: interactions in the order of their events.
+        circumstances: news that is about no item, likewise.
         bad: what cannot be used.
         ignored: what is of no use here.
     """
 
     good: list[NewInteraction] = field(default_factory=list)
+    circumstances: list[NewCircumstance] = field(default_factory=list)
     bad: list[BadEvent] = field(default_factory=list)
     ignored: list[IgnoredEvent] = field(default_factory=list)
 

@@ -17,9 +17,11 @@ from api.routes.resource import Resource, json_answer
 from api.schemas.events import EventAnswerSchema, EventBatchSchema, EventShapeSchema
 from api.storage.api_keys import Role
 from api.storage.connection import writing
-from api.storage.items import read_item
-from api.wiring import Wiring, wiring
+from api.storage.items import MEMORIALS, read_item
+from api.wiring import wiring
+from engine.catalogue import Catalogue
 from guardrails.consent.signals.gpc import gpc_from_header
+from guardrails.sensitive.classes import class_number
 
 blueprint = Resource("events", __name__, description="what customers do")
 
@@ -35,6 +37,19 @@ _EXAMPLES = {
                     "at": "2026-03-01T12:00:00Z",
                     "value": "12.50",
                     "currency": "EUR",
+                }
+            ]
+        }
+    },
+    "news": {
+        "value": {
+            "events": [
+                {
+                    "event_id": "e-2",
+                    "kind": "complaint_opened",
+                    "reference": "ticket-77",
+                    "customer_id": "1234",
+                    "at": "2026-03-02T09:00:00Z",
                 }
             ]
         }
@@ -75,44 +90,69 @@ def take_events(body: dict[str, Any], query: dict[str, Any]) -> Response:
     Sent again, a batch changes nothing. Good events are kept; 207 says that some were not, and
     `errors` which. `withheld` names those that the customer does not permit to be kept, `ignored`
     those that say nothing about an item. A batch with nothing good in it is refused with 422.
+
+    In our own shape a batch may also hold news that is about no item and holds suggestions back: a
+    case (`complaint_opened`, `complaint_closed`: a ticket, a refund, a dispute), a parcel
+    (`delivery_delayed`, `delivered`), a payment (`payment_failed`, `credit_declined`), a life event
+    (`loss_declared`, `registry_cancelled`), `self_excluded` and `self_exclusion_lifted`, `mute` and
+    `unmute`, and `gift` for a purchase. It needs no consent, because it only ever holds back, and may
+    come in any order. Of a life event nothing is kept but until when what would hurt stays away.
     """
     found = wiring()
+    house = found.runtime.current().house
     parsed = parse_events(body, query["shape"], found.settings, found.clock())
     with writing(found.engine) as conn:
+        numbers, memorials = _items(conn, parsed, house.catalogue)
         stored = store_events(
             conn,
             parsed.good,
             found.subjects,
-            _item_numbers(conn, parsed, found),
+            numbers,
             found.clock(),
             found.settings.consent,
             gpc=gpc_from_header(request.headers.get("Sec-GPC")),
+            circumstances=parsed.circumstances,
+            memorials=memorials,
+            limits=house.limits,
         )
     bad = sorted([*parsed.bad, *stored.bad], key=lambda each: each.index)
-    if bad and not (stored.n_by_purpose or stored.withheld or parsed.ignored):
+    if bad and not (stored.n_by_purpose or stored.n_noted or stored.withheld or parsed.ignored):
         raise InvalidRequestError(Finding(each.reason, pointer=each.pointer) for each in bad)
     answer = json_answer(_document(parsed, stored, bad), 207 if bad else 200)
     answer.headers["Vary"] = "Sec-GPC"
     return answer
 
 
-def _item_numbers(conn: Connection, parsed: ParsedEvents, found: Wiring) -> dict[str, int]:
-    """Return the storage keys of the batch's items; asks the store only for what is quite new."""
-    catalogue = found.runtime.current().house.catalogue
+def _items(
+    conn: Connection, parsed: ParsedEvents, catalogue: Catalogue
+) -> tuple[dict[str, int], frozenset[str]]:
+    """Return the storage keys of the batch's items, and which of these items are bought in mourning.
+
+    Asks the store only for what is quite new.
+    """
     numbers: dict[str, int] = {}
+    memorials: set[str] = set()
     for item_id in {event.item_id for event in parsed.good}:
         item_idx = catalogue.idx_of_id.get(item_id)
         if item_idx is not None:
             numbers[item_id] = int(catalogue.item_no[item_idx])
+            sensitive_class = int(catalogue.sensitive_class[item_idx])
+            is_memorial = sensitive_class == class_number(MEMORIALS)
         elif (item := read_item(conn, item_id)) is not None:
             numbers[item_id] = item.item_no
-    return numbers
+            is_memorial = item.sensitive_class == MEMORIALS
+        else:
+            continue
+        if is_memorial:
+            memorials.add(item_id)
+    return numbers, frozenset(memorials)
 
 
 def _document(parsed: ParsedEvents, stored: StoredEvents, bad: list[BadEvent]) -> dict[str, Any]:
     return {
         "stored": stored.n_stored,
         "duplicates": stored.n_duplicates,
+        "noted": stored.n_noted,
         "by_purpose": dict(stored.n_by_purpose),
         "withheld": [asdict(each) for each in stored.withheld],
         "ignored": [asdict(each) for each in parsed.ignored],

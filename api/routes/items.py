@@ -17,13 +17,17 @@ from api.schemas.base import canonical_text
 from api.schemas.items import ItemBatchAnswerSchema, ItemBatchSchema, StoredItemSchema
 from api.storage import items as store
 from api.storage.api_keys import Role
+from api.storage.classified import DECIDED
 from api.storage.connection import reading, writing
 from api.storage.versions import active
 from api.wiring import wiring
 from guardrails.messages import Phrase
+from guardrails.sensitive.occasions import names_of
 
 PATIENCE_S = 5.0
 """How long an answer waits until what it stored is judged by."""
+
+_DECIDED = tuple(column.name for column in DECIDED)
 
 blueprint = Resource("items", __name__, description="the catalogue")
 
@@ -77,15 +81,11 @@ def item(item_id: str) -> Response:
         record = store.read_item(conn, item_id)
     if record is None:
         raise UnknownItemError("this item is not in the catalogue")
+    decided = {name: getattr(record, name) for name in (*_DECIDED, "updated_at_ms")}
+    said = asdict(record.row)
+    said_occasions = names_of(said.pop("shop_occasions"))
     return json_answer(
-        {
-            **asdict(record.row),
-            "sensitive_class": record.sensitive_class,
-            "tier": record.tier,
-            "deciding_layer": record.deciding_layer,
-            "age_restricted": record.age_restricted,
-            "updated_at_ms": record.updated_at_ms,
-        }
+        {**said, **decided, "occasions": names_of(record.occasions), "shop_occasions": said_occasions}
     )
 
 

@@ -55,6 +55,10 @@ class EventAnswerSchema(Schema):
 
     stored = fields.Integer(required=True, metadata={"description": "interactions that were new"})
     duplicates = fields.Integer(required=True, metadata={"description": "interactions stored before"})
+    noted = fields.Integer(
+        required=True,
+        metadata={"description": "news that was taken down; said again it counts again and changes nothing"},
+    )
     by_purpose = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields, validate
 
 from api.schemas.base import RequestSchema, RowErrorSchema
+from guardrails.sensitive.occasions import OCCASIONS
 
 MAX_ITEMS = 5_000
 
@@ -32,6 +33,13 @@ class ItemSchema(Schema):
     shop_tier = fields.Integer(
         allow_none=True, metadata={"description": "tier the shop marks, 0 to 3; can only raise"}
     )
+    sponsored = fields.Boolean(
+        metadata={"description": "somebody pays for it to be shown; false by default, and said beside it"}
+    )
+    occasions = fields.List(
+        fields.String(validate=validate.OneOf(OCCASIONS)),
+        metadata={"description": "what it is made for, such as a feast, beside what its words say"},
+    )
 
 
 class StoredItemSchema(ItemSchema):
@@ -41,6 +49,13 @@ class StoredItemSchema(ItemSchema):
     tier = fields.Integer(required=True)
     deciding_layer = fields.String(required=True)
     age_restricted = fields.Boolean(required=True)
+    shop_occasions = fields.List(
+        fields.String(), required=True, metadata={"description": "those of `occasions` that the shop named"}
+    )
+    pressing = fields.Boolean(required=True, metadata={"description": "its title presses to buy"})
+    unclassified = fields.Boolean(
+        required=True, metadata={"description": "there is nothing but a title to go by"}
+    )
     updated_at_ms = fields.Integer(required=True)
 
 

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 
 from api.storage.statements import chunks, insert_new, insert_or_replace
 from api.storage.subjects import Subjects
 from api.storage.tables import customers, mutes
 from guardrails.consent.ages import AgeBand
 from guardrails.request import AgeAssurance, Mute, MuteScope
+
+_FOREVER = 2**63 - 1
 
 CHOICES_OF_CUSTOMER = select(
     customers.c.customer_no,
@@ -149,14 +164,30 @@ def set_facts(conn: Connection, customer_no: int, age_band: AgeBand | None, juri
 
 def add_mute(conn: Connection, subject_key: bytes, mute: Mute, now_ms: int) -> None:
     """Store a mute; one of the same thing is replaced, so that its end moves."""
-    row = {
-        "subject_key": subject_key,
-        "scope": mute.scope.value,
-        "value": mute.value,
-        "until_ms": mute.until_ms,
-        "created_at_ms": now_ms,
-    }
+    row = _mute_row(subject_key, mute, now_ms)
     conn.execute(insert_or_replace(conn, mutes, "subject_key", "scope", "value"), row)
+
+
+def say_mute(conn: Connection, subject_key: bytes, mute: Mute, said_ms: int) -> None:
+    """Store what was said of a mute at a time, unless something was said of it later.
+
+    A mute that was lifted is one that has ended. Of two words at the same time the one that mutes
+    for longer stays.
+    """
+    insert = postgresql.insert(mutes) if conn.dialect.name == "postgresql" else sqlite.insert(mutes)
+    told = insert.excluded
+    later = or_(
+        told.created_at_ms > mutes.c.created_at_ms,
+        (told.created_at_ms == mutes.c.created_at_ms) & (_end(told.until_ms) > _end(mutes.c.until_ms)),
+    )
+    conn.execute(
+        insert.on_conflict_do_update(
+            index_elements=["subject_key", "scope", "value"],
+            set_={"until_ms": told.until_ms, "created_at_ms": told.created_at_ms},
+            where=later,
+        ),
+        _mute_row(subject_key, mute, said_ms),
+    )
 
 
 def set_mutes(conn: Connection, subject_key: bytes, wanted: Sequence[Mute], now_ms: int) -> None:
@@ -170,6 +201,21 @@ def read_mutes(conn: Connection, subject_key: bytes) -> tuple[Mute, ...]:
     """Return a subject's mutes, ended ones too, by scope and value."""
     rows = conn.execute(_MUTES_OF_SUBJECT, {"subject_key": subject_key})
     return tuple(Mute(MuteScope(scope), value, until_ms) for scope, value, until_ms in rows)
+
+
+def _mute_row(subject_key: bytes, mute: Mute, said_ms: int) -> dict[str, Any]:
+    return {
+        "subject_key": subject_key,
+        "scope": mute.scope.value,
+        "value": mute.value,
+        "until_ms": mute.until_ms,
+        "created_at_ms": said_ms,
+    }
+
+
+def _end(until_ms: ColumnElement[int]) -> ColumnElement[int]:
+    """Return what the end of a mute counts as; until it is lifted comes last."""
+    return func.coalesce(until_ms, literal(_FOREVER, BigInteger))
 
 
 def _numbers(conn: Connection, customer_ids: Sequence[str]) -> dict[str, int]:

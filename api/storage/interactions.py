@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Integer, Select, bindparam, select, type_coerce
+from sqlalchemy import Connection, Integer, Select, bindparam, or_, select, type_coerce, update
 from sqlalchemy.dialects import sqlite
 
-from api.storage.tables import interactions
+from api.storage.tables import customers, interactions
 from engine.catalogue import Catalogue
 from engine.interactions import Interactions
+from engine.vocabulary import Kind
 from guardrails.consent.purposes import Purpose
 
 INTERACTION_COLUMNS = (
@@ -97,6 +98,29 @@ def insert_interactions(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> in
     if conn.dialect.name == "postgresql":
         return conn.exec_driver_sql(_INSERT_ON_POSTGRESQL, tuple(map(list, zip(*rows, strict=True)))).rowcount
     return conn.exec_driver_sql(_INSERT_ON_SQLITE, list(rows)).rowcount
+
+
+def mark_gift(conn: Connection, event_id: str, subject_key: bytes, session_key: bytes | None) -> bool:
+    """Mark a purchase of a subject as a gift; tell whether there is such a purchase.
+
+    Args:
+        conn: a writing connection.
+        event_id: id of the purchase; of one of several items of an order with its number, as in ``id#2``.
+        subject_key: whose it is.
+        session_key: the visit it was made in; ``None`` outside one.
+    """
+    mine = select(customers.c.customer_no).where(customers.c.subject_key == subject_key).scalar_subquery()
+    visits = [key for key in {subject_key, session_key} if key is not None]
+    marked = conn.execute(
+        update(interactions)
+        .where(
+            interactions.c.event_key == event_key(event_id),
+            interactions.c.kind == int(Kind.PURCHASE),
+            or_(interactions.c.customer_no == mine, interactions.c.session_key.in_(visits)),
+        )
+        .values(is_gift=True)
+    )
+    return marked.rowcount == 1
 
 
 def read_history(conn: Connection, customer_no: int, since_ms: int, catalogue: Catalogue) -> Interactions:

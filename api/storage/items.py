@@ -15,13 +15,20 @@ import orjson
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
+from api.storage.classified import DECIDED, decided_values
+from api.storage.marks import read_marks
 from api.storage.statements import chunks, insert_or_replace
 from api.storage.tables import items
 from api.storage.versions import CATALOGUE, count_up
 from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
 from guardrails.sensitive.classes import CLASS_NAMES, class_number
-from guardrails.sensitive.classify import Classification, ItemFacts, classify
+from guardrails.sensitive.classify import CategoryMarks, ItemFacts
+from guardrails.sensitive.examine import Examination, examine
+from guardrails.sensitive.occasions import NO_OCCASION, names_of
 from guardrails.sensitive.raising import raised
+
+MEMORIALS = "bereavement"
+"""The class of what is bought for a funeral, or in remembrance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,8 @@ class ItemRow:
         adult: feed attribute.
         shop_class: sensitive class that the shop marked.
         shop_tier: tier that the shop marked, 0 to 3.
+        shop_occasions: bit mask of the occasions that the shop says it is made for.
+        sponsored: somebody pays for it to be shown.
     """
 
     item_id: str
@@ -61,6 +70,8 @@ class ItemRow:
     adult: bool | None = None
     shop_class: str | None = None
     shop_tier: int | None = None
+    shop_occasions: int = NO_OCCASION
+    sponsored: bool = False
 
     @property
     def facts(self) -> ItemFacts:
@@ -74,6 +85,7 @@ class ItemRow:
             age_group=self.age_group,
             shop_class=self.shop_class,
             shop_tier=self.shop_tier,
+            occasions=names_of(self.shop_occasions),
         )
 
 
@@ -88,6 +100,9 @@ class ItemRecord:
         tier: 0 to 3, decided when stored.
         deciding_layer: which layer decided.
         age_restricted: for adults only.
+        occasions: bit mask of the occasions it is made for, decided when stored.
+        pressing: its title presses to buy, decided when stored.
+        unclassified: there is nothing but a title to go by, decided when stored.
         updated_at_ms: when it last changed, milliseconds since the epoch.
     """
 
@@ -97,6 +112,9 @@ class ItemRecord:
     tier: int
     deciding_layer: str
     age_restricted: bool
+    occasions: int
+    pressing: bool
+    unclassified: bool
     updated_at_ms: int
 
 
@@ -110,8 +128,7 @@ class Counts:
 
 
 _SAID = tuple(items.c[field.name] for field in fields(ItemRow))
-_DECIDED = (items.c.sensitive_class, items.c.tier, items.c.deciding_layer, items.c.age_restricted)
-_COMPARED = (*_SAID, *_DECIDED)
+_COMPARED = (*_SAID, *DECIDED)
 _CATALOGUE = select(
     items.c.item_id,
     items.c.item_no,
@@ -139,7 +156,8 @@ def upsert_items(conn: Connection, rows: Sequence[ItemRow], now_ms: int) -> Coun
     Raises:
         SensitiveMarkError: a shop's mark names a class or tier that does not exist.
     """
-    wanted = {row.item_id: _stored_values(row) for row in rows}
+    marks = read_marks(conn)
+    wanted = {row.item_id: _stored_values(row, marks) for row in rows}
     stored = _stored(conn, list(wanted))
     different = [
         values for item_id, values in wanted.items() if stored.get(item_id) != tuple(values.values())
@@ -164,17 +182,19 @@ def read_item(conn: Connection, item_id: str) -> ItemRecord | None:
     return ItemRecord(
         item_no=row["item_no"],
         row=ItemRow(**{column.name: row[column] for column in _SAID}),
-        sensitive_class=row["sensitive_class"],
-        tier=row["tier"],
-        deciding_layer=row["deciding_layer"],
-        age_restricted=row["age_restricted"],
         updated_at_ms=row["updated_at_ms"],
+        **{column.name: row[column] for column in DECIDED},
     )
 
 
 def item_numbers(conn: Connection) -> dict[str, int]:
     """Return the storage key of every item id."""
     return {row.item_id: row.item_no for row in conn.execute(select(items.c.item_id, items.c.item_no))}
+
+
+def memorial_numbers(conn: Connection) -> frozenset[int]:
+    """Return the storage keys of what is bought for a funeral, or in remembrance."""
+    return frozenset(conn.scalars(select(items.c.item_no).where(items.c.sensitive_class == MEMORIALS)))
 
 
 def load_catalogue(conn: Connection, raised_classes: Collection[str] = ()) -> Catalogue:
@@ -220,21 +240,16 @@ def load_catalogue(conn: Connection, raised_classes: Collection[str] = ()) -> Ca
     return Catalogue(version=_digest(content), **content)
 
 
-def _stored_values(row: ItemRow) -> dict[str, Any]:
+def _stored_values(row: ItemRow, marks: CategoryMarks) -> dict[str, Any]:
     """Return what is stored of an item, in the order of ``_COMPARED``."""
-    decided = _classify(row.facts)
-    return {
-        **asdict(row),
-        "sensitive_class": decided.sensitive_class,
-        "tier": int(decided.tier),
-        "deciding_layer": decided.layer.value,
-        "age_restricted": decided.age_restricted,
-    }
+    examined = examine(row.facts, marks) if marks else _examine_unmarked(row.facts)
+    return {**asdict(row), **decided_values(examined)}
 
 
 @lru_cache(maxsize=65_536)
-def _classify(facts: ItemFacts) -> Classification:
-    return classify(facts)
+def _examine_unmarked(facts: ItemFacts) -> Examination:
+    """Examine an item of a shop without marks; most shops send the same catalogue day after day."""
+    return examine(facts)
 
 
 def _stored(conn: Connection, item_ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:

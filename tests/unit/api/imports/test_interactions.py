@@ -18,7 +18,7 @@ from api.imports.interactions import (
     read_interaction,
     read_interactions,
 )
-from engine.vocabulary import Channel, Kind
+from engine.vocabulary import Channel, Kind, Provenance
 from guardrails.consent.purposes import Purpose
 
 LIMITS = TimeLimits.around(1_750_000_000_000, 300)
@@ -50,6 +50,7 @@ def test_a_plain_record_is_a_purchase_on_the_web_of_one():
         is_gift=False,
         quantity=1,
         value_minor=None,
+        provenance=Provenance.OWN,
     )
 
 
@@ -77,6 +78,7 @@ def test_without_a_purpose_only_the_facts_of_an_order_are_kept():
         ({"channel": "fax"}, "channel"),
         ({"purpose": "sensitive.alcohol"}, "purpose"),
         ({"is_gift": "perhaps"}, "is_gift"),
+        ({"provenance": "cousin"}, "provenance"),
         ({"quantity": 0}, "quantity"),
         ({"quantity": -1}, "quantity"),
         ({"quantity": "many"}, "quantity"),
@@ -124,6 +126,7 @@ texts = {
     "value": st.sampled_from([None, "", "1.5", "0", "12.505", "999999999999.99", "1e3", "-1"]),
     "value_minor": st.sampled_from([None, None, "", "250", "-1", "x"]),
     "currency": st.sampled_from([None, None, "", "EUR", "JPY", "euro"]),
+    "provenance": st.sampled_from([None, "", "own", "sister", "third_party", "cousin"]),
 }
 typed = {
     **texts,
