@@ -32,6 +32,7 @@ def explained(
     source: Source = Source.GOES_WITH,
     page: str | None = None,
     shared: bool = False,
+    channel: Channel = Channel.WEB,
     base: int = 0,
     catalogue=None,
     language: str = SOURCE,
@@ -62,7 +63,9 @@ def explained(
         candidates=candidates,
         evidence=evidence,
         catalogue=catalogue or a_catalogue(),
-        admission=an_admission(a_request(shared_device=shared), Choices(a_ledger(*EVERYTHING))),
+        admission=an_admission(
+            a_request(shared_device=shared, channel=channel), Choices(a_ledger(*EVERYTHING))
+        ),
         page_item=None if page is None else idx(page),
         named_crowd=20,
         language=language,
@@ -241,3 +244,12 @@ def test_what_language_it_is_in_changes_nothing_but_the_words():
     terms = [("lamp-0", HISTORY, Kind.PURCHASE, 5, 30), ("soap-0", PAGE, Kind.VIEW, 3, 30)]
     reasons = [replace(explained(*terms, language=language), text="") for language in LANGUAGES]
     assert len(set(reasons)) == 1
+
+
+@pytest.mark.parametrize(
+    ("channel", "code"), [(Channel.EMAIL, ReasonCode.YOUR_CHOICES), (Channel.WEB, ReasonCode.BOUGHT_BEFORE)]
+)
+def test_what_nobody_could_tell_sensitive_is_named_inside_the_page_and_not_in_a_letter(channel, code):
+    reason = explained(("mystery-0", HISTORY, Kind.PURCHASE, 5, 30), channel=channel)
+    assert reason.code is code
+    assert (reason.evidence[0].item_idx is None) is (channel is Channel.EMAIL)

@@ -126,6 +126,23 @@ class TestWhatMovedACandidate:
         evidence = pieces(("milk-1", SESSION, Kind.VIEW, 0, Channel.APP))
         assert not seen(proposed({"milk-0": [(0, 5, 9)]}), evidence).evidence_channel_other.any()
 
+    @pytest.mark.parametrize(
+        ("channel", "tiers", "support"),
+        [(Channel.EMAIL, [1, 0], [9, 4]), (Channel.WEB, [0, 0], [NO_EDGES] * 2)],
+    )
+    def test_an_unclassified_item_counts_as_tier_1_on_either_end_of_an_edge_that_is_sent_out(
+        self, channel, tiers, support
+    ):
+        evidence = pieces(
+            ("mystery-0", HISTORY, Kind.PURCHASE, 0, Channel.WEB),
+            ("bread-0", HISTORY, Kind.PURCHASE, 0, Channel.WEB),
+        )
+        edges = {"milk-0": [(0, 5, 9), (1, 5, 4)], "mystery-1": [(1, 5, 4)]}
+        view = seen(proposed(edges), evidence, request=a_request("email", channel=channel))
+        assert view.evidence_tier.tolist() == tiers
+        assert view.tier.tolist() == [0, int(channel is Channel.EMAIL)]
+        assert view.min_sensitive_support.tolist() == support
+
     def test_nothing_at_all_can_be_looked_at(self):
         view = seen(Candidates.empty())
         assert len(view) == 0
