@@ -22,6 +22,7 @@ class RuleCounts:
 
     def __init__(self) -> None:
         self.n_decisions = 0
+        self._n_candidates = 0
         self._asked: Counter[str] = Counter()
         self._acted: dict[Measure, Counter[str]] = {measure: Counter() for measure in Measure}
 
@@ -40,19 +41,28 @@ class RuleCounts:
     def _add_round(self, said: Mapping[str, Any]) -> None:
         ids = [asked["rule"] for asked in said["asked"]]
         n_candidates = len(said["rank_score"])
+        self._n_candidates += n_candidates
         for rule_id in ids:
             self._asked[rule_id] += n_candidates
         fired = said["fired"]
+        touched = {(ids[rule], row) for rule, row in zip(fired["rule"], fired["row"], strict=True)}
         for rule, effect in zip(fired["rule"], fired["effect"], strict=True):
-            self._acted[Measure.TOUCHED][ids[rule]] += 1
             if effect >= WITHHOLDING:
                 self._acted[Measure.WITHHELD][ids[rule]] += 1
+        for refused in said.get("slate", ()):
+            touched.add((refused["rule_id"], refused["row"]))
+            self._acted[Measure.WITHHELD][refused["rule_id"]] += 1
+        self._acted[Measure.TOUCHED].update(rule_id for rule_id, _ in touched)
 
     def share(self, entry: CharterEntry) -> Share:
-        """Return the share that a rule's assumption is about."""
+        """Return the share that a rule's assumption is about.
+
+        A rule about the whole list is not among those asked one by one: any candidate can come before it.
+        """
         measure = entry.assumes.measure
-        n = self.n_decisions if measure is Measure.KEPT_OUT else self._asked[entry.id]
-        return Share(self._acted[measure][entry.id], n)
+        if measure is Measure.KEPT_OUT:
+            return Share(self._acted[measure][entry.id], self.n_decisions)
+        return Share(self._acted[measure][entry.id], self._asked.get(entry.id, self._n_candidates))
 
 
 def measured(
