@@ -70,9 +70,10 @@ def spellings(phrase: str) -> Iterator[Spelling]:
     >>> list(spellings("gin(s) öl*"))[0]
     (('gin', False), ('öl', True))
     """
-    if _PHRASE_WORD.sub("", phrase).strip():
+    words = [_PHRASE_WORD.fullmatch(word) for word in folded(phrase).split()]
+    if not words or None in words:
         raise ValueError(phrase)
-    yield from product(*(_forms(*found) for found in _PHRASE_WORD.findall(folded(phrase))))
+    yield from product(*(_forms(*word.groups("")) for word in words if word))
 
 
 def _forms(stem: str, ending: str, star: str, sign: str) -> list[tuple[str, bool]]:

@@ -80,7 +80,9 @@ def titled(title: str) -> Classification:
 
 def plain_texts(phrase: str) -> list[str]:
     """Every way to write a phrase, without what says that it is a whole segment."""
-    return [" ".join(stem for stem, _ in spelling).strip(" >") for spelling in spellings(phrase)]
+    return [
+        " ".join(stem for stem, _ in spelling).strip(" >").replace("#", "7") for spelling in spellings(phrase)
+    ]
 
 
 def shelved(category: str) -> Classification:
