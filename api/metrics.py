@@ -147,6 +147,9 @@ class Metrics:
                 counts = np.bincount(judgement.effect, minlength=len(Effect))
                 for effect in np.flatnonzero(counts[1:]) + 1:
                     self.verdicts.labels(rule.id, word(Effect(int(effect)))).inc(int(counts[effect]))
+            for refusal in taken.slate.refused:
+                effect_word = word(Effect.GAP if refusal.failed else Effect.BLOCK)
+                self.verdicts.labels(refusal.rule_id, effect_word).inc()
 
     def show_reviews(self, now_ms: int) -> None:
         """Say how many rules are past the day of their review now, milliseconds since the epoch."""

@@ -6,16 +6,38 @@ holds back is withheld like any other, with the rule that did it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from engine.vocabulary import Intent
 from guardrails.judge import Judged
+from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
 from guardrails.rules.base import View
+from guardrails.rules.slate import SLATE_CATALOGUE
+from guardrails.rules.slate.base import Draft, SlateRule, SlateVerdict
 
-SELLING = (Intent.UPSELL, Intent.CROSS_SELL)
+
+class Refusal(NamedTuple):
+    """What a rule of the whole list kept out.
+
+    Attributes:
+        row: row of the round's candidates.
+        rule_id: the rule that did it.
+        reason_code: its code, of the closed registry in ``guardrails.log.codes``.
+        observed: the value it looked at, in its unit.
+        limit: the value it held that against.
+        failed: name of what the rule raised; empty where it answered.
+    """
+
+    row: int
+    rule_id: str
+    reason_code: str
+    observed: int
+    limit: int
+    failed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,59 +47,53 @@ class Slate:
     Attributes:
         shown: rows in the order shown.
         held_back: rows that would have been shown but for a rule, with that rule's id, in rank order.
+        refused: what the rules of the list said of those of them that they held back, in the same order.
     """
 
     shown: tuple[int, ...]
     held_back: tuple[tuple[int, str], ...]
+    refused: tuple[Refusal, ...] = ()
 
 
-def compose(judged: Judged, view: View, limits: Limits) -> Slate:
+def compose(
+    judged: Judged, view: View, limits: Limits, rules: Sequence[SlateRule] = SLATE_CATALOGUE
+) -> Slate:
     """Fill a slate of at most as many as were asked for, from the best candidate down.
 
     Args:
-        judged: what the rules said.
+        judged: what the rules said of each candidate.
         view: the candidates, and how often the shop has spoken in this visit.
         limits: the numbers of the active policy.
+        rules: what is asked of each next candidate with the slate so far.
     """
-    shown: list[int] = []
+    ranked = np.argsort(-judged.rank_score, kind="stable").tolist()
+    deciding = judged.deciding.tolist()
+    draft = Draft(view, [row for row in ranked if deciding[row] < 0])
     held_back: list[tuple[int, str]] = []
-    caps = _ListCaps(view, limits)
-    intents = view.intent.tolist()
-    for row in np.argsort(-judged.rank_score, kind="stable").tolist():
-        if len(shown) == view.request.count:
+    refused: list[Refusal] = []
+    for row in ranked:
+        if draft.is_full:
             break
-        rule_id = _withheld_by(judged, row) or caps.refusal(intents[row])
-        if rule_id is None:
-            shown.append(row)
+        if deciding[row] >= 0:
+            held_back.append((row, judged.rules[deciding[row]].id))
+            continue
+        refusal = _refusal(draft, rules, limits)
+        if refusal is None:
+            draft.shown.append(row)
         else:
-            held_back.append((row, rule_id))
-    return Slate(tuple(shown), tuple(held_back))
+            refused.append(refusal)
+            held_back.append((row, refusal.rule_id))
+        draft.place += 1
+    return Slate(tuple(draft.shown), tuple(held_back), tuple(refused))
 
 
-def _withheld_by(judged: Judged, row: int) -> str | None:
-    deciding = int(judged.deciding[row])
-    return None if deciding < 0 else judged.rules[deciding].id
-
-
-class _ListCaps:
-    """Counts down what a slate may hold of one intent; says which rule refuses the next.
-
-    What was shown earlier in the visit counts, so that a slate cannot overdraw what is left. Where
-    the placement interrupts, the frequency rule has already decided on the slate as a whole.
-    """
-
-    def __init__(self, view: View, limits: Limits) -> None:
-        frequency, n_sold = limits.frequency, max(view.n_inline_upsells_session, 0)
-        inline_left = min(frequency.inline_page, frequency.inline_session - n_sold)
-        self._selling_left = view.request.count if view.request.placement.interruptive else inline_left
-        self._upsells_left = limits.price.upsell_steps_session - max(view.n_upsell_steps_session, 0)
-
-    def refusal(self, intent: int) -> str | None:
-        """Return the id of the rule that refuses one more of ``intent``, or count it and return ``None``."""
-        if intent == Intent.UPSELL and self._upsells_left <= 0:
-            return "G17"
-        if intent in SELLING and self._selling_left <= 0:
-            return "G20"
-        self._selling_left -= intent in SELLING
-        self._upsells_left -= intent == Intent.UPSELL
-        return None
+def _refusal(draft: Draft, rules: Sequence[SlateRule], limits: Limits) -> Refusal | None:
+    """Return the word of the first rule that refuses the next candidate; one that raises does so."""
+    for rule in rules:
+        try:
+            verdict = SlateVerdict(*rule.judge(draft, limits))
+        except Exception as error:  # noqa: BLE001 - whatever a rule raises, it must withhold
+            return Refusal(draft.asked, rule.id, ReasonCode.POLICY_ERROR, 0, 0, type(error).__name__)
+        if verdict.refuses:
+            return Refusal(draft.asked, rule.id, rule.reason_code, verdict.observed, verdict.limit)
+    return None

@@ -93,6 +93,11 @@ class Round:
         """``Intent`` of each candidate, shape (n,), int8."""
         return self.view.intent
 
+    @property
+    def failed(self) -> bool:
+        """Whether a rule failed, and so withheld."""
+        return bool(self.judged.failed) or any(refusal.failed for refusal in self.slate.refused)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
@@ -192,7 +197,7 @@ def _take(
     candidates, intent = proposed.take(fits), intent[fits]
     view = look(step.basis, request, admission, used, exposures, candidates, intent, house)
     judged = judge(view, candidates.score, house.rules, house.limits)
-    slate = compose(judged, view, house.limits)
+    slate = compose(judged, view, house.limits, house.slate_rules)
     return Round(step.basis, step.evidence, candidates, view, judged, slate)
 
 
@@ -267,5 +272,5 @@ def _admitted_exposures(admission: Admission, exposures: tuple[Exposure, ...]) -
 
 def _degraded(admission: Admission, rounds: list[Round], house: House) -> tuple[str, ...]:
     missing = ("model_missing",) if house.recommender.version is None else ()
-    failed = ("rule_failed",) if any(taken.judged.failed for taken in rounds) else ()
+    failed = ("rule_failed",) if any(taken.failed for taken in rounds) else ()
     return admission.degraded + missing + failed

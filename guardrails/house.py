@@ -19,6 +19,8 @@ from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.limits import Limits
 from guardrails.rules import CATALOGUE
 from guardrails.rules.base import Rule
+from guardrails.rules.slate import SLATE_CATALOGUE
+from guardrails.rules.slate.base import SlateRule
 
 
 class Recommender(Protocol):
@@ -87,6 +89,7 @@ class House:
         n_considered: candidates looked at for each round; bounds the record.
         rules: what is asked of every candidate, in this order; less than the catalogue only to measure
             what a rule costs.
+        slate_rules: what is asked of each next suggestion of a slate; the same goes for these.
     """
 
     recommender: Recommender
@@ -97,3 +100,4 @@ class House:
     consent: ConsentSettings = field(default_factory=ConsentSettings)
     n_considered: int = 50
     rules: tuple[Rule, ...] = CATALOGUE
+    slate_rules: tuple[SlateRule, ...] = SLATE_CATALOGUE

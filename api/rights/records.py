@@ -12,8 +12,12 @@ import orjson
 from engine.vocabulary import Intent, Kind, Origin, word
 from guardrails.log.codes import REGISTRY, ReasonCode
 from guardrails.rules import CATALOGUE
+from guardrails.rules.base import Rule
+from guardrails.rules.slate import SLATE_CATALOGUE
+from guardrails.rules.slate.base import SlateRule
 
 _RULES = {rule.id: rule for rule in CATALOGUE}
+_SLATE_RULES = {rule.id: rule for rule in SLATE_CATALOGUE}
 
 Sections = Mapping[str, bytes]
 """Canonical bytes of the sections of a record, by name."""
@@ -172,10 +176,14 @@ def _withheld_in_round(
             fired["rule"], fired["row"], fired["observed"], fired["limit"], strict=True
         )
     }
+    refused = {each["row"]: each for each in verdicts.get("slate", ())}
     for each in held_back:
         rule_id, row = each["rule"], row_of[each["item"]]
         observed, limit = figures.get((rule_id, row), (None, None))
-        rule = _RULES.get(rule_id)
+        rule: Rule | SlateRule | None = _RULES.get(rule_id)
+        if row in refused:
+            observed, limit = refused[row]["observed"], refused[row]["limit"]
+            rule, codes[rule_id] = _SLATE_RULES.get(rule_id), refused[row]["reason_code"]
         yield Withheld(
             item_id=each["item"],
             intent=word(Intent(candidates["intent"][row])),

@@ -32,6 +32,7 @@ from guardrails.errors import RecordError
 from guardrails.holding import Holding
 from guardrails.house import House
 from guardrails.log.canonical import canonical
+from guardrails.log.codes import ReasonCode
 from guardrails.reasons import MAX_TERMS
 from guardrails.request import Known, Placement, Presentation, Request, Visit
 from guardrails.rules.base import View
@@ -358,12 +359,20 @@ def _rules(decision: Decision) -> Json:
 
 
 def _said(taken: Round) -> Json:
-    """All that fired, in columns: the rule by its place in ``asked``, the candidate by its row."""
+    """All that fired, in columns: the rule by its place in ``asked``, the candidate by its row.
+
+    A rule that failed stands under the code for that. What the rules of the whole list kept out follows
+    one by one.
+    """
     judged = taken.judged
     effect = np.array([judgement.effect for judgement in judged.judgements])
     fired = np.nonzero(effect)
+    failed = {rule_id for rule_id, _ in judged.failed}
     return {
-        "asked": [{"rule": rule.id, "reason": rule.reason_code} for rule in judged.rules],
+        "asked": [
+            {"rule": rule.id, "reason": ReasonCode.POLICY_ERROR if rule.id in failed else rule.reason_code}
+            for rule in judged.rules
+        ],
         "fired": {
             "rule": fired[0],
             "row": fired[1],
@@ -374,6 +383,7 @@ def _said(taken: Round) -> Json:
         },
         "rank_score": judged.rank_score,
         "failed": [{"rule": rule_id, "error": error} for rule_id, error in judged.failed],
+        "slate": [refusal._asdict() for refusal in taken.slate.refused],
     }
 
 

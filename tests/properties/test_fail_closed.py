@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from guardrails.policy.limits import Limits
 from guardrails.request import SubjectKind
 from guardrails.rules import CATALOGUE
 from guardrails.rules.base import MICRO, Effect, Judgement, Rule
+from guardrails.rules.slate import SLATE_CATALOGUE
 
 N = 3
 FEW = settings(max_examples=30)
@@ -30,7 +32,7 @@ class BrokenRule(Rule):
     id = "G99"
     name = "BROKEN"
     locked = True
-    reason_code = "POLICY_ERROR"
+    reason_code = "MUTED"
     sentence = "It broke."
     ground = "a test"
     unit = CATALOGUE[0].unit
@@ -104,7 +106,31 @@ def test_a_broken_rule_leaves_the_slate_empty_and_says_so(how):
     assert decision.suggestions == ()
     assert decision.basis is Basis.NONE
     assert decision.degraded == ("rule_failed",)
-    assert b"G99" in shops.sections_of(shops.recorded(decision, scene.request))["rules"]
+    said = orjson.loads(shops.sections_of(shops.recorded(decision, scene.request))["rules"])["rounds"][0]
+    assert said["failed"][0]["rule"] == "G99"
+    assert said["asked"][-1] == {"rule": "G99", "reason": "POLICY_ERROR"}
+    assert "POLICY_ERROR" not in {each["reason"] for each in said["asked"][:-1]}
+
+
+class BrokenListRule(type(SLATE_CATALOGUE[0])):
+    """Lets nothing pass, for it cannot tell."""
+
+    id = "G99"
+
+    def judge(self, draft, limits):
+        raise RuntimeError("no")
+
+
+def test_a_broken_rule_of_the_list_leaves_the_slate_empty_and_says_so():
+    house = shops.a_house(slate_rules=(*SLATE_CATALOGUE, BrokenListRule()))
+    scene = Scene(shops.a_request(), shops.Choices(shops.a_ledger()), shops.knowing(), house)
+    decision = scene.decide()
+    assert decision.suggestions == ()
+    assert decision.degraded == ("rule_failed",)
+    said = orjson.loads(shops.sections_of(shops.recorded(decision, scene.request))["rules"])["rounds"][0]
+    assert {(each["rule_id"], each["reason_code"], each["failed"]) for each in said["slate"]} == {
+        ("G99", "POLICY_ERROR", "RuntimeError")
+    }
 
 
 @FEW

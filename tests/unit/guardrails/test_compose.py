@@ -7,11 +7,13 @@ import pytest
 from support.views import a_view
 
 from engine.vocabulary import Intent
-from guardrails.compose import Slate, compose
+from guardrails.compose import Refusal, Slate, compose
 from guardrails.judge import Judged, judge
+from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import FrequencyLimits, Limits, PriceLimits
 from guardrails.rules import CATALOGUE
 from guardrails.rules.base import Effect
+from guardrails.rules.slate import SLATE_CATALOGUE
 
 UPSELL, CROSS_SELL, SIMILAR = Intent.UPSELL, Intent.CROSS_SELL, Intent.SIMILAR
 GENEROUS = Limits(
@@ -28,11 +30,17 @@ def judged_as(effects: list[Effect], rank_score: list[int]) -> Judged:
 
 
 def composed(
-    intents: list[Intent], *, limits: Limits = GENEROUS, rank_score=None, effects=None, **view
+    intents: list[Intent],
+    *,
+    limits: Limits = GENEROUS,
+    rank_score=None,
+    effects=None,
+    rules=SLATE_CATALOGUE,
+    **view,
 ) -> Slate:
     n = len(intents)
     judged = judged_as(effects or [Effect.ALLOW] * n, rank_score or list(range(n, 0, -1)))
-    return compose(judged, a_view(n, intent=[int(intent) for intent in intents], **view), limits)
+    return compose(judged, a_view(n, intent=[int(intent) for intent in intents], **view), limits, rules)
 
 
 def test_the_best_come_first_up_to_the_number_asked_for():
@@ -63,26 +71,44 @@ def test_nothing_comes_of_nothing():
     assert composed([]) == Slate((), ())
 
 
-def test_one_page_holds_so_many_that_sell_on():
-    slate = composed([CROSS_SELL] * 5 + [SIMILAR], count=6)
-    assert slate == Slate((0, 1, 2, 5), ((3, "G20"), (4, "G20")))
+def test_the_first_rule_of_the_list_that_refuses_is_the_one_that_is_named():
+    slate = composed([UPSELL, UPSELL, CROSS_SELL, SIMILAR, SIMILAR, SIMILAR], count=6)
+    assert slate.shown == (0, 1, 2, 3, 4, 5)
+    tighter = replace(GENEROUS, price=PriceLimits(upsell_steps_session=1))
+    slate = composed([UPSELL, UPSELL, CROSS_SELL, SIMILAR, SIMILAR, SIMILAR], count=6, limits=tighter)
+    assert slate.shown == (0, 2, 3, 4, 5)
+    assert slate.held_back == ((1, "G17"),)
+    assert slate.refused == (Refusal(1, "G17", ReasonCode.UPSELL_RATIO, 1, 1),)
 
 
-def test_one_page_holds_so_many_upsells():
-    slate = composed([UPSELL] * 3 + [CROSS_SELL], count=6)
-    assert slate == Slate((0, 1, 3), ((2, "G17"),))
+def test_what_one_rule_of_the_list_lets_in_another_may_refuse():
+    slate = composed([CROSS_SELL] * 4, count=6)
+    assert slate.held_back == ((3, "G20"),)
+    assert composed([CROSS_SELL] * 4 + [SIMILAR], count=6).held_back == tuple(
+        (row, rule_id) for row, rule_id in ((1, "G37"), (2, "G37"), (3, "G37"))
+    )
 
 
-@pytest.mark.parametrize(("seen", "left"), [(-1, 3), (0, 3), (3, 3), (4, 2), (5, 1), (6, 0), (9, 0)])
-def test_what_the_visit_has_seen_counts_against_what_sells_on(seen, left):
-    assert len(composed([CROSS_SELL] * 5, count=5, n_inline_upsells_session=seen).shown) == left
+def test_without_rules_of_the_list_only_the_count_ends_it():
+    assert composed([UPSELL] * 4, count=3, rules=()).shown == (0, 1, 2)
 
 
-@pytest.mark.parametrize(("seen", "left"), [(0, 2), (1, 1), (2, 0), (3, 0)])
-def test_what_the_visit_has_seen_counts_against_upsells(seen, left):
-    assert len(composed([UPSELL] * 3, count=5, n_upsell_steps_session=seen).shown) == left
+class Broken(type(SLATE_CATALOGUE[0])):
+    id = "G99"
+
+    def judge(self, draft, limits):
+        raise ZeroDivisionError
 
 
-def test_where_the_placement_interrupts_only_upsells_are_counted():
-    slate = composed([CROSS_SELL] * 5 + [UPSELL] * 3, count=8, interruptive=True)
-    assert slate == Slate((0, 1, 2, 3, 4, 5, 6), ((7, "G17"),))
+class Wordless(Broken):
+    def judge(self, draft, limits):
+        return None
+
+
+@pytest.mark.parametrize(("rule", "error"), [(Broken(), "ZeroDivisionError"), (Wordless(), "TypeError")])
+def test_a_rule_of_the_list_that_fails_refuses_everything_and_is_named(rule, error):
+    slate = composed([SIMILAR] * 2, rules=(*SLATE_CATALOGUE, rule))
+    assert slate.shown == ()
+    assert slate.refused == tuple(
+        Refusal(row, "G99", ReasonCode.POLICY_ERROR, 0, 0, failed=error) for row in range(2)
+    )

@@ -13,6 +13,7 @@ from guardrails.errors import UnknownPurposeError
 from guardrails.messages import LANGUAGES, SOURCE, Phrase, in_language, translations
 from guardrails.reasons import MAX_CHARACTERS, SENTENCES
 from guardrails.rules import CATALOGUE
+from guardrails.rules.slate import SLATE_CATALOGUE
 
 SAME_IN_SCANDINAVIA = {
     "GDPR 6(1)(a), 7(1); ePrivacy 5(3), 13(1)",
@@ -54,8 +55,8 @@ PRESSING = {
 def said_by_the_guardrails():
     return {
         *SENTENCES.values(),
-        *(rule.sentence for rule in CATALOGUE),
-        *(rule.ground for rule in CATALOGUE),
+        *(rule.sentence for rule in (*CATALOGUE, *SLATE_CATALOGUE)),
+        *(rule.ground for rule in (*CATALOGUE, *SLATE_CATALOGUE)),
         *(entry.meaning for entry in REGISTER),
         *texts("guardrails"),
     }
@@ -74,7 +75,7 @@ def test_every_entry_is_finished_and_fits_its_source(language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_a_customer_is_told_is_short_and_presses_nobody(language):
-    said = [*SENTENCES.values(), *(rule.sentence for rule in CATALOGUE)]
+    said = [*SENTENCES.values(), *(rule.sentence for rule in (*CATALOGUE, *SLATE_CATALOGUE))]
     for text in (in_language(each, translations()[language]) for each in said):
         assert len(text) <= MAX_CHARACTERS
         assert not [word for word in PRESSING[language] if word in text.lower()]

@@ -20,11 +20,12 @@ from engine.vocabulary import Intent, Kind, word
 from guardrails.policy.limits import FrequencyLimits, Limits, SupportLimits
 from guardrails.request import Choices, Mute, MuteScope
 from guardrails.rules import CATALOGUE
+from guardrails.rules.slate import SLATE_CATALOGUE
 
 KNOWN = knowing(
     history=[did("bread-1"), did("beer-0"), did("test-1", Kind.VIEW), did("lamp-0"), did("wool-0")]
 )
-NAMES = {rule.id: rule.name for rule in CATALOGUE}
+NAMES = {rule.id: rule.name for rule in (*CATALOGUE, *SLATE_CATALOGUE)}
 MUTED = Choices(
     a_ledger(*EVERYTHING), tuple(Mute(MuteScope.CATEGORY, path, None) for path in ("Food", "Home"))
 )
@@ -95,16 +96,27 @@ def test_every_withheld_candidate_is_told_with_the_rule_that_decided(scene):
 
 def test_what_a_rule_observed_is_told_with_the_limit(scene):
     decision, _, sections = scene
+    of_a_list = {
+        (number, refusal.row): (refusal.observed, refusal.limit, "count")
+        for number, taken in enumerate(decision.rounds)
+        for refusal in taken.slate.refused
+    }
     figures = [
-        (int(judgement.observed[row]), int(judgement.limit[row]), rule.unit.value)
-        if judgement.effect[row]
-        else (None, None, None)
-        for taken in decision.rounds
+        of_a_list[number, row] if (number, row) in of_a_list else figures_of(taken, row, rule_id)
+        for number, taken in enumerate(decision.rounds)
         for row, rule_id in taken.slate.held_back
-        for rule, judgement in zip(taken.judged.rules, taken.judged.judgements, strict=True)
-        if rule.id == rule_id
     ]
     assert [(each.observed, each.limit, each.unit) for each in withheld(sections)] == figures
+
+
+def figures_of(taken, row, rule_id):
+    """What a rule about single candidates observed of one that it withheld."""
+    rule, judgement = next(
+        (rule, judgement)
+        for rule, judgement in zip(taken.judged.rules, taken.judged.judgements, strict=True)
+        if rule.id == rule_id
+    )
+    return int(judgement.observed[row]), int(judgement.limit[row]), rule.unit.value
 
 
 def test_what_was_asked_is_told_with_the_purposes_that_stood(scene):

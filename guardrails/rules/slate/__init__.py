@@ -1,0 +1,11 @@
+"""The rules of a whole list, one idea a file, in the order in which they are asked."""
+
+from __future__ import annotations
+
+from guardrails.rules.slate.base import SlateRule
+from guardrails.rules.slate.g17_price_escalation import PriceEscalation
+from guardrails.rules.slate.g20_frequency import Frequency
+from guardrails.rules.slate.g37_more_than_upsell import MoreThanUpsell
+from guardrails.rules.slate.g38_tunnel import Tunnel
+
+SLATE_CATALOGUE: tuple[SlateRule, ...] = (PriceEscalation(), Frequency(), MoreThanUpsell(), Tunnel())

@@ -1,0 +1,40 @@
+"""G20, the part of a list: so much that sells on fits one page, and one visit."""
+
+from __future__ import annotations
+
+from guardrails.policy.limits import Limits
+from guardrails.rules import g20_frequency
+from guardrails.rules.slate.base import LETS_IN, SELLING, Draft, SlateRule, SlateVerdict
+
+
+class Frequency(SlateRule):
+    """Cap what sells on in one list, and in the visit with what this list adds.
+
+    What was shown earlier in the visit counts, so that a slate cannot overdraw what is left. Where the
+    placement interrupts, the rule about single candidates has already decided on the slate as a whole.
+
+    Observed: what sells on so far, of the visit where that is the tighter cap, else of the list; limit:
+    how many there may be. Refused where observed is not below the limit.
+    """
+
+    id = g20_frequency.Frequency.id
+    name = g20_frequency.Frequency.name
+    locked = g20_frequency.Frequency.locked
+    reason_code = g20_frequency.Frequency.reason_code
+    sentence = g20_frequency.Frequency.sentence
+    ground = g20_frequency.Frequency.ground
+    unit = g20_frequency.Frequency.unit
+
+    def judge(self, draft: Draft, limits: Limits) -> SlateVerdict:
+        """Say whether one more that sells on fits the page and the visit."""
+        if not draft.sells or draft.view.request.placement.interruptive:
+            return LETS_IN
+        frequency, n_here = limits.frequency, draft.n_shown(*SELLING)
+        n_in_visit = max(draft.view.n_inline_upsells_session, 0) + n_here
+        of_page = SlateVerdict(n_here >= frequency.inline_page, n_here, frequency.inline_page)
+        of_visit = SlateVerdict(n_in_visit >= frequency.inline_session, n_in_visit, frequency.inline_session)
+        return min(of_page, of_visit, key=_room)
+
+
+def _room(verdict: SlateVerdict) -> int:
+    return verdict.limit - verdict.observed
