@@ -35,14 +35,12 @@ from guardrails.request import (
     Visit,
 )
 from guardrails.rules.base import View
-from guardrails.sensitive.occasions import OCCASIONS, mask_of
+from guardrails.sensitive.occasions import mask_of
 
 Json = Mapping[str, Any]
 
 _TYPES = get_type_hints(View)
 _BESIDE = frozenset({"request", "admission", "catalogue", "basis", "item_idx", "intent", "source"})
-_ANY_OCCASION = OCCASIONS[0]
-"""Which occasion was muted is not recorded with a candidate, only that one it is made for was."""
 
 
 def sections_of(body: bytes) -> dict[str, Json]:
@@ -99,10 +97,11 @@ def _view(sections: Mapping[str, Json], considered: Json) -> View:
         for field in fields(View)
         if field.name not in _BESIDE
     }
+    admission = _admission(sections["consent"], request, muted)
     return View(
         request=request,
-        admission=_admission(sections["consent"], request, muted),
-        catalogue=_catalogue(considered, page),
+        admission=admission,
+        catalogue=_catalogue(considered, page, mask_of(*admission.muted.occasions)),
         basis=from_word(Basis, considered["basis"]),
         item_idx=np.arange(1, len(considered["items"]) + 1, dtype=np.int32),
         intent=_typed("intent", considered["intent"]),
@@ -156,7 +155,7 @@ def _admission(consent: Json, request: Request, muted: frozenset[str]) -> Admiss
         offers=permissions[KEY_OF[Purpose.TARGETED_OFFERS]],
         outreach=permissions.get(communications_key(request.channel)),
         sensitive_granted=frozenset(consent["sensitive_granted"]),
-        muted=Muted(items=muted, occasions=frozenset({_ANY_OCCASION})),
+        muted=Muted(items=muted, occasions=frozenset(consent["muted"]["occasions"])),
         age_assurance=AgeAssurance(consent["age_assurance"]),
         shared_audience=consent["shared_audience"],
         degraded=tuple(consent["degraded"]),
@@ -180,7 +179,8 @@ def _permission(entry: Json) -> Permission:
     )
 
 
-def _catalogue(considered: Json, page: Json | None) -> Catalogue:
+def _catalogue(considered: Json, page: Json | None, muted_occasions: int) -> Catalogue:
+    """Rebuild the rows; of a muted item it is only known that it is made for one of ``muted_occasions``."""
     seen = considered["seen"]
     page = page or {"category": NO_CODE, "sensitive_class": None}
     class_names = [page["sensitive_class"], *seen["sensitive_class"]]
@@ -208,7 +208,7 @@ def _catalogue(considered: Json, page: Json | None) -> Catalogue:
         ),
         sensitive_classes=tuple(classes),
         age_restricted=np.append(nobodys, np.array(seen["age_restricted"], np.bool_)),
-        occasions=np.where(occasion_muted, mask_of(_ANY_OCCASION), 0).astype(np.int32),
+        occasions=np.where(occasion_muted, muted_occasions, 0).astype(np.int32),
         unclassified=np.append(nobodys, np.array(seen["unclassified"], np.bool_)),
         sponsored=np.append(nobodys, np.array(seen["sponsored"], np.bool_)),
         pressing=np.append(nobodys, np.array(seen["pressing"], np.bool_)),

@@ -16,12 +16,26 @@ from support.shops import NOW_MS, OFFERS, PLACEMENTS, PROFILED, PROFILING, STORA
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel, Intent, Kind
 from guardrails.consent.events import WHOLE_SUBJECT, ConsentEvent, Status
-from guardrails.consent.purposes import Purpose, communications_key, sensitive_key
+from guardrails.consent.purposes import KEY_OF, Purpose, communications_key, sensitive_key
 from guardrails.decide import Decision, decide
+from guardrails.holding import Hold, HoldKind
 from guardrails.house import House
 from guardrails.messages import LANGUAGES
 from guardrails.policy.limits import EvidenceLimits
-from guardrails.request import AgeAssurance, Choices, Context, Known, Mute, MuteScope, Request, SubjectKind
+from guardrails.request import (
+    AgeAssurance,
+    Choices,
+    Context,
+    Entry,
+    Known,
+    Mute,
+    MuteScope,
+    Pattern,
+    Presentation,
+    Request,
+    SubjectKind,
+    Visit,
+)
 
 NAMED_CHANNELS = frozenset({Channel.WEB, Channel.APP})
 NAMED_DATA = frozenset(
@@ -33,6 +47,11 @@ MUTES = (
     Mute(MuteScope.CATEGORY, "Pharmacy", None),
     Mute(MuteScope.SENSITIVE_CLASS, "sexual_health", None),
     Mute(MuteScope.ITEM, "bread-0", NOW_MS),  # has ended: mutes nothing
+)
+HOLDS = tuple(
+    Hold(kind, "alcohol" if kind is HoldKind.EXCLUSION else "", NOW_MS - 9 * DAY_MS, until_ms)
+    for kind in HoldKind
+    for until_ms in (None, NOW_MS - 8 * DAY_MS, NOW_MS - 7 * DAY_MS, NOW_MS, NOW_MS + 1)
 )
 MUTED = ("cream-0", "milk-0", "soap-3", "test-1")
 SENSITIVE = ("beer-0", "beer-1", "beer-2")
@@ -254,23 +273,50 @@ def any_choices(draw: st.DrawFn) -> Choices:
         shops.an_event(communications_key(Channel.PUSH)),
     ]
     classes = [shops.an_event(sensitive_key(name)) for name in shops.CLASSES]
-    offers = [shops.an_event(OFFERS, Status.CONSENT_REFUSED)]
-    events = draw(st.lists(st.sampled_from([*denied, *contacts, *classes, *offers]), max_size=5))
+    offers = [shops.an_event(OFFERS, Status.CONSENT_REFUSED), shops.an_event(OFFERS, **_LAPSED)]
+    others = [shops.an_event(KEY_OF[each]) for each in (Purpose.ENRICHMENT, Purpose.PERSONALISED_PRICE)]
+    events = draw(st.lists(st.sampled_from([*denied, *contacts, *classes, *offers, *others]), max_size=5))
     choices = agreeing(
         *events,
         age_assurance=draw(st.sampled_from(AgeAssurance)),
         shared_device=draw(st.booleans()),
         jurisdiction=draw(st.sampled_from([None, "DK", "US-WA"])),
     )
-    return replace(choices, mutes=draw(st.sampled_from([(), MUTES])), non_profiled=draw(st.booleans()))
+    occasions = draw(st.sampled_from([(), (Mute(MuteScope.OCCASION, "mothers_day", None),)]))
+    return replace(
+        choices,
+        mutes=draw(st.sampled_from([(), MUTES])) + occasions,
+        non_profiled=draw(st.booleans()),
+        holds=tuple(draw(st.lists(st.sampled_from(HOLDS), max_size=2))),
+    )
+
+
+def visits() -> st.SearchStrategy[Visit]:
+    """Draw how a visit has gone so far, as far as the shop says."""
+    return st.builds(
+        Visit,
+        n_pages=st.sampled_from([None, 1, 3, 4]),
+        basket_after_s=st.sampled_from([None, 20, 120, 121]),
+        entry=st.sampled_from([None, *Entry]),
+    )
+
+
+def presentations() -> st.SearchStrategy[Presentation]:
+    """Draw what is going to stand around the suggestions."""
+    patterns = st.frozensets(st.sampled_from(Pattern), max_size=1)
+    return st.builds(Presentation, patterns, st.booleans(), st.booleans())
 
 
 @st.composite
 def any_scenes(draw: st.DrawFn) -> Scene:
     """Draw any decision at all: any subject, placement, channel, choices and reading."""
-    placement = draw(st.sampled_from(sorted(PLACEMENTS)))
+    asked, placement = draw(requests()), draw(st.sampled_from(sorted(PLACEMENTS)))
     request = replace(
-        draw(requests()),
+        asked,
+        context=replace(asked.context, occasion=draw(st.sampled_from([None, "mothers_day", "easter"]))),
+        visit=draw(visits()),
+        presentation=draw(st.sampled_from([Presentation(), draw(presentations())])),
+        local_minute=draw(st.sampled_from([None, 0, 479, 480, 1259, 1260])),
         placement=PLACEMENTS[placement],
         subject_kind=draw(st.sampled_from(SubjectKind)),
         channel=draw(st.sampled_from(Channel)),
