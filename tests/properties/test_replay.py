@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,15 @@ from support.shops import a_request, an_event, did, just_did, knowing, on_page
 from engine.serving.candidates import Candidates, Evidence
 from engine.vocabulary import Basis, Channel, from_word, word
 from guardrails.compose import compose
-from guardrails.consent.purposes import sensitive_key
+from guardrails.consent.purposes import communications_key, sensitive_key
 from guardrails.decide import Action, Decision, Round
+from guardrails.holding import Hold, HoldKind
 from guardrails.judge import judge
 from guardrails.log.canonical import canonical
 from guardrails.log.reading import sections_of, shown, view_of
 from guardrails.log.record import _rules
 from guardrails.policy.limits import Limits, SupportLimits
+from guardrails.request import AgeAssurance, Context, Mute, MuteScope, Presentation
 from guardrails.rules import CATALOGUE
 
 Json = dict[str, Any]
@@ -74,6 +77,13 @@ EVERYTHING_KNOWN = knowing(
 )
 SENSITIVE_PAGE = on_page("beer-1", "lamp-0")
 GRANTED = agreeing(*(an_event(sensitive_key(name)) for name in shops.CLASSES))
+LAPSED = agreeing(an_event(communications_key(Channel.EMAIL), at_ms=0))
+MINOR = agreeing(age_assurance=AgeAssurance.MINOR)
+RESTING = agreeing(holds=(Hold(HoldKind.OFFERS, "", 0, None),))
+COMPLAINING = agreeing(holds=(Hold(HoldKind.COMPLAINT, "", 0, None),))
+UNREMINDED = replace(
+    agreeing(), mutes=tuple(Mute(MuteScope.OCCASION, each, None) for each in ("mothers_day", "easter"))
+)
 
 
 MANY_NEEDED = shops.a_house(Limits(support=SupportLimits(edge=100)))
@@ -83,9 +93,17 @@ MANY_NEEDED = shops.a_house(Limits(support=SupportLimits(edge=100)))
     ("rule_id", "request_", "choices", "house"),
     [
         ("G01", a_request("email", channel=Channel.EMAIL), agreeing(), shops.a_house()),
+        ("G03", a_request("email", channel=Channel.EMAIL), LAPSED, shops.a_house()),
+        ("G04", a_request("cart", context=on_page("lamp-0")), MINOR, shops.a_house()),
         ("G05", a_request(), agreeing(), shops.a_house()),
+        ("G10", a_request("in_store"), GRANTED, shops.a_house()),
         ("G12", a_request(), agreeing(), shops.a_house()),
+        ("G13", a_request(context=Context(occasion="easter")), UNREMINDED, shops.a_house()),
+        ("G13", a_request(), UNREMINDED, shops.a_house()),
+        ("G14", a_request("cart", context=on_page("lamp-0")), RESTING, shops.a_house()),
+        ("G15", a_request("cart", context=on_page("lamp-0")), COMPLAINING, shops.a_house()),
         ("G17", a_request("cart", context=on_page("lamp-0")), agreeing(), shops.a_house()),
+        ("G18", a_request(presentation=Presentation(personalised_price=True)), agreeing(), shops.a_house()),
         ("G19", a_request(), agreeing(), shops.a_house()),
         ("G24", a_request(), agreeing(), MANY_NEEDED),
         ("G27", a_request(), GRANTED, shops.a_house()),
