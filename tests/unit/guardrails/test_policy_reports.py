@@ -1,9 +1,11 @@
 """The charter, and the reports G34 and G35: examples in ``tests/cases/policy``, and real records."""
 
+from collections import Counter
 from dataclasses import asdict, replace
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import orjson
 import pytest
 import yaml
@@ -20,7 +22,8 @@ from guardrails.policy.measured import RuleCounts, measured
 from guardrails.policy.review import Flaw, Measured, Share, day_of, overdue
 from guardrails.policy.unused import Collected, Fact, Uses, unused
 from guardrails.rules import CATALOGUE
-from guardrails.rules.base import NEVER_DAYS
+from guardrails.rules.base import NEVER_DAYS, Effect
+from guardrails.rules.slate import SLATE_CATALOGUE
 
 FOLDER = Path(__file__).parents[2] / "cases" / "policy"
 REVIEWS, UNUSED = (
@@ -42,7 +45,7 @@ def test_every_shipped_rule_and_lint_has_a_charter_in_order():
     assert list(charter()) == RULE_IDS
 
 
-@pytest.mark.parametrize("rule", CATALOGUE, ids=lambda rule: rule.id)
+@pytest.mark.parametrize("rule", [*CATALOGUE, *SLATE_CATALOGUE], ids=lambda rule: rule.id)
 def test_the_charter_says_of_each_rule_what_the_rule_says(rule):
     assert charter()[rule.id].locked is rule.locked
     assert charter()[rule.id].assumes.measure is not Measure.REPORTED
@@ -125,32 +128,46 @@ def some_decisions():
         yield decision, sections_of(recorded(decision, request, known))
 
 
+def of(rule_id, measure):
+    """The charter of a rule as if it rested on another measure."""
+    entry = charter()[rule_id]
+    return replace(entry, assumes=replace(entry.assumes, measure=measure))
+
+
 def test_rules_are_measured_as_they_judged():
     counts, decisions = RuleCounts(), list(some_decisions())
     for _, sections in decisions:
         counts.add(sections)
     assert counts.n_decisions == len(decisions)
-    entries = {
-        rule.id: {
-            m: replace(charter()[rule.id], assumes=replace(charter()[rule.id].assumes, measure=m))
-            for m in Measure
-        }
-        for rule in CATALOGUE
-    }
-    for index, rule in enumerate(CATALOGUE):
-        effects = [
-            taken.judged.judgements[index].effect for decision, _ in decisions for taken in decision.rounds
-        ]
-        n = sum(effect.size for effect in effects)
-        of = entries[rule.id]
-        assert counts.share(of[Measure.WITHHELD]) == Share(
-            sum(int((e >= WITHHOLDING).sum()) for e in effects), n
-        )
-        assert counts.share(of[Measure.TOUCHED]) == Share(sum(int((e > 0).sum()) for e in effects), n)
+    rounds = [taken for decision, _ in decisions for taken in decision.rounds]
+    withheld, touched = Counter(), Counter()
+    for taken in rounds:
+        refused = {(refusal.rule_id, refusal.row) for refusal in taken.slate.refused}
+        for rule, judgement in zip(taken.judged.rules, taken.judged.judgements, strict=True):
+            withheld[rule.id] += int((judgement.effect >= WITHHOLDING).sum())
+            refused |= {(rule.id, row) for row in np.flatnonzero(judgement.effect).tolist()}
+        withheld.update(refusal.rule_id for refusal in taken.slate.refused)
+        touched.update(rule_id for rule_id, _ in refused)
+    n = sum(len(taken.candidates) for taken in rounds)
+    assert withheld.total()
+    for rule in (*CATALOGUE, *SLATE_CATALOGUE):
+        assert counts.share(of(rule.id, Measure.WITHHELD)) == Share(withheld[rule.id], n)
+        assert counts.share(of(rule.id, Measure.TOUCHED)) == Share(touched[rule.id], n)
         kept_out = sum(rule.id in dict(decision.kept_out) for decision, _ in decisions)
-        assert counts.share(of[Measure.KEPT_OUT]) == Share(kept_out, len(decisions))
-    assert any(counts.share(of[Measure.WITHHELD]).n_acted for of in entries.values())
-    assert any(counts.share(of[Measure.KEPT_OUT]).n_acted for of in entries.values())
+        assert counts.share(of(rule.id, Measure.KEPT_OUT)) == Share(kept_out, len(decisions))
+    assert any(decision.kept_out for decision, _ in decisions)
+
+
+def test_what_a_rule_of_the_list_refuses_is_touched_once_whatever_it_said_of_it_before():
+    fired = {"rule": [0, 0], "row": [1, 2], "effect": [int(Effect.DEMOTE), int(Effect.BLOCK)]}
+    refused = [{"rule_id": "G17", "row": 1}, {"rule_id": "G37", "row": 3}]
+    said = {"asked": [{"rule": "G17"}], "rank_score": [9, 8, 7, 6], "fired": fired, "slate": refused}
+    counts = RuleCounts()
+    counts.add({"consent": b'{"kept_out":[]}', "rules": orjson.dumps({"rounds": [said]})})
+    assert counts.share(of("G17", Measure.TOUCHED)) == Share(2, 4)
+    assert counts.share(of("G17", Measure.WITHHELD)) == Share(2, 4)
+    assert counts.share(of("G37", Measure.WITHHELD)) == Share(1, 4)
+    assert counts.share(of("G38", Measure.WITHHELD)) == Share(0, 4)
 
 
 def test_of_reports_and_lints_nothing_is_measured():
