@@ -48,10 +48,11 @@ from engine.artefact import (
     manifest_of,
     write_artefact,
 )
-from engine.catalogue import Catalogue
+from engine.catalogue import NO_CODE, Catalogue
 from engine.errors import ArtefactError, ModelFitError
 from engine.interactions import Interactions
-from engine.training import Trained, fit, forget, refit
+from engine.training import Classes, Trained, fit, forget, refit
+from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.document import from_document
 from guardrails.policy.limits import Limits
@@ -139,6 +140,7 @@ def train(
             shop.catalogue.item_ids,
             shop.catalogue.tier,
             now_ms=now_ms,
+            classes=classes_of(shop.catalogue, admitted),
             budget_s=budget_s,
             progress=lambda stage, done, total: progress(done, total, stage),
         )
@@ -280,12 +282,14 @@ def _taken_out(model: Artefact, shop: _Shop, found: _Found, is_gone: NDArray[np.
     if model.item_ids != shop.catalogue.item_ids:
         return None
     as_of_ms = model.manifest.as_of_ms
-    known = _gate(shop, found, as_of_ms).interactions
-    known = known.where(known.at_ms <= as_of_ms)
+    allowed = _gate(shop, found, as_of_ms)
+    classes = classes_of(shop.catalogue, allowed)
+    known = allowed.interactions.where(allowed.interactions.at_ms <= as_of_ms)
     goes = is_gone[known.customer_idx]
     nobody = np.zeros_like(goes)
     for out in (goes, nobody):  # nobody, where an earlier pass took them out
-        forgotten = forget(model, model.manifest, known.where(~goes), known.where(out), shop.catalogue.tier)
+        split = known.where(~goes), known.where(out)
+        forgotten = forget(model, model.manifest, *split, shop.catalogue.tier, classes=classes)
         if forgotten is not None:
             trained = _noted(forgotten.trained, model.version) if out.any() else forgotten.trained
             return _Without(trained, "incremental", forgotten.n_rows_rebuilt)
@@ -296,9 +300,12 @@ def _learned_anew(
     manifest: Manifest, shop: _Shop, found: _Found, is_gone: NDArray[np.bool_], now_ms: int
 ) -> Trained:
     """Learn from what may be learned from now, as the model was learned; see ``refit`` for errors."""
-    allowed = _gate(shop, found, now_ms).interactions
-    allowed = allowed.where(~is_gone[allowed.customer_idx])
-    return refit(manifest, allowed, shop.catalogue.item_ids, shop.catalogue.tier, now_ms=now_ms)
+    admitted = _gate(shop, found, now_ms)
+    classes = classes_of(shop.catalogue, admitted)
+    allowed = admitted.interactions.where(~is_gone[admitted.interactions.customer_idx])
+    return refit(
+        manifest, allowed, shop.catalogue.item_ids, shop.catalogue.tier, now_ms=now_ms, classes=classes
+    )
 
 
 def _load(row: ModelRow) -> tuple[Artefact | None, Manifest | None]:
@@ -385,6 +392,13 @@ def _gate(shop: _Shop, found: _Found, at_ms: int) -> Learnable:
     return learnable(
         found.interactions, found.customers, shop.catalogue, shop.limits.evidence, shop.consent, at_ms
     )
+
+
+def classes_of(catalogue: Catalogue, admitted: Learnable) -> Classes:
+    """Return what is sensitive about the items, and of whom it may be known."""
+    needs_consent = catalogue.tier >= SENSITIVE_FROM_TIER
+    of_item = np.where(needs_consent, catalogue.sensitive_class, NO_CODE).astype(np.int16)
+    return Classes(catalogue.sensitive_classes, of_item, admitted.agreed)
 
 
 def _write(settings: Settings, trained: Trained, now_ms: int) -> ModelRow:

@@ -62,10 +62,13 @@ class Learnable:
     Attributes:
         interactions: those that passed, in their order.
         kept_out: rule id to number of interactions kept out, in order of the rule ids.
+        agreed: shape (n_customers, n_classes), bool, by ``customer_idx`` and class code: who agreed that
+            their purchases of the class may be learned from, and so whether they bought any.
     """
 
     interactions: Interactions
     kept_out: tuple[tuple[str, int], ...]
+    agreed: NDArray[np.bool_]
 
 
 def may_learn_from(customer: TrainingCustomer, at_ms: int, settings: ConsentSettings) -> bool:
@@ -97,10 +100,12 @@ def learnable(
     about_taste = found.where((found.item_idx >= 0) & np.isin(found.kind, LEARNED_FROM))
     permissions = [_profiling(customer, now_ms, settings) for customer in customers]
     age_days = age_in_days(about_taste.at_ms, now_ms)
+    agreed = _agreed(customers, permissions, catalogue.sensitive_classes, settings, now_ms)
     return _kept(
         about_taste,
+        agreed,
         ("G01", _consented(about_taste, permissions) & _since_the_start(about_taste, customers)),
-        ("G06", _may_be_known(about_taste, customers, catalogue, age_days, limits, settings, now_ms)),
+        ("G06", _may_be_known(about_taste, customers, catalogue, agreed, age_days, limits)),
         ("G09", _at_home(about_taste, customers, settings, now_ms)),
         ("G11", ~about_taste.is_gift),
         ("G21", age_days <= limits.max_age_days()[about_taste.kind]),
@@ -158,23 +163,33 @@ def _since_the_start(found: Interactions, customers: Sequence[TrainingCustomer])
     return np.asarray(found.at_ms >= start_ms[found.customer_idx])
 
 
+def _agreed(
+    customers: Sequence[TrainingCustomer],
+    permissions: Sequence[Permission | None],
+    names: Sequence[str],
+    settings: ConsentSettings,
+    now_ms: int,
+) -> NDArray[np.bool_]:
+    """Who has agreed to which class, and to a profile at all; shape (n_customers, n_classes), bool."""
+    agreed = np.zeros((len(customers), len(names)), np.bool_)
+    for idx, (customer, permission) in enumerate(zip(customers, permissions, strict=True)):
+        for code, name in enumerate(() if customer.limit_sensitive or permission is None else names):
+            if customer.ledger.get(sensitive_key(name)) is not None:  # never answered means no
+                agreed[idx, code] = bool(_ask(sensitive_key(name), customer, now_ms, settings))
+    return agreed
+
+
 def _may_be_known(
     found: Interactions,
     customers: Sequence[TrainingCustomer],
     catalogue: Catalogue,
+    agreed: NDArray[np.bool_],
     age_days: NDArray[np.int64],
     limits: EvidenceLimits,
-    settings: ConsentSettings,
-    now_ms: int,
 ) -> NDArray[np.bool_]:
     """Whether each is harmless, or of a class its customer agreed to, and recent."""
-    names = catalogue.sensitive_classes
-    agreed = np.zeros((len(customers), len(names) + 1), np.bool_)  # -1, no class, is never agreed to
-    for idx, customer in enumerate(customers):
-        for code, name in enumerate(() if customer.limit_sensitive else names):
-            if customer.ledger.get(sensitive_key(name)) is not None:  # never answered means no
-                agreed[idx, code] = bool(_ask(sensitive_key(name), customer, now_ms, settings))
-    told = agreed[found.customer_idx, catalogue.sensitive_class[found.item_idx]]
+    to_none = np.zeros((len(customers), 1), np.bool_)  # the last place, which -1 reads: of no class
+    told = np.hstack([agreed, to_none])[found.customer_idx, catalogue.sensitive_class[found.item_idx]]
     harmless = _tiers(found, customers, catalogue) < SENSITIVE_FROM_TIER
     known: NDArray[np.bool_] = harmless | (told & (age_days <= limits.sensitive_days))
     return known
@@ -192,11 +207,11 @@ def _tiers(
     return tier
 
 
-def _kept(found: Interactions, *tests: tuple[str, NDArray[np.bool_]]) -> Learnable:
+def _kept(found: Interactions, agreed: NDArray[np.bool_], *tests: tuple[str, NDArray[np.bool_]]) -> Learnable:
     """Apply the tests in order; the first that an interaction fails is the one counted."""
     kept_out: Counter[str] = Counter()
     standing = np.ones(len(found), np.bool_)
     for rule_id, passes in tests:
         kept_out[rule_id] = int(np.count_nonzero(standing & ~passes))
         standing &= passes
-    return Learnable(found.where(standing), tuple(sorted((+kept_out).items())))
+    return Learnable(found.where(standing), tuple(sorted((+kept_out).items())), agreed)

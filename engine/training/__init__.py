@@ -5,5 +5,6 @@ from __future__ import annotations
 from engine.training.fit import fit, refit
 from engine.training.forgetting import Forgotten, forget
 from engine.training.learn import Trained, TrainingSettings
+from engine.training.lift import Classes
 
-__all__ = ["Forgotten", "Trained", "TrainingSettings", "fit", "forget", "refit"]
+__all__ = ["Classes", "Forgotten", "Trained", "TrainingSettings", "fit", "forget", "refit"]

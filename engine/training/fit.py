@@ -17,7 +17,7 @@ from sklearn.base import clone
 
 from engine.artefact import Manifest
 from engine.errors import ModelFitError
-from engine.evaluation.metrics import answered, coverage, ndcg_at_k, recall_at_k
+from engine.evaluation.metrics import answered, coverage, gains_by_customer, ndcg_at_k, recall_at_k
 from engine.evaluation.ranking import rank
 from engine.interactions import Interactions
 from engine.models import LEARNERS, learner_named
@@ -37,9 +37,14 @@ from engine.training.learn import (
     weigh,
     what_is_known,
 )
+from engine.training.lift import Classes
+from engine.training.usefulness import best_scores, usefulness_floor
 from engine.training.weights import strongest, summed_weights, without
 
 Progress = Callable[[str, int, int], None]
+
+YARDSTICK = "popular"
+"""The learner that every model has to beat to be of use."""
 
 
 class _Cut(NamedTuple):
@@ -57,6 +62,7 @@ def fit(
     tier: NDArray[np.int8],
     *,
     now_ms: int,
+    classes: Classes | None = None,
     budget_s: float = 60.0,
     settings: TrainingSettings | None = None,
     progress: Progress = lambda _stage, _done, _total: None,
@@ -73,6 +79,7 @@ def fit(
         item_ids: shop keys, strictly ascending.
         tier: shape (n_items,), int8, 0 to 3: how sensitive each item is.
         now_ms: what ages are counted to.
+        classes: what is sensitive about the items, and of whom that is known; ``None`` where nothing is.
         budget_s: time for everything. No further learner is started once half of it is
             used; at least one learner is always fitted.
         settings: see ``TrainingSettings``.
@@ -82,7 +89,7 @@ def fit(
     Raises:
         ModelFitError: there is nothing to learn from, rows are out of range, or a learner is unknown.
     """
-    settings, shop = settings or TrainingSettings(), Shop(item_ids, tier)
+    settings, shop = settings or TrainingSettings(), Shop.of(item_ids, tier, classes)
     known = _something(what_is_known(interactions, shop, settings))
     contest = _Contest(settings, tier, progress, clock, clock() + budget_s / 2)
     recipe = contest.choose(_cut(known, len(item_ids), settings))
@@ -100,6 +107,7 @@ def refit(
     tier: NDArray[np.int8],
     *,
     now_ms: int,
+    classes: Classes | None = None,
     settings: TrainingSettings | None = None,
 ) -> Trained:
     """Learn from everything by the learner, the parameters and the floor of another model.
@@ -110,13 +118,14 @@ def refit(
         item_ids: see ``fit``.
         tier: see ``fit``.
         now_ms: what ages are counted to.
+        classes: see ``fit``.
         settings: see ``TrainingSettings``.
 
     Raises:
         ModelFitError: there is nothing to learn from, rows are out of range, or this version does
             not know the learner.
     """
-    settings, shop = settings or TrainingSettings(), Shop(item_ids, tier)
+    settings, shop = settings or TrainingSettings(), Shop.of(item_ids, tier, classes)
     known = _something(what_is_known(interactions, shop, settings))
     return _learn(recipe_of(manifest, settings), known, shop, settings, now_ms)
 
@@ -167,8 +176,8 @@ class _Contest:
         contenders = [name for name in measured if not LEARNERS[name].by_popularity] or [settings.fallback]
         best = max(contenders, key=lambda name: measured[name]["ndcg"] if name in measured else 0.0)
         learner = learner_named(best)
-        min_support = self._strictest(learner, cut)
-        return Recipe(learner, min_support, metrics, _notes(best, measured))
+        min_support, fitted = self._strictest(learner, cut)
+        return Recipe(learner, min_support, metrics, _notes(best, measured), self._usefulness(fitted, cut))
 
     def _enter(self, step: int, name: str, cut: _Cut) -> dict[str, Any]:
         self._progress(f"comparing: {name}", step, self.n_steps)
@@ -180,29 +189,42 @@ class _Contest:
         fit_s = self._clock() - started
         return {"learner": name, **self._measure(learner, cut), "fit_s": round(fit_s, 3)}
 
-    def _strictest(self, learner: Learner, cut: _Cut) -> int:
-        """Return the largest floor that costs little against the least one."""
+    def _strictest(self, learner: Learner, cut: _Cut) -> tuple[int, Learner]:
+        """Return the largest floor that costs little against the least one, and what was learned with it."""
         self._progress("choosing the privacy floor", self.n_steps - 2, self.n_steps)
-        strictest = self._settings.min_supports[0]
-        reference: float | None = None
-        for min_support in self._settings.min_supports:
-            ndcg = self._measure(clone(learner).fit(cut.past.learned, self._floor(min_support)), cut)["ndcg"]
-            reference = ndcg if reference is None else reference
+        least, *stricter = self._settings.min_supports
+        strictest, kept = least, clone(learner).fit(cut.past.learned, self._floor(least))
+        reference = self._measure(kept, cut)["ndcg"]
+        for min_support in stricter:
+            fitted = clone(learner).fit(cut.past.learned, self._floor(min_support))
+            ndcg = self._measure(fitted, cut)["ndcg"]
             if ndcg == 0 or ndcg < (1 - self._settings.max_floor_cost) * reference:
                 break
-            strictest = min_support
-        return strictest
+            strictest, kept = min_support, fitted
+        return strictest, kept
+
+    def _usefulness(self, fitted: Learner, cut: _Cut) -> float:
+        """Return the score from which on the learner beats popularity."""
+        best = best_scores(fitted.item_to_item_, cut.evidence, cut.past.seen, cut.customers)
+        gain, yardstick = (
+            gains_by_customer(self._ranked(learner, cut), cut.relevant).ndcg
+            for learner in (fitted, learner_named(YARDSTICK))
+        )
+        return usefulness_floor(best, gain, yardstick)
 
     def _measure(self, learner: Learner, cut: _Cut) -> dict[str, float]:
-        ranked = rank(
-            learner, cut.past.popularity, cut.evidence, cut.past.seen, cut.customers, self._settings.k
-        )
+        ranked = self._ranked(learner, cut)
         return {
             "recall": round(recall_at_k(ranked, cut.relevant), 6),
             "ndcg": round(ndcg_at_k(ranked, cut.relevant), 6),
             "coverage": round(coverage(ranked, self._tier.size), 6),
             "answered": round(answered(ranked), 6),
         }
+
+    def _ranked(self, learner: Learner, cut: _Cut) -> NDArray[np.int32]:
+        return rank(
+            learner, cut.past.popularity, cut.evidence, cut.past.seen, cut.customers, self._settings.k
+        )
 
     def _floor(self, min_support: int) -> NDArray[np.int32]:
         return floor_of(self._tier, min_support, self._settings)

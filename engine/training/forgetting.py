@@ -30,6 +30,7 @@ from engine.training.learn import (
     weigh,
     what_is_known,
 )
+from engine.training.lift import Classes
 
 
 class Forgotten(NamedTuple):
@@ -51,6 +52,7 @@ def forget(
     gone: Interactions,
     tier: NDArray[np.int8],
     *,
+    classes: Classes | None = None,
     settings: TrainingSettings | None = None,
 ) -> Forgotten | None:
     """Take customers out of a model that counts pairs.
@@ -62,6 +64,7 @@ def forget(
         gone: what was learned from those who go. Whether one customer or thousands makes no
             difference to the outcome: taking them out one after the other gives the same.
         tier: shape (n_items,), int8, 0 to 3: how sensitive each item is.
+        classes: as when the model was trained; see ``fit``.
         settings: as when the model was trained.
 
     Returns:
@@ -72,7 +75,7 @@ def forget(
     Raises:
         ModelFitError: rows are out of range, or this version does not know the learner.
     """
-    settings, shop = settings or TrainingSettings(), Shop(model.item_ids, tier)
+    settings, shop = settings or TrainingSettings(), Shop.of(model.item_ids, tier, classes)
     recipe, as_of_ms = recipe_of(manifest, settings), manifest.as_of_ms
     stay, went = what_is_known(remaining, shop, settings), what_is_known(gone, shop, settings)
     learner = recipe.learner

@@ -18,6 +18,7 @@ import orjson
 from numpy.typing import NDArray
 
 from engine.interactions import Interactions
+from engine.training.lift import Classes
 
 _DIGEST_BYTES = 16
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -29,17 +30,19 @@ class Histories(NamedTuple):
     Attributes:
         interactions: as given, ``customer_idx`` replaced.
         n_customers: how many customers there are; every one has an interaction.
+        agreed: shape (n_customers, n_classes), bool: to which sensitive classes each has agreed.
         total: shape (2,), uint64: the sum of a digest of each history, modulo 2**64 each. Sums of
             disjoint sets of customers add up.
     """
 
     interactions: Interactions
     n_customers: int
+    agreed: NDArray[np.bool_]
     total: NDArray[np.uint64]
 
 
-def histories(interactions: Interactions, item_ids: tuple[str, ...]) -> Histories:
-    """Number customers anew, by a digest of what each did with which item and when.
+def histories(interactions: Interactions, item_ids: tuple[str, ...], classes: Classes) -> Histories:
+    """Number customers anew, by a digest of what each did with which item and when, and agreed to.
 
     Customers of whom everything is the same share a digest and may change places; nothing depends
     on which of them is which.
@@ -48,18 +51,22 @@ def histories(interactions: Interactions, item_ids: tuple[str, ...]) -> Historie
         interactions: those that are learned from; any numbers for customers.
         item_ids: what ``item_idx`` points into. The digest is of ids, so that it does not change
             when an item that nobody touched comes or goes.
+        classes: who has agreed to which, by the numbers for customers as they are given.
     """
     names, customer = np.unique(interactions.customer_idx, return_inverse=True)
     digests = np.zeros((names.size, 2), np.uint64)
     occasion = _mixed(_mixed(interactions.at_ms.view(np.uint64)) + interactions.kind.astype(np.uint64))
     for lane, item in enumerate(_item_digests(item_ids).T):
         np.add.at(digests[:, lane], customer, _mixed(item[interactions.item_idx] + occasion))
+    agreed = classes.agreed[names] if classes.names else np.zeros((names.size, 0), np.bool_)
+    digests += agreed.astype(np.uint64) @ _item_digests(classes.names)
     digests = _mixed(digests)
     place = np.empty(names.size, np.int32)
     place[np.lexsort(digests.T)] = np.arange(names.size, dtype=np.int32)
     return Histories(
         replace(interactions, customer_idx=place[customer]),
         int(names.size),
+        agreed[np.argsort(place)],
         digests.sum(axis=0, dtype=np.uint64),
     )
 

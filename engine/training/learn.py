@@ -18,7 +18,9 @@ from engine.models import LEARNERS, learner_named
 from engine.models.base import Learner
 from engine.models.pairs import Pairs
 from engine.training.histories import Histories, digest, histories
+from engine.training.lift import MIN_SUPPORT, Classes, lifts
 from engine.training.repeats import repeats
+from engine.training.usefulness import in_real_units, in_units_of_scores
 from engine.training.weights import saturated, strongest, summed_weights
 
 _LIBRARIES = ("implicit", "numba", "numpy", "scikit-learn", "scipy", "tactful")
@@ -74,12 +76,14 @@ class Recipe(NamedTuple):
         min_support: the privacy floor.
         metrics: what each learner achieved; see ``engine.artefact.Manifest``.
         notes: what a reader of the model card should know.
+        usefulness: score from which on it beat popularity, in units of W; 0.0 where not measured.
     """
 
     learner: Learner
     min_support: int
     metrics: list[dict[str, Any]]
     notes: list[str]
+    usefulness: float = 0.0
 
 
 class Shop(NamedTuple):
@@ -88,10 +92,17 @@ class Shop(NamedTuple):
     Attributes:
         item_ids: shop keys, strictly ascending.
         tier: shape (n_items,), int8, 0 to 3: how sensitive each is.
+        classes: what is sensitive about them, and of whom that is known.
     """
 
     item_ids: tuple[str, ...]
     tier: NDArray[np.int8]
+    classes: Classes
+
+    @classmethod
+    def of(cls, item_ids: tuple[str, ...], tier: NDArray[np.int8], classes: Classes | None) -> Shop:
+        """Put the facts together; without classes nothing tells of any."""
+        return cls(item_ids, tier, Classes.none(len(item_ids)) if classes is None else classes)
 
 
 class Weighed(NamedTuple):
@@ -120,21 +131,28 @@ def recipe_of(manifest: Manifest, settings: TrainingSettings) -> Recipe:
         raise ModelFitError(f"`{manifest.learner}` has no parameter `{unknown[0]}`")
     learner.set_params(**manifest.params)
     min_support = max(manifest.min_support, settings.min_supports[0])
-    return Recipe(learner, min_support, manifest.metrics, manifest.notes)
+    usefulness = in_real_units(manifest.usefulness_floor, manifest.scale_exponent)
+    return Recipe(learner, min_support, manifest.metrics, manifest.notes, usefulness)
 
 
 def what_is_known(interactions: Interactions, shop: Shop, settings: TrainingSettings) -> Histories:
     """Keep what says something about taste, as histories.
 
     Raises:
-        ModelFitError: an item lies outside the catalogue, or ``tier`` is not of its length.
+        ModelFitError: an item lies outside the catalogue, ``tier`` or ``classes`` is not of its
+            length, or a customer is not among those of ``classes``.
     """
+    classes = shop.classes
     if shop.tier.shape != (len(shop.item_ids),):
         raise ModelFitError("`tier` does not have one entry an item")
+    if classes.of_item.shape != (len(shop.item_ids),):
+        raise ModelFitError("`classes` does not have one entry an item")
     known = interactions.where(settings.weighting.by_kind()[interactions.kind] > 0)
     if len(known) and (known.item_idx.min() < 0 or known.item_idx.max() >= len(shop.item_ids)):
         raise ModelFitError("an interaction lies outside the items given")
-    return histories(known, shop.item_ids)
+    if classes.names and known.customer_idx.max(initial=-1) >= len(classes.agreed):
+        raise ModelFitError("`classes` does not have one row a customer")
+    return histories(known, shop.item_ids, classes)
 
 
 def weigh(
@@ -168,6 +186,8 @@ def made_from(
         "format": FORMAT,
         "item_ids": _hashed("\0".join(shop.item_ids).encode()),
         "floor": _hashed(floor.astype("<i4").tobytes()),
+        "classes": list(shop.classes.names),
+        "class_of_item": _hashed(shop.classes.of_item.astype("<i2").tobytes()),
         "learner": type(recipe.learner).__name__,
         "params": recipe.learner.get_params(),
         "as_of_day": as_of_ms // DAY_MS,
@@ -206,6 +226,7 @@ def finished(
     bought_again = repeats(known.interactions, n_items, floor)
     n_distinct = np.bincount(weighed.seen.indices, minlength=n_items)
     popularity = np.where(n_distinct >= floor, np.rint(weighed.popularity * WEIGHT_ONE), 0)
+    telling = lifts(weighed.seen, shop.classes._replace(agreed=known.agreed))
     arrays = ModelArrays(
         item_ids=shop.item_ids,
         indptr=edges.item_to_item.indptr,
@@ -216,6 +237,10 @@ def finished(
         repeat=bought_again.repeat,
         repeat_support=bought_again.support,
         repeat_interval_days=bought_again.interval_days,
+        classes=shop.classes.names,
+        lift_item=telling.item,
+        lift_class=telling.sensitive_class,
+        lift_percent=telling.percent,
     )
     manifest = Manifest(
         learner=next(name for name, kind in LEARNERS.items() if kind is type(recipe.learner)),
@@ -226,12 +251,15 @@ def finished(
         as_of_ms=now_ms,
         training_digest=made_from(known.total, recipe, shop, settings, now_ms),
         scale_exponent=exponent,
+        usefulness_floor=in_units_of_scores(recipe.usefulness, exponent),
         n_customers=known.n_customers,
         n_interactions=len(known.interactions),
         n_edges=int(arrays.indices.size),
         min_support=recipe.min_support,
         min_support_sensitive=max(recipe.min_support, settings.min_support_sensitive),
         max_items_per_customer=settings.max_items_per_customer,
+        n_lifts=int(arrays.lift_item.size),
+        min_support_lift=MIN_SUPPORT,
         metrics=recipe.metrics,
         notes=recipe.notes,
         libraries=_libraries(),
