@@ -10,7 +10,7 @@ from api.languages import say
 from api.schemas.recommendation import MODES
 from api.settings import Settings
 from engine.catalogue import Catalogue
-from engine.vocabulary import Basis, word
+from engine.vocabulary import word
 from guardrails.decide import Decision, Suggestion
 from guardrails.house import House
 from guardrails.reasons import NamedEvidence
@@ -73,7 +73,9 @@ def _suggestion(suggestion: Suggestion, catalogue: Catalogue) -> dict[str, objec
         "rank": suggestion.rank,
         "score": suggestion.score,
         "intent": word(suggestion.intent),
+        "sponsored": bool(catalogue.sponsored[suggestion.item_idx]),
         "action": suggestion.action,
+        "stands_for": suggestion.stands_for and suggestion.stands_for._asdict(),
         "purpose": suggestion.rests_on.purpose,
         "lawful_basis": suggestion.rests_on.basis,
         "reason": {
@@ -102,6 +104,6 @@ def _withheld(decision: Decision) -> dict[str, object]:
 
 def _handoff(decision: Decision, settings: Settings) -> dict[str, str | None] | None:
     """Where there is nothing to say, a human may have something (nobody is left with a blank)."""
-    if decision.basis is not Basis.NONE:
+    if not decision.for_a_human:
         return None
     return {"to": "human", "contact": settings.contact or None}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from engine.interactions import DAY_MS
+from guardrails.messages import Phrase
 from guardrails.policy.limits import HoldLimits
 from guardrails.request import MuteScope
 from guardrails.sensitive.classes import CLASS_NAMES
 from guardrails.sensitive.occasions import OCCASIONS
 
 UNKNOWN = {
-    MuteScope.SENSITIVE_CLASS: "unknown sensitive class",
-    MuteScope.OCCASION: "unknown occasion",
+    MuteScope.SENSITIVE_CLASS: Phrase("unknown sensitive class"),
+    MuteScope.OCCASION: Phrase("unknown occasion"),
 }
 """What is said of a value that does not exist, by the scopes whose values are a closed list."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -48,6 +49,8 @@ class Settings:
         signals: what the shop says about the signals of other consent tools, each as
             ``TACTFUL_SIGNALS_`` and its name in capitals.
         recipients: who is handed data and must be told of an erasure (GDPR 19).
+        time_zone: whose clock is taken for the customer's where a request does not tell the time, by
+            its name at IANA; ``None`` where nothing is to be taken for it.
         purges_daily: whether the server removes, once a day, what is kept no longer than it serves.
         pseudonym_key: 32 bytes that subject keys derive from, base64 in the variable; ``None``
             keeps them in a file.
@@ -69,6 +72,7 @@ class Settings:
     controller: str = ""
     consent_url: str = ""
     recipients: tuple[str, ...] = ()
+    time_zone: ZoneInfo | None = None
     purges_daily: bool = True
     pseudonym_key: bytes | None = field(default=None, repr=False)
     consent: ConsentSettings = field(default_factory=ConsentSettings)
@@ -183,6 +187,14 @@ def _place(text: str) -> str:
     return text
 
 
+def _time_zone(text: str) -> ZoneInfo | None:
+    """Return a time zone by its name; none for an empty text."""
+    try:
+        return ZoneInfo(text.strip()) if text.strip() else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is no time zone of IANA that this machine knows, as in Europe/Oslo") from None
+
+
 def _folder(text: str) -> Path:
     if not text.strip():
         raise ValueError("names no folder")
@@ -236,6 +248,7 @@ _READERS: Mapping[str, Reader] = {
     f"{PREFIX}CONTROLLER": _text,
     f"{PREFIX}CONSENT_URL": _text,
     f"{PREFIX}RECIPIENTS": _names,
+    f"{PREFIX}TIME_ZONE": _time_zone,
     f"{PREFIX}PURGES_DAILY": _one_of(_YES_OR_NO),
     f"{PREFIX}PSEUDONYM_KEY": _key,
 }

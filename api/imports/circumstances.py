@@ -55,6 +55,7 @@ _FIELDS: Mapping[CircumstanceKind, frozenset[str]] = {
     CircumstanceKind.GIFT: _REFERENCE,
 }
 """Fields that a kind needs beside who and when; a kind that is not there needs none."""
+_TEXT, _WHOLE_NUMBER = (str, Phrase("is not text")), (int, Phrase("is not a whole number"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,9 @@ def read_circumstance(record: Record, limits: TimeLimits, index: int, pointer: s
     for name, value in record.items():
         if name not in _WHO_AND_WHEN | needed:
             raise FieldError(name, "is unknown")
-        if value is not None and not isinstance(value, int if name == "at_ms" else str):
-            raise FieldError(name, "is not a whole number" if name == "at_ms" else "is not text")
+        type_, reason = _WHOLE_NUMBER if name == "at_ms" else _TEXT
+        if value is not None and (not isinstance(value, type_) or isinstance(value, bool)):
+            raise FieldError(name, reason)
     customer_id, session_id = read_id(record, "customer_id"), read_id(record, "session_id")
     if customer_id is None and session_id is None:
         raise FieldError("customer_id", "is missing, and so is `session_id`")

@@ -18,7 +18,7 @@ from api.storage.connection import writing
 from api.storage.customers import add_mute
 from api.storage.decisions import decision_subject, read_decision
 from api.storage.exposures import read_exposure
-from api.storage.feedback import FeedbackKind, add_feedback
+from api.storage.feedback import UNWANTED, FeedbackKind, add_feedback
 from api.storage.items import read_item
 from api.wiring import wiring
 from engine.interactions import DAY_MS
@@ -39,8 +39,9 @@ blueprint = Resource("feedback", __name__, description="what customers say of su
 def give_feedback(body: dict[str, Any], decision_id: str) -> Response:
     """Take down what a customer says of the suggestions of a decision.
 
-    Said twice it counts once. `not_interested` also mutes the item for this customer or visit, for
-    as long as the policy says.
+    Said twice it counts once. `not_interested` and `too_personal` also mute the item for this customer
+    or visit, for as long as the policy says. What is waved off (these two, `irrelevant`, and
+    `dismissed` for a prompt that was closed) is not shown again for a while, on any channel.
     """
     found = wiring()
     now_ms = found.clock()
@@ -96,7 +97,7 @@ def _mute_unwanted(
     subject_key = decision_subject(conn, decision_id)
     if subject_key is None:
         return []
-    unwanted = [each["item_id"] for each in said if each["kind"] == FeedbackKind.NOT_INTERESTED]
+    unwanted = [each["item_id"] for each in said if each["kind"] in UNWANTED]
     for item_id in unwanted:
         add_mute(conn, subject_key, Mute(MuteScope.ITEM, item_id, until_ms), now_ms)
     return unwanted

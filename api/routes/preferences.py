@@ -9,18 +9,24 @@ from flask import Response
 from api.auth import calling_customer, only
 from api.consents.erased import refuse_erased
 from api.errors import InvalidRequestError
+from api.muting import UNKNOWN, end_of_mute, is_known
 from api.pointers import pointer_to
 from api.routes.resource import Resource, json_answer
 from api.schemas.customers import PreferencesSchema
 from api.storage.api_keys import Role
 from api.storage.connection import writing
 from api.storage.customers import customer_numbers, set_facts, set_mutes, set_preferences
+from api.storage.holds import exclude_from, exclusions_of
 from api.wiring import wiring
 from guardrails.consent.ages import AgeBand
+from guardrails.policy.limits import HoldLimits
 from guardrails.request import AgeAssurance, Mute, MuteScope
-from guardrails.sensitive.classes import CLASS_NAMES
 
-blueprint = Resource("preferences", __name__, description="mutes, age, suggestions without a profile")
+_HOUR_MS = 3_600_000
+
+blueprint = Resource(
+    "preferences", __name__, description="mutes, exclusions, age, suggestions without a profile"
+)
 
 
 @blueprint.operation(
@@ -35,15 +41,20 @@ blueprint = Resource("preferences", __name__, description="mutes, age, suggestio
 def put_preferences(body: dict[str, Any], customer_id: str) -> Response:
     """Replace all settings of a customer; they hold from the next request on.
 
+    Exclusions alone stay as they are where nothing is said of them. Whoever lifts one waits: until
+    some hours have passed nothing changes.
+
     How old somebody is and where they live is for the shop to say: with a customer's token that
     stays as it is.
     """
     found = wiring()
     now_ms, age_assurance = found.clock(), _age_assurance(body)
-    mutes = tuple(Mute(MuteScope(each["scope"]), each["value"], each["until_ms"]) for each in body["mutes"])
-    _refuse_unknown_classes(mutes)
+    limits = found.runtime.current().house.limits.holds
+    mutes = tuple(_mute(each, now_ms, limits) for each in body["mutes"])
+    _refuse_unknown(mutes)
+    subject_key = found.subjects.account(customer_id)
     with writing(found.engine) as conn:
-        refuse_erased(conn, found.subjects, found.subjects.account(customer_id))
+        refuse_erased(conn, found.subjects, subject_key)
         numbers = customer_numbers(conn, [customer_id], found.subjects, now_ms)
         set_preferences(
             conn,
@@ -55,8 +66,19 @@ def put_preferences(body: dict[str, Any], customer_id: str) -> Response:
         )
         if calling_customer() is None:
             set_facts(conn, numbers[customer_id], _age_band(body), body["jurisdiction"])
-        set_mutes(conn, found.subjects.account(customer_id), mutes, now_ms)
-    return json_answer(body)
+        set_mutes(conn, subject_key, mutes, now_ms)
+        if body["exclusions"] is not None:
+            lifted_ms = now_ms + limits.exclusion_hours * _HOUR_MS
+            exclude_from(conn, subject_key, body["exclusions"], now_ms, lifted_ms)
+        exclusions = exclusions_of(conn, subject_key, now_ms)
+    said = [{"scope": each.scope, "value": each.value, "until_ms": each.until_ms} for each in mutes]
+    return json_answer({**body, "mutes": said, "exclusions": exclusions})
+
+
+def _mute(said: dict[str, Any], now_ms: int, limits: HoldLimits) -> Mute:
+    scope = MuteScope(said["scope"])
+    until_ms = said["until_ms"] if "until_ms" in said else end_of_mute(scope, now_ms, limits)
+    return Mute(scope, said["value"], until_ms)
 
 
 def _age_assurance(body: dict[str, Any]) -> AgeAssurance | None:
@@ -84,8 +106,7 @@ def _age_band(body: dict[str, Any]) -> AgeBand | None:
     return AgeBand(body["age_band"])
 
 
-def _refuse_unknown_classes(mutes: tuple[Mute, ...]) -> None:
-    """A muted class that does not exist would protect from nothing."""
+def _refuse_unknown(mutes: tuple[Mute, ...]) -> None:
     for index, mute in enumerate(mutes):
-        if mute.scope is MuteScope.SENSITIVE_CLASS and mute.value not in CLASS_NAMES:
-            raise InvalidRequestError.at(pointer_to("mutes", index, "value"), "unknown sensitive class")
+        if not is_known(mute.scope, mute.value):
+            raise InvalidRequestError.at(pointer_to("mutes", index, "value"), UNKNOWN[mute.scope])

@@ -9,7 +9,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Response, request
 from sqlalchemy import Connection
@@ -51,7 +53,17 @@ from guardrails.consent.signals.gpc import gpc_from_header
 from guardrails.decide import Decision, decide
 from guardrails.log.record import SALT_BYTES, SECTIONS, build_record
 from guardrails.messages import Phrase
-from guardrails.request import Choices, Context, Known, Placement, Request
+from guardrails.request import (
+    Choices,
+    Context,
+    Entry,
+    Known,
+    Pattern,
+    Placement,
+    Presentation,
+    Request,
+    Visit,
+)
 
 MAX_CATEGORIES = 5
 """Most categories that a search text stands for."""
@@ -141,12 +153,13 @@ def _question(asked: dict[str, Any], subject: Person, snapshot: Snapshot, found:
     if placement is None:
         unknown = Phrase("unknown placement `{name}`", name=asked["placement"])
         raise InvalidRequestError.at("/placement", unknown)
+    now_ms = found.clock()
     return Request(
         subject_kind=subject.kind,
         placement=placement,
         channel=from_word(Channel, asked["channel"]),
         count=_count(asked["count"], placement),
-        now_ms=found.clock(),
+        now_ms=now_ms,
         seed=found.new_seed(),
         context=_context(asked["context"], snapshot.house.catalogue, found),
         non_profiled=asked["mode"] == MODES[1],
@@ -154,7 +167,35 @@ def _question(asked: dict[str, Any], subject: Person, snapshot: Snapshot, found:
         shared_device=asked["shared_device"],
         recognised_only=asked["recognised_only"],
         language=language,
+        visit=_visit(asked["visit"]),
+        presentation=_presentation(asked["presentation"]),
+        local_minute=_local_minute(asked.get("local_time"), now_ms, found.settings.time_zone),
     )
+
+
+def _visit(asked: dict[str, Any]) -> Visit:
+    entry = asked.get("entry")
+    return Visit(asked.get("pages"), asked.get("basket_after_s"), None if entry is None else Entry(entry))
+
+
+def _presentation(asked: dict[str, Any]) -> Presentation:
+    return Presentation(
+        patterns=frozenset(map(Pattern, asked.get("patterns", ()))),
+        personalised_price=asked.get("personalised_price", False),
+        price_disclosed=asked.get("price_disclosed", False),
+    )
+
+
+def _local_minute(told: str | None, now_ms: int, zone: ZoneInfo | None) -> int | None:
+    """Return the minute of the day where the customer is, else by the shop's clock, if one is set."""
+    if told is not None:
+        hour, minute = map(int, told.split(":"))
+    elif zone is not None:
+        there = datetime.fromtimestamp(now_ms / 1000, zone)
+        hour, minute = there.hour, there.minute
+    else:
+        return None
+    return hour * 60 + minute
 
 
 def _count(wanted: int | None, placement: Placement) -> int:
@@ -177,7 +218,7 @@ def _context(asked: dict[str, Any], catalogue: Catalogue, found: Wiring) -> Cont
     item_idx = catalogue.idx_of_id.get(asked.get("item_id", ""))
     basket = [catalogue.idx_of_id[each] for each in asked.get("basket", ()) if each in catalogue.idx_of_id]
     categories = _categories(item_idx, asked.get("query"), catalogue)
-    return Context(item_idx=item_idx, basket=tuple(basket), categories=categories)
+    return Context(item_idx, tuple(basket), categories, occasion=asked.get("occasion"))
 
 
 def _refuse_unknown(missing: dict[str, str], found: Wiring) -> None:

@@ -9,6 +9,7 @@ from api.storage.feedback import FeedbackKind
 from guardrails.consent.ages import AgeBand
 from guardrails.consent.jurisdictions import UNKNOWN, jurisdictions
 from guardrails.request import AgeAssurance, MuteScope
+from guardrails.sensitive.classes import CLASS_NAMES
 
 MAX_MUTES = 1_000
 MAX_FEEDBACK = 100
@@ -20,9 +21,17 @@ class MuteSchema(RequestSchema):
     scope = one_of_values(MuteScope, required=True)
     value = Id(
         required=True,
-        metadata={"description": "item id, brand, category path (covers all below it) or sensitive class"},
+        metadata={
+            "description": "item id, brand, category path (covers all below it), sensitive class or occasion"
+        },
     )
-    until_ms = TimeMs(load_default=None, allow_none=True, metadata={"description": "null: until lifted"})
+    until_ms = TimeMs(
+        allow_none=True,
+        metadata={
+            "description": "null: until lifted; left out, an item and a brand come back after the days that "
+            "the policy says, and everything else stays muted until it is lifted"
+        },
+    )
 
 
 class PreferencesSchema(RequestSchema):
@@ -51,6 +60,17 @@ class PreferencesSchema(RequestSchema):
         validate=validate.OneOf(sorted(set(jurisdictions()) - {UNKNOWN})),
         metadata={"description": "where the customer lives, such as `DK` or `US-CA`"},
     )
+    exclusions = fields.List(
+        fields.String(validate=validate.OneOf(CLASS_NAMES)),
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(max=len(CLASS_NAMES)),
+        metadata={
+            "description": "sensitive classes the customer excluded themselves from; left out, they stay as "
+            "they are. One that is removed stays in force for the hours that the policy says, and is in the "
+            "answer until then."
+        },
+    )
     limit_sensitive = Flag(
         load_default=False,
         metadata={"description": "sensitive information serves the order and nothing else (CCPA 1798.121)"},
@@ -62,7 +82,12 @@ class OneFeedbackSchema(RequestSchema):
 
     item_id = Id(required=True)
     kind = one_of_values(
-        FeedbackKind, required=True, metadata={"description": "`not_interested` also mutes the item"}
+        FeedbackKind,
+        required=True,
+        metadata={
+            "description": "`not_interested` and `too_personal` also mute the item; `dismissed` is for a "
+            "prompt that was closed without a word"
+        },
     )
 
 

@@ -20,12 +20,18 @@ from guardrails.consent.permission import Denial, LawfulBasis
 from guardrails.decide import Action
 from guardrails.messages import LANGUAGES
 from guardrails.reasons import ReasonCode
+from guardrails.request import Entry, Pattern
+from guardrails.sensitive.occasions import OCCASIONS
 
 MAX_COUNT = 50
 DEFAULT_COUNT = 10
 MAX_BASKET = 100
+MAX_PAGES = 100_000
+MAX_VISIT_S = 604_800
 DECISION_TYPES = ("recommendation", "credit", "price_individual", "access")
 """What an answer may be used for; all but the first can affect somebody much as the law does."""
+
+TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z"
 
 MODES = ("profiled", "non_profiled")
 """``profiled`` uses what the customer consented to; ``non_profiled`` uses nothing about them."""
@@ -40,7 +46,43 @@ class ContextSchema(RequestSchema):
         validate=validate.Length(max=MAX_BASKET),
         metadata={"description": "item ids in the basket"},
     )
+    occasion = fields.String(
+        validate=validate.OneOf(OCCASIONS),
+        metadata={"description": "the occasion that the page or the message is about"},
+    )
     query = Text(most=500, metadata={"description": "the search text; matched against categories, not kept"})
+
+
+class VisitSchema(RequestSchema):
+    """How the visit has gone so far, as far as the shop says.
+
+    What is left out is not guessed: the store knows what was done with items, and only where that may
+    be kept, so that a count of pages from there would make every visit look like an errand.
+    """
+
+    pages = WholeNumber(1, MAX_PAGES, metadata={"description": "pages opened, this one included"})
+    basket_after_s = WholeNumber(
+        0,
+        MAX_VISIT_S,
+        metadata={"description": "seconds from the first page to the first thing in the basket"},
+    )
+    entry = one_of_values(
+        Entry, metadata={"description": "how it began; `exact_search`: a search for one certain product"}
+    )
+
+
+class PresentationSchema(RequestSchema):
+    """What is going to stand around the suggestions."""
+
+    patterns = fields.List(
+        one_of_values(Pattern),
+        validate=validate.Length(max=len(Pattern)),
+        metadata={"description": "ways of presenting that press; nothing is suggested into them"},
+    )
+    personalised_price = Flag(metadata={"description": "prices were set for this customer alone"})
+    price_disclosed = Flag(
+        metadata={"description": "it is said beside the price that it was (Directive 2011/83/EU, 6(1)(ea))"}
+    )
 
 
 class RecommendationRequestSchema(RequestSchema):
@@ -76,6 +118,15 @@ class RecommendationRequestSchema(RequestSchema):
     )
     recognised_only = Flag(
         load_default=False, metadata={"description": "the customer is recognised but not logged in"}
+    )
+    visit = fields.Nested(VisitSchema, load_default=dict)
+    presentation = fields.Nested(PresentationSchema, load_default=dict)
+    local_time = fields.String(
+        validate=validate.Regexp(TIME_OF_DAY, error="is not a time of day, as in 21:30"),
+        metadata={
+            "description": "the time of day where the customer is, from `00:00` to `23:59`; by default that "
+            "of the shop's own time zone, if one is set"
+        },
     )
     shared_device = Flag(load_default=False, metadata={"description": "others use this device or account"})
     decision_type = fields.String(
@@ -130,6 +181,13 @@ class ReasonSchema(Schema):
     )
 
 
+class StandsForSchema(Schema):
+    """What a suggestion is shown as, because the thing itself would be too exact."""
+
+    level = fields.String(required=True, validate=validate.OneOf(("category", "brand")))
+    name = fields.String(required=True, metadata={"description": "category path or brand"})
+
+
 class SuggestionSchema(Schema):
     """One suggestion."""
 
@@ -137,8 +195,22 @@ class SuggestionSchema(Schema):
     rank = fields.Integer(required=True, metadata={"description": "1 for the first"})
     score = fields.Integer(required=True, metadata={"description": "higher is better; not a probability"})
     intent = one_of_words(Intent, required=True)
+    sponsored = fields.Boolean(
+        required=True, metadata={"description": "somebody pays for it; to be said beside it (DSA 26(1))"}
+    )
     action = one_of_values(
-        Action, required=True, metadata={"description": "whether the reason must be shown with it"}
+        Action,
+        required=True,
+        metadata={
+            "description": "`show_with_reason`: only together with its reason. `generalise`: the same, and as "
+            "the category or brand of `stands_for`, not as one certain item that was picked for the customer"
+        },
+    )
+    stands_for = fields.Nested(
+        StandsForSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "null unless `action` is `generalise`"},
     )
     purpose = fields.String(required=True, metadata={"description": "key of the purpose it rests on"})
     lawful_basis = one_of_values(

@@ -143,6 +143,9 @@ class TransparencySchema(Schema):
     data_categories = fields.List(fields.Nested(DataCategorySchema), required=True)
     sources = fields.String(required=True)
     third_party_sources = fields.List(fields.String(), required=True)
+    holding_back = fields.String(
+        required=True, metadata={"description": "what only ever holds back and so needs no consent"}
+    )
     recipients = fields.List(fields.String(), required=True)
     steps = fields.List(
         fields.Nested(BasisStepSchema),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,15 @@ import numpy as np
 import orjson
 from sqlalchemy import Connection, Row, bindparam, insert, select
 
-from api.storage.feedback import ACTED_ON
+from api.storage.feedback import ACTED_ON, DISMISSED
 from api.storage.statements import chunks
 from api.storage.tables import exposures, feedback
 from engine.catalogue import NO_CODE, Catalogue
 from engine.vocabulary import Intent
 from guardrails.request import Exposure
+
+_Said = defaultdict[tuple[str, int], set[str]]
+"""Kinds of feedback by decision and storage key of the item."""
 
 _OF_CUSTOMER = select(exposures).where(
     exposures.c.customer_no == bindparam("customer_no"), exposures.c.at_ms >= bindparam("since_ms")
@@ -104,11 +108,11 @@ def read_exposures(
         rows = conn.execute(_OF_SESSION, {"session_key": session_key, "since_ms": since_ms})
         slates.update((row.decision_id, row) for row in rows)
     in_order = sorted(slates.values(), key=lambda row: (row.at_ms, row.decision_id))
-    return _exposures(in_order, visit, _acted_on(conn, slates), catalogue), n_reads
+    return _exposures(in_order, visit, _said(conn, slates), catalogue), n_reads
 
 
 def _exposures(
-    slates: Sequence[Row[Any]], visit: bytes | None, acted_on: set[tuple[str, int]], catalogue: Catalogue
+    slates: Sequence[Row[Any]], visit: bytes | None, said: _Said, catalogue: Catalogue
 ) -> tuple[Exposure, ...]:
     shown = [
         (number, row, item_no, intent)
@@ -123,26 +127,25 @@ def _exposures(
             placement=row.placement,
             intent=intent,
             same_session=visit is not None and row.session_key == visit,
-            acted_on=(row.decision_id, item_no) in acted_on,
+            acted_on=not said[row.decision_id, item_no].isdisjoint(ACTED_ON),
             decision=number,
             interruptive=row.interruptive,
             outbound=row.outbound,
+            dismissed=not said[row.decision_id, item_no].isdisjoint(DISMISSED),
         )
         for idx, (number, row, item_no, intent) in zip(item_idx.tolist(), shown, strict=True)
         if idx != NO_CODE
     )
 
 
-def _acted_on(conn: Connection, decision_ids: Iterable[str]) -> set[tuple[str, int]]:
-    return {
-        (row.decision_id, row.item_no)
-        for some in chunks(sorted(decision_ids))
-        for row in conn.execute(
-            select(feedback.c.decision_id, feedback.c.item_no).where(
-                feedback.c.decision_id.in_(some), feedback.c.kind.in_(ACTED_ON)
-            )
-        )
-    }
+def _said(conn: Connection, decision_ids: Iterable[str]) -> _Said:
+    """Return what was said of the suggestions of some decisions, or done with them."""
+    said: _Said = defaultdict(set)
+    for some in chunks(sorted(decision_ids)):
+        found = select(feedback.c.decision_id, feedback.c.item_no, feedback.c.kind)
+        for row in conn.execute(found.where(feedback.c.decision_id.in_(some))):
+            said[row.decision_id, row.item_no].add(row.kind)
+    return said
 
 
 def _suggestions(row: Row[Any]) -> Iterable[tuple[int, Intent]]:

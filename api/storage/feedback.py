@@ -16,6 +16,7 @@ class FeedbackKind(StrEnum):
     TOO_PERSONAL = "too_personal"
     IRRELEVANT = "irrelevant"
     NOT_INTERESTED = "not_interested"
+    DISMISSED = "dismissed"
     HELPFUL = "helpful"
     CLICKED = "clicked"
     PURCHASED = "purchased"
@@ -23,6 +24,17 @@ class FeedbackKind(StrEnum):
 
 ACTED_ON = (FeedbackKind.CLICKED.value, FeedbackKind.PURCHASED.value)
 """Kinds by which a suggestion was not ignored."""
+
+DISMISSED = (
+    FeedbackKind.TOO_PERSONAL.value,
+    FeedbackKind.NOT_INTERESTED.value,
+    FeedbackKind.IRRELEVANT.value,
+    FeedbackKind.DISMISSED.value,
+)
+"""Kinds by which a suggestion was waved off."""
+
+UNWANTED = (FeedbackKind.TOO_PERSONAL.value, FeedbackKind.NOT_INTERESTED.value)
+"""Kinds that mute the item as well."""
 
 
 def add_feedback(conn: Connection, decision_id: str, item_no: int, kind: FeedbackKind, at_ms: int) -> bool:

@@ -67,6 +67,33 @@ def read_holds(conn: Connection, subject_keys: Collection[bytes]) -> tuple[Hold,
     )
 
 
+def exclude_from(
+    conn: Connection, subject_key: bytes, classes: Collection[str], now_ms: int, lifted_ms: int
+) -> None:
+    """Exclude a subject from these sensitive classes, and lift their other exclusions.
+
+    Args:
+        conn: a writing connection.
+        subject_key: whose word it is.
+        classes: names of classes.
+        now_ms: the clock, milliseconds since the epoch.
+        lifted_ms: when what is lifted now ends; what was lifted before ends when that was said.
+    """
+    open_ended = {hold.reference for hold in _exclusions(conn, subject_key) if hold.until_ms is None}
+    added = [Hold(HoldKind.EXCLUSION, name, now_ms, None) for name in sorted({*classes} - open_ended)]
+    lifted = [Hold(HoldKind.EXCLUSION, name, now_ms, lifted_ms) for name in sorted(open_ended - {*classes})]
+    put_holds(conn, [(subject_key, hold) for hold in (*added, *lifted)])
+
+
+def exclusions_of(conn: Connection, subject_key: bytes, now_ms: int) -> list[str]:
+    """Return the sensitive classes that a subject is excluded from at a time, sorted."""
+    return sorted(hold.reference for hold in _exclusions(conn, subject_key) if hold.stands(now_ms))
+
+
+def _exclusions(conn: Connection, subject_key: bytes) -> list[Hold]:
+    return [hold for hold in read_holds(conn, [subject_key]) if hold.kind is HoldKind.EXCLUSION]
+
+
 def _end(kind: ColumnElement[str], until_ms: ColumnElement[int]) -> ColumnElement[int]:
     """Return what an end counts as beside another; one that nobody knows comes first, or last of all."""
     open_end = case(

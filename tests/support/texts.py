@@ -21,6 +21,7 @@ SPEAKERS = {
     "at": (1,),
     "FieldError": (1,),
     "PlacedError": (1,),
+    "BadEvent": (2,),
     "ValidationError": (0,),
     "say": (0,),
     "say_how_many": (1,),

@@ -51,6 +51,7 @@ def of_transparency():
         transparency.LOGIC,
         transparency.CONSEQUENCES,
         transparency.SOURCES,
+        transparency.HOLDING_BACK,
         *transparency.KINDS.values(),
         *(meaning for _, meaning in transparency.ORIGINS.values()),
         *transparency.STEPS.values(),
@@ -96,6 +97,7 @@ def of_marshmallow():
     said = {*Schema().error_messages.values()}
     for field in request_fields():
         said |= {text for name, text in field.error_messages.items() if "{" not in text}
+        said |= {each.error for each in field.validators if isinstance(each, validate.Regexp)}
     templates = {template for _, template in importlib.import_module("api.wording")._PATTERNS}
     return {house_style(text) for text in said} | templates
 
