@@ -27,7 +27,7 @@ from guardrails.sensitive.occasions import names_of
 PATIENCE_S = 5.0
 """How long an answer waits until what it stored is judged by."""
 
-_DECIDED = tuple(column.name for column in DECIDED)
+_DECIDED = tuple(str(column.name) for column in DECIDED)
 
 blueprint = Resource("items", __name__, description="the catalogue")
 
