@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -151,14 +151,15 @@ _CATALOGUE = select(
 def upsert_items(conn: Connection, rows: Sequence[ItemRow], now_ms: int) -> Counts:
     """Store items and classify them; of rows with the same item id the last one counts.
 
-    The catalogue gets a new version only when something changed.
+    A row that says nothing of a mark of the shop keeps the one that is stored: feeds have no word for
+    it. The catalogue gets a new version only when something changed.
 
     Raises:
         SensitiveMarkError: a shop's mark names a class or tier that does not exist.
     """
     marks = read_marks(conn)
-    wanted = {row.item_id: _stored_values(row, marks) for row in rows}
-    stored = _stored(conn, list(wanted))
+    stored = _stored(conn, list({row.item_id: None for row in rows}))
+    wanted = {row.item_id: _stored_values(_still_marked(row, stored.get(row.item_id)), marks) for row in rows}
     different = [
         values for item_id, values in wanted.items() if stored.get(item_id) != tuple(values.values())
     ]
@@ -238,6 +239,14 @@ def load_catalogue(conn: Connection, raised_classes: Collection[str] = ()) -> Ca
         "pressing": np.array(pressing, np.bool_),
     }
     return Catalogue(version=_digest(content), **content)
+
+
+def _still_marked(row: ItemRow, stored: tuple[Any, ...] | None) -> ItemRow:
+    """Return the row with the mark that is stored, if it says nothing of one itself."""
+    if stored is None or row.shop_class is not None or row.shop_tier is not None:
+        return row
+    kept = dict(zip((column.name for column in _COMPARED), stored, strict=True))
+    return replace(row, shop_class=kept["shop_class"], shop_tier=kept["shop_tier"])
 
 
 def _stored_values(row: ItemRow, marks: CategoryMarks) -> dict[str, Any]:

@@ -33,7 +33,6 @@ def run(tmp_path, monkeypatch):
     feed.write_text("\n".join(json.dumps(item) for item in ITEMS))
     assert invoke("db", "upgrade").exit_code == 0
     assert invoke("import", "items", feed).exit_code == 0
-    assert invoke("catalog", "classify").exit_code == 0
     (file,) = (tmp_path / "shop").glob("*.db")
     invoke.database = create_engine(f"sqlite:///{file}")
     yield invoke
@@ -196,6 +195,26 @@ def test_a_mark_is_not_lowered(run):
     assert refused.exit_code == 1
     assert "a mark can only be raised: it is tier 3 now" in refused.stderr
     assert stored(run, "juice")["tier"] == 3
+
+
+def test_a_mark_outlives_an_import_that_says_nothing_of_it(run, tmp_path):
+    assert run("catalog", "raise", "juice", "--tier", "2", "--class", "health").exit_code == 0
+    assert (
+        run("catalog", "raise", "--category", "Cards", "--tier", "3", "--class", "bereavement").exit_code == 0
+    )
+    shown = run("import", "items", tmp_path / "items.jsonl")
+    assert "5 unchanged" in shown.output
+    assert (stored(run, "juice")["tier"], stored(run, "card")["tier"]) == (2, 3)
+
+
+def test_what_is_imported_later_is_marked_with_its_category(run, tmp_path):
+    assert (
+        run("catalog", "raise", "--category", "Cards", "--tier", "3", "--class", "bereavement").exit_code == 0
+    )
+    later = tmp_path / "later.jsonl"
+    later.write_text(json.dumps({"item_id": "black", "title": "Black card", "category": "Cards > Plain"}))
+    assert run("import", "items", later).exit_code == 0
+    assert (stored(run, "black")["sensitive_class"], stored(run, "black")["tier"]) == ("bereavement", 3)
 
 
 def test_a_category_is_raised_with_all_below_it_and_nothing_else(run):
