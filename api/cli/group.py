@@ -16,6 +16,7 @@ from api.cli.forget import forget
 from api.cli.guardrails import guardrails
 from api.cli.imports import import_group
 from api.cli.keys import keys
+from api.cli.leakage import leakage
 from api.cli.purge import purge
 from api.cli.serving import serve
 from api.cli.training import train
@@ -59,6 +60,7 @@ for command in (
     train,
     calibrate,
     evaluate,
+    leakage,
     catalog,
     keys,
     export,

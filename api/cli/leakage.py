@@ -1,0 +1,111 @@
+"""``tactful leakage``: what slates give away about private matters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api.cli.terminal import console, json_option, print_json, progress, say
+
+if TYPE_CHECKING:
+    from api.evaluating.leakage import Leakage
+    from engine.evaluation.attacker import Leak
+
+MICRO = 1_000_000
+
+
+@click.command()
+@click.option("--placement", default="home", show_default=True, help="Where customers are served.")
+@click.option(
+    "--lift-max",
+    type=click.FloatRange(0, 2),
+    help="Try another limit of G07 than the one in force; under 1 nothing that customers did counts.",
+)
+@click.option(
+    "--customers", "n_customers", type=click.IntRange(min=1), help="Measure so many at most, drawn at random."
+)
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Write a PNG here.")
+@json_option
+def leakage(
+    placement: str, lift_max: float | None, n_customers: int | None, plot: Path | None, *, as_json: bool
+) -> None:
+    """Let an attacker guess from slates who has bought goods of a sensitive class.
+
+    He sees what customers without the consent of any class would be shown now, and learns from most of
+    them to guess the others. Measured are customers whose history may be learned from now. Four columns:
+    guardrails off; on; an attacker who sees the admitted evidence itself; and slates of what sells well,
+    the same for all. 0.5 is a coin. The goal: no better than a coin for tier S3, three quarters of the
+    excess gone for S2. Nothing is stored, and nobody is named.
+    """
+    from api.cli.shop import open_shop  # noqa: PLC0415  storage and scikit-learn are not needed for --help
+    from api.evaluating.leakage import draw, measure_leakage  # noqa: PLC0415  as above
+
+    with open_shop() as shop, progress("guessing") as show:
+        report = measure_leakage(
+            shop.engine,
+            shop.settings,
+            shop.now_ms,
+            show,
+            placement=placement,
+            lift_max_micro=None if lift_max is None else round(lift_max * MICRO),
+            n_customers=n_customers,
+        )
+    if plot is not None:
+        draw(report, plot)
+        say(f"wrote `{plot}`")
+    if as_json:
+        print_json(_as_dict(report))
+    else:
+        _print(report)
+
+
+def _as_dict(report: Leakage) -> dict[str, Any]:
+    rows = [
+        {
+            "name": row.name,
+            "tier": row.tier,
+            "topic": row.topic,
+            "n_positive": row.n_positive,
+            **{column: leak._asdict() for column, leak in row.leaks.items()},
+            "gone": row.gone,
+            "reached": row.reached,
+        }
+        for row in report.rows
+    ]
+    return {
+        "n_customers": report.n_customers,
+        "placement": report.placement,
+        "lift_max": report.lift_max_micro / MICRO,
+        "n_lifts": report.n_lifts,
+        "rows": rows,
+    }
+
+
+def _print(report: Leakage) -> None:
+    from rich.table import Table  # noqa: PLC0415  slow to import, not needed for --help
+
+    columns = ("guardrails off", "on", "evidence itself", "popular")
+    table = Table("", "", "customers", *columns, "excess gone", "goal", box=None)
+    for row in report.rows:
+        table.add_row(
+            row.name.rsplit(" > ", 1)[-1].lower(),
+            f"S{row.tier}",
+            f"{row.n_positive:,}",
+            *(_cell(row.leaks[column]) for column in ("off", "on", "evidence", "popular")),
+            "" if row.gone is None else f"{row.gone:.0%}",
+            "reached" if row.reached else "missed",
+        )
+    console().print(table)
+    n_reached = sum(row.reached for row in report.rows)
+    say(
+        f"{report.n_customers:,} customers at `{report.placement}`, limit {report.lift_max_micro / MICRO:g}, "
+        f"{report.n_lifts:,} lifts known; goal reached in {n_reached} of {len(report.rows)} rows"
+    )
+    if report.n_lifts == 0 and report.lift_max_micro >= MICRO:
+        say("no lift is known: too few customers have agreed to a class, so nothing is masked")
+
+
+def _cell(leak: Leak) -> str:
+    return f"{leak.auc:.3f} ({leak.low:.3f}-{leak.high:.3f})"
