@@ -21,8 +21,8 @@ class RepeatAfterIgnore(Rule):
     Each ignored showing of the short window multiplies the rank score (Li et al. 2014); after
     ``cooldown_after`` of them the item pauses until ``cooldown_days`` after it was last shown; after
     ``hard_at`` in the long window it stops until that window has moved on. A hold of N days covers
-    day N. Where showings may not be read none is known and the rule stays silent. Dismissing
-    something outright is a mute (G12).
+    day N. Where showings may not be read none is known and the rule stays silent. Waving
+    something off is no mere ignoring: that rests by itself (G36), and a mute asked for is a mute (G12).
 
     Observed: ignored showings, of the long window where that decides, else of the short one;
     limit: the number at which it blocks.

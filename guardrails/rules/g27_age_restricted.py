@@ -1,4 +1,4 @@
-"""G27: alcohol, tobacco and their like for verified adults only, and never from history."""
+"""G27: alcohol, tobacco and their like for verified adults only, and never from what somebody did."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
 
 
 class AgeRestricted(Rule):
-    """Block age-restricted items unless the customer is a verified adult, and when history moved them.
+    """Block age-restricted items unless the customer is a verified adult, and when they are personal.
 
-    An unknown age and an age that was only declared are not a verified one.
+    Personal is what history or this visit moved: who opens the shelf may see what is on it, and nobody is
+    led to it. An unknown age and an age that was only declared are not a verified one.
 
     Observed: 1 where the item is age-restricted and one of the two fails; limit 0.
     """
@@ -20,7 +21,7 @@ class AgeRestricted(Rule):
     name = "AGE_RESTRICTED"
     locked = True
     reason_code = ReasonCode.AGE_RESTRICTED
-    sentence = "This is sold to adults only; we do not suggest it from what you bought."
+    sentence = "This is sold to adults only; we do not suggest it from what you did."
     ground = "DSA 28; national law on alcohol, tobacco, weapons and gambling"
     unit = Unit.FLAG
 
@@ -28,5 +29,5 @@ class AgeRestricted(Rule):
         """Say what is for verified adults only."""
         restricted = view.catalogue.age_restricted[view.item_idx]
         if view.admission.age_assurance is AgeAssurance.VERIFIED_ADULT:
-            restricted = restricted & view.from_history
+            restricted = restricted & (view.from_history | view.from_visit)
         return Judgement.of(blocked_where(restricted), restricted, 0)

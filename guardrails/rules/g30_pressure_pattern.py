@@ -6,7 +6,7 @@ import numpy as np
 
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
+from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where, silent
 
 
 class PressurePattern(Rule):
@@ -34,5 +34,8 @@ class PressurePattern(Rule):
         n_everywhere = len(view.request.presentation.patterns)
         if view.request.placement.interruptive and view.n_interruptive_dismissed_session > 0:
             n_everywhere += 1
-        n_patterns = view.pressing.astype(np.int64) + n_everywhere
+        pressing = view.pressing
+        if not (n_everywhere or pressing.any()):
+            return silent(len(view))
+        n_patterns = pressing.astype(np.int64) + n_everywhere
         return Judgement.of(blocked_where(n_patterns > 0), n_patterns, 0)
