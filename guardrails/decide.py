@@ -14,17 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.serving.candidates import Candidates, Evidence, Mask
 from engine.serving.intents import intents
-from engine.vocabulary import Basis, Intent, Kind, Origin
+from engine.vocabulary import Basis, Intent, Kind, Origin, Source
 from guardrails.admit import Admission, Admitted, select
 from guardrails.compose import Slate, compose
 from guardrails.consent.permission import LawfulBasis, Permission
 from guardrails.consent.purposes import KEY_OF, Purpose
+from guardrails.generalise import stand_ins
 from guardrails.house import House
 from guardrails.inference import telling_mask
 from guardrails.judge import Judged, judge
@@ -32,6 +34,12 @@ from guardrails.reasons import Explainer, Reason
 from guardrails.request import Exposure, Known, Request
 from guardrails.rules.base import View
 from guardrails.view import look
+
+REFILL_FACTOR = 4
+"""How many times as many candidates are asked for when a slate stays short."""
+
+MOST_CONSIDERED = 200
+"""No more candidates than this are judged on one step, stand-ins aside."""
 
 THE_SHOP_ITSELF = Permission(
     KEY_OF[Purpose.ESSENTIAL_SERVICE], permitted=True, because=None, basis=LawfulBasis.CONTRACT
@@ -44,6 +52,8 @@ class Action(StrEnum):
 
     SHOW = "show"
     SHOW_WITH_REASON = "show_with_reason"
+    GENERALISE = "generalise"
+    """It stands in for something too exact: shown as its category or brand, with its reason."""
 
 
 class Outcome(StrEnum):
@@ -52,6 +62,18 @@ class Outcome(StrEnum):
     PERSONALISED = "personalised"
     GENERIC = "generic"
     EMPTY = "empty"
+
+
+class StandsFor(NamedTuple):
+    """What a suggestion stands for instead of something too exact.
+
+    Attributes:
+        level: ``"category"`` or ``"brand"``.
+        name: category path or brand name.
+    """
+
+    level: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +88,7 @@ class Suggestion:
         action: whether its reason must be shown with it.
         reason: why it is shown.
         rests_on: the purpose it is shown under, with its lawful basis (GDPR 5(1)(a), 6(1)).
+        stands_for: the category or brand that it is shown as; ``None`` where it is shown as itself.
     """
 
     item_idx: int
@@ -75,6 +98,7 @@ class Suggestion:
     action: Action
     reason: Reason
     rests_on: Permission
+    stands_for: StandsFor | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,6 +145,11 @@ class Decision:
     degraded: tuple[str, ...]
 
     @property
+    def for_a_human(self) -> bool:
+        """Whether nothing may be said, so that a human is to take over."""
+        return self.basis is Basis.NONE
+
+    @property
     def outcome(self) -> Outcome:
         """The outcome as the record's header states it."""
         if not self.suggestions:
@@ -150,9 +179,10 @@ def decide(request: Request, admission: Admission, known: Known, house: House) -
         request, admission, known, house.catalogue, house.limits.evidence, house.weighting, mask
     )
     exposures = _admitted_exposures(admission, known.exposures)
+    making = _Making(request, admission, admitted, exposures, house, mask)
     rounds: list[Round] = []
     for step in _ladder(request, admission, admitted.evidence):
-        rounds.append(_take(step, request, admission, admitted, exposures, house, mask))
+        rounds.append(making.take(step))
         if rounds[-1].slate.shown:
             break
     suggestions = _suggestions(rounds[-1], request, admission, house)
@@ -180,48 +210,78 @@ def _ladder(request: Request, admission: Admission, evidence: Evidence) -> Itera
     yield Step(Basis.POPULAR, Evidence.empty())
 
 
-def _take(
-    step: Step,
-    request: Request,
-    admission: Admission,
-    admitted: Admitted,
-    exposures: tuple[Exposure, ...],
-    house: House,
-    mask: Mask | None,
-) -> Round:
-    """Score, judge and compose on one step."""
-    used = replace(admitted, evidence=step.evidence)
-    proposed = _propose(step, request, house, mask)
-    intent = intents(proposed, step.evidence, request.context.anchors, house.catalogue)
-    fits = np.flatnonzero(np.logical_or.reduce([intent == each.value for each in request.placement.intents]))
-    candidates, intent = proposed.take(fits), intent[fits]
-    view = look(step.basis, request, admission, used, exposures, candidates, intent, house)
-    judged = judge(view, candidates.score, house.rules, house.limits)
-    slate = compose(judged, view, house.limits, house.slate_rules)
-    return Round(step.basis, step.evidence, candidates, view, judged, slate)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Making:
+    """What every step of one decision is taken with."""
 
+    request: Request
+    admission: Admission
+    admitted: Admitted
+    exposures: tuple[Exposure, ...]
+    house: House
+    mask: Mask | None
 
-def _propose(step: Step, request: Request, house: House, mask: Mask | None) -> Candidates:
-    """Ask the sources that this step may use for candidates.
+    def take(self, step: Step) -> Round:
+        """Propose, judge and compose on one step; once more with more candidates, if the slate is short.
 
-    Buying again proposes at most half a slate, so that habits leave room for anything new.
-    """
-    anchors = np.array(request.context.anchors, np.int32)
-    if step.categories:
-        categories = np.array(step.categories, np.int32)
-        return house.recommender.popular_in(categories, house.n_considered, anchors)
-    if len(step.evidence) == 0:
-        return house.recommender.popular(house.n_considered, anchors)
-    bought = step.evidence.item_idx[
-        (step.evidence.origin == Origin.HISTORY.value) & (step.evidence.kind == Kind.PURCHASE.value)
-    ]
-    again = Candidates.empty()
-    if Intent.REPLENISH in request.placement.intents and bought.size:
-        again = house.recommender.buy_again(step.evidence, max(1, request.count // 2))
-        again = again.take(np.flatnonzero(~np.isin(again.item_idx, anchors)))
-    n_new = house.n_considered - len(again)
-    new = house.recommender.goes_with(step.evidence, np.concatenate([anchors, bought]), n_new, mask)
-    return Candidates.merged(new, again)
+        Asking again costs one more pass of the kernel and of the rules, over up to ``MOST_CONSIDERED``
+        candidates: about as much again as the step itself. It is done only where the source may have more.
+        The second pass replaces the first, whose candidates are among its own, if it shows more: so a
+        record holds no candidate twice, and never more than ``MOST_CONSIDERED`` and the stand-ins of one
+        slate. It need not: what stood in for a category may now be a candidate itself, and too exact.
+        """
+        n = self.house.n_considered
+        proposed = self._propose(step, n)
+        first = self._composed(step, proposed)
+        n_more = min(REFILL_FACTOR * n, MOST_CONSIDERED)
+        if len(first.slate.shown) >= self.request.count or len(proposed) < n or n_more <= n:
+            return first
+        again = self._composed(step, self._propose(step, n_more))
+        return again if len(again.slate.shown) > len(first.slate.shown) else first
+
+    def _composed(self, step: Step, proposed: Candidates) -> Round:
+        """Judge, let stand in what may, judge that as well, and compose."""
+        taken = self._judged(step, proposed)
+        general = stand_ins(taken.candidates, step.evidence, taken.view, taken.judged, self.house)
+        if len(general):
+            taken = self._judged(step, Candidates.merged(taken.candidates, general))
+        slate = compose(taken.judged, taken.view, self.house.limits, self.house.slate_rules)
+        return replace(taken, slate=slate)
+
+    def _judged(self, step: Step, proposed: Candidates) -> Round:
+        """Ask the rules about what fits the placement; nothing is shown yet."""
+        request, house = self.request, self.house
+        intent = intents(proposed, step.evidence, request.context.anchors, house.catalogue)
+        fits = np.flatnonzero(
+            np.logical_or.reduce([intent == each.value for each in request.placement.intents])
+        )
+        candidates, intent = proposed.take(fits), intent[fits]
+        used = replace(self.admitted, evidence=step.evidence)
+        view = look(step.basis, request, self.admission, used, self.exposures, candidates, intent, house)
+        judged = judge(view, candidates.score, house.rules, house.limits)
+        return Round(step.basis, step.evidence, candidates, view, judged, Slate((), ()))
+
+    def _propose(self, step: Step, n: int) -> Candidates:
+        """Ask the sources that this step may use for ``n`` candidates.
+
+        Buying again proposes at most half a slate, so that habits leave room for anything new.
+        """
+        request, recommender = self.request, self.house.recommender
+        anchors = np.array(request.context.anchors, np.int32)
+        if step.categories:
+            return recommender.popular_in(np.array(step.categories, np.int32), n, anchors)
+        if len(step.evidence) == 0:
+            return recommender.popular(n, anchors)
+        bought = step.evidence.item_idx[
+            (step.evidence.origin == Origin.HISTORY.value) & (step.evidence.kind == Kind.PURCHASE.value)
+        ]
+        again = Candidates.empty()
+        if Intent.REPLENISH in request.placement.intents and bought.size:
+            again = recommender.buy_again(step.evidence, max(1, request.count // 2))
+            again = again.take(np.flatnonzero(~np.isin(again.item_idx, anchors)))
+        exclude = np.concatenate([anchors, bought])
+        new = recommender.goes_with(step.evidence, exclude, n - len(again), self.mask)
+        return Candidates.merged(new, again)
 
 
 def _suggestions(last: Round, request: Request, admission: Admission, house: House) -> tuple[Suggestion, ...]:
@@ -241,12 +301,29 @@ def _suggestions(last: Round, request: Request, admission: Admission, house: Hou
             rank=rank,
             score=int(last.candidates.score[row]),
             intent=Intent(int(last.intent[row])),
-            action=Action.SHOW_WITH_REASON if last.judged.needs_reason[row] else Action.SHOW,
+            action=_action(last, row),
+            stands_for=_stands_for(last, row),
             reason=explainer.reason(row),
             rests_on=_rests_on(request, admission, of_history=bool(last.view.from_history[row])),
         )
         for rank, row in enumerate(last.slate.shown, start=1)
     )
+
+
+def _action(last: Round, row: int) -> Action:
+    if _stands_for(last, row) is not None:
+        return Action.GENERALISE
+    return Action.SHOW_WITH_REASON if last.judged.needs_reason[row] else Action.SHOW
+
+
+def _stands_for(last: Round, row: int) -> StandsFor | None:
+    catalogue, item_idx = last.view.catalogue, int(last.candidates.item_idx[row])
+    source = int(last.candidates.source[row])
+    if source == Source.CATEGORY:
+        return StandsFor("category", catalogue.categories[int(catalogue.category[item_idx])])
+    if source == Source.BRAND:
+        return StandsFor("brand", catalogue.brands[int(catalogue.brand[item_idx])])
+    return None
 
 
 def _rests_on(request: Request, admission: Admission, *, of_history: bool) -> Permission:

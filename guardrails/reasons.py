@@ -39,6 +39,8 @@ class ReasonCode(StrEnum):
     GOES_WITH_BASKET = "goes_with_basket"
     OFTEN_TOGETHER = "often_together"
     YOUR_CHOICES = "your_choices"
+    FROM_CATEGORY = "from_category"
+    FROM_BRAND = "from_brand"
     POPULAR = "popular"
     POPULAR_IN_CATEGORY = "popular_in_category"
 
@@ -52,10 +54,12 @@ SENTENCES = {
     ReasonCode.GOES_WITH_BASKET: "Goes with {item} in your basket",
     ReasonCode.OFTEN_TOGETHER: "Often bought together with {item}",
     ReasonCode.YOUR_CHOICES: "Based on your choices in this shop",
+    ReasonCode.FROM_CATEGORY: "Popular in {item}, going by your choices in this shop",
+    ReasonCode.FROM_BRAND: "Popular from {item}, going by your choices in this shop",
     ReasonCode.POPULAR: "Many customers buy this; nothing about you was used",
     ReasonCode.POPULAR_IN_CATEGORY: "Many customers buy this in {item}; nothing about you was used",
 }
-"""What is said of each, in the source language; ``{item}`` is the name of an item or category."""
+"""What is said of each, in the source language; ``{item}`` is the name of an item, category or brand."""
 
 
 class NamedEvidence(NamedTuple):
@@ -73,6 +77,13 @@ class NamedEvidence(NamedTuple):
     kind: Kind
     contribution: int
 
+
+_SAID_OF = {
+    Source.BUY_AGAIN.value: ReasonCode.BUY_AGAIN,
+    Source.CATEGORY.value: ReasonCode.FROM_CATEGORY,
+    Source.BRAND.value: ReasonCode.FROM_BRAND,
+}
+"""What is said where the source of a candidate says more than its evidence."""
 
 _ORIGINS = {origin.value: origin for origin in Origin}
 _KINDS = {kind.value: kind for kind in Kind}
@@ -160,14 +171,17 @@ class Explainer:
         if edges.size == 0:
             in_category = source == Source.POPULAR_IN_CATEGORY
             return ReasonCode.POPULAR_IN_CATEGORY if in_category else ReasonCode.POPULAR
-        piece = int(self.candidates.evidence[edges[0]])
         if not self._nameable(self.candidates.evidence[edges[:1]])[0]:
             return ReasonCode.YOUR_CHOICES
-        if source == Source.BUY_AGAIN:
-            return ReasonCode.BUY_AGAIN
+        if source in _SAID_OF:
+            return _SAID_OF[source]
+        return self._code_of_evidence(int(edges[0]))
+
+    def _code_of_evidence(self, edge: int) -> ReasonCode:
+        piece = int(self.candidates.evidence[edge])
         origin = int(self.evidence.origin[piece])
         if origin == Origin.CONTEXT:
-            return self._context_code(int(edges[0]), piece)
+            return self._context_code(edge, piece)
         if origin == Origin.SESSION:
             return ReasonCode.THIS_VISIT
         bought = int(self.evidence.kind[piece]) == Kind.PURCHASE
@@ -194,9 +208,11 @@ class Explainer:
         return sentence.format(item=_shortened(self._name(code, row, edges), room))
 
     def _name(self, code: ReasonCode, row: int, edges: NDArray[np.int64]) -> str:
-        if code is ReasonCode.POPULAR_IN_CATEGORY:
-            category = int(self.catalogue.category[self.candidates.item_idx[row]])
-            return self.catalogue.categories[category].rsplit(" > ", 1)[-1]
+        item_idx = int(self.candidates.item_idx[row])
+        if code in (ReasonCode.POPULAR_IN_CATEGORY, ReasonCode.FROM_CATEGORY):
+            return self.catalogue.categories[int(self.catalogue.category[item_idx])].rsplit(" > ", 1)[-1]
+        if code is ReasonCode.FROM_BRAND:
+            return self.catalogue.brands[int(self.catalogue.brand[item_idx])]
         return self.catalogue.titles[int(self.evidence.item_idx[self.candidates.evidence[edges[0]]])]
 
 

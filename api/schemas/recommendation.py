@@ -202,7 +202,7 @@ class SuggestionSchema(Schema):
         Action,
         required=True,
         metadata={
-            "description": "`show_with_reason`: only together with its reason. `generalise`: the same, and as "
+            "description": "`show_with_reason`: only together with its reason. `generalise`: the same, as "
             "the category or brand of `stands_for`, not as one certain item that was picked for the customer"
         },
     )

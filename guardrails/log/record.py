@@ -392,6 +392,7 @@ def _out(decision: Decision, catalogue: Catalogue, response: bytes) -> Json:
         "basis": word(decision.basis),
         "outcome": decision.outcome.value,
         "degraded": list(decision.degraded),
+        "for_a_human": decision.for_a_human,
         "list": [_suggestion(suggestion, catalogue) for suggestion in decision.suggestions],
         "withheld": [
             {"item": catalogue.item_ids[taken.candidates.item_idx[row]], "rule": rule_id}
@@ -409,6 +410,7 @@ def _suggestion(suggestion: Suggestion, catalogue: Catalogue) -> Json:
         "score": suggestion.score,
         "intent": word(suggestion.intent),
         "action": suggestion.action.value,
+        "stands_for": suggestion.stands_for and suggestion.stands_for._asdict(),
         "purpose": suggestion.rests_on.purpose,
         "lawful_basis": suggestion.rests_on.basis.value,
         "code": suggestion.reason.code.value,

@@ -31,12 +31,13 @@ from engine.vocabulary import Basis, Channel, Intent, Kind, Source
 from guardrails.consent.events import Status
 from guardrails.consent.permission import LawfulBasis
 from guardrails.consent.purposes import communications_key
-from guardrails.decide import THE_SHOP_ITSELF, Action, Outcome
+from guardrails.decide import MOST_CONSIDERED, REFILL_FACTOR, THE_SHOP_ITSELF, Action, Outcome
 from guardrails.policy.limits import Limits, ScoreLimits
 from guardrails.request import AgeAssurance, Context, Exposure, Mute, MuteScope, SubjectKind
 from guardrails.rules.base import Effect
 
 AGREED = Choices(a_ledger(*EVERYTHING))
+PAST = [did("bread-0"), did("lamp-0"), did("milk-1")]
 CREAM = a_catalogue().idx_of_id["cream-0"]
 CATEGORY = a_catalogue().categories.index("Food > Dairy")
 
@@ -287,3 +288,72 @@ class TestWhatIsSaidOfIt:
         fired = [taken.judged.rules[index].id for index in taken.judged.fired(sensitive)]
         assert "G05" in fired
         assert taken.judged.effect[sensitive] >= Effect.BLOCK
+
+
+class TestAskingAgain:
+    FEW_OF_MANY = a_house(n_considered=3)
+
+    def test_a_slate_that_stays_short_is_filled_from_more_candidates(self):
+        request = a_request(count=5)
+        decision = decided(request, AGREED, knowing(PAST), self.FEW_OF_MANY)
+        assert len(decision.rounds[0].candidates) == 3 * REFILL_FACTOR
+        assert len(decision.suggestions) > 3
+
+    def test_a_slate_that_is_full_is_left_alone(self):
+        decision = decided(a_request(count=1), AGREED, knowing(PAST), self.FEW_OF_MANY)
+        assert len(decision.rounds[0].candidates) == 3
+
+    def test_what_it_gives_is_what_a_shop_that_considers_more_would_give(self):
+        request = a_request(count=5)
+        again = decided(request, AGREED, knowing(PAST), self.FEW_OF_MANY)
+        at_once = decided(request, AGREED, knowing(PAST), a_house(n_considered=3 * REFILL_FACTOR))
+        assert items_of(again) == items_of(at_once)
+
+    def test_a_source_that_has_no_more_is_not_asked_again(self):
+        asked = CountingRecommender(shops.a_recommender())
+        request = a_request("search", context=Context(categories=(CATEGORY,)), count=20)
+        decided(request, AGREED, house=a_house(recommender=asked, n_considered=10))
+        assert asked.n_asked == {"popular_in": [10]}
+
+    def test_no_more_than_the_most_is_ever_considered(self):
+        asked = CountingRecommender(shops.a_recommender())
+        request = a_request(count=50)
+        house = a_house(recommender=asked, n_considered=25)
+        decided(request, house=house)
+        assert asked.n_asked == {"popular": [25, 100]}
+        asked.n_asked.clear()
+        decided(request, house=replace(house, n_considered=MOST_CONSIDERED))
+        assert asked.n_asked == {"popular": [MOST_CONSIDERED]}
+
+    def test_what_shows_less_is_not_taken(self):
+        watchful = Limits(
+            score=ScoreLimits(show_micro=100_000, with_reason_micro=160_000, generalise_micro=1_000_000)
+        )
+        decision = decided(a_request(count=4), AGREED, knowing(PAST), a_house(watchful, n_considered=8))
+        assert {each.action for each in decision.suggestions} == {Action.GENERALISE}
+        assert len(decision.rounds[0].candidates) < 8 * REFILL_FACTOR
+
+
+class CountingRecommender:
+    """The shop's recommender, counting how many candidates each source is asked for."""
+
+    def __init__(self, recommender):
+        self._recommender = recommender
+        self.n_asked = {}
+
+    def __getattr__(self, name):
+        return getattr(self._recommender, name)
+
+    def popular(self, n, exclude):
+        self.n_asked.setdefault("popular", []).append(n)
+        return self._recommender.popular(n, exclude)
+
+    def popular_in(self, categories, n, exclude):
+        self.n_asked.setdefault("popular_in", []).append(n)
+        return self._recommender.popular_in(categories, n, exclude)
+
+
+def test_where_nothing_may_be_said_a_human_is_to_take_over():
+    nothing = decided(a_request("email", channel=Channel.EMAIL), AGREED, knowing([did("bread-0")]))
+    assert nothing.for_a_human
+    assert not decided(a_request(), AGREED).for_a_human
