@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,16 +112,15 @@ def measure(
         progress: told how many slates are made, of how many.
     """
     settings = _settings(house)
-    n_slates, gains, slates = len(settings) * len(shoppers), [], []
+    served = []
     for at, (name, off) in enumerate(settings):
         lenient = _without(house, off)
-        decisions = []
-        for n_done, shopper in enumerate(shoppers, start=at * len(shoppers)):
-            progress(n_done, n_slates, name)
-            decisions.append(_served(lenient, shopper, placement, now_ms, off))
-        slates.append(decisions)
-        gains.append(gains_by_customer(_ranked(decisions, placement.max_count), relevant))
-    progress(n_slates, n_slates, "done")
+
+        def show(n_done: int, before: int = at * len(shoppers), name: str = name) -> None:
+            progress(before + n_done, len(settings) * len(shoppers), name)
+
+        served.append(_serve_all(lenient, shoppers, placement, now_ms, off, show))
+    gains = [gains_by_customer(each.ranked, relevant) for each in served]
     kept = gains[0].ndcg
     return Restraint(
         k=placement.max_count,
@@ -132,18 +132,43 @@ def measure(
                 tuple(sorted(rule for group in off for rule in GROUPS[group])),
                 _mean(gain.ndcg),
                 _mean(gain.recall),
-                float(np.mean([len(each.suggestions) for each in decisions])) if decisions else 0.0,
-                float(np.mean([each.basis is Basis.PROFILE for each in decisions])) if decisions else 0.0,
+                _mean(np.count_nonzero(slates.ranked >= 0, axis=1)),
+                _mean(slates.personal),
                 *_cost(gain.ndcg, kept),
             )
-            for (name, off), gain, decisions in zip(settings, gains, slates, strict=True)
+            for (name, off), gain, slates in zip(settings, gains, served, strict=True)
         ),
     )
 
 
+class _Slates(NamedTuple):
+    """What was shown, shape (n, k), int32, -1 where a slate is shorter; and whether it rests on the past."""
+
+    ranked: NDArray[np.int32]
+    personal: NDArray[np.bool_]
+
+
+def _serve_all(
+    house: House,
+    shoppers: Sequence[Shopper],
+    placement: Placement,
+    now_ms: int,
+    off: frozenset[str],
+    show: Callable[[int], None],
+) -> _Slates:
+    ranked = np.full((len(shoppers), placement.max_count), -1, np.int32)
+    personal = np.zeros(len(shoppers), np.bool_)
+    for row, shopper in enumerate(shoppers):
+        decision = _served(house, shopper, placement, now_ms, off)
+        ranked[row, : len(decision.suggestions)] = [each.item_idx for each in decision.suggestions]
+        personal[row] = decision.basis is Basis.PROFILE
+        show(row + 1)
+    return _Slates(ranked, personal)
+
+
 def _settings(house: House) -> list[tuple[str, frozenset[str]]]:
     """Return what is measured: all on, each group off that has a rule in force, all of these off."""
-    asked = {rule.id for rule in house.rules}
+    asked = {rule.id for rule in house.rules} | {rule.id for rule in house.slate_rules}
     groups = [name for name, ids in GROUPS.items() if name != NEVER_OFF and asked.intersection(ids)]
     one_by_one = [(f"without {name}", frozenset({name})) for name in groups]
     return [(ALL_ON, frozenset()), *one_by_one, (ALL_OFF, frozenset(groups))]
@@ -163,6 +188,7 @@ def _without(house: House, off: frozenset[str]) -> House:
         house,
         limits=limits,
         rules=tuple(rule for rule in house.rules if rule.id not in ids),
+        slate_rules=tuple(rule for rule in house.slate_rules if rule.id not in ids),
     )
 
 
@@ -192,25 +218,18 @@ def _lenient(admission: Admission, house: House, off: frozenset[str]) -> Admissi
     return admission
 
 
-def _ranked(decisions: Sequence[Decision], k: int) -> NDArray[np.int32]:
-    ranked = np.full((len(decisions), k), -1, np.int32)
-    for row, decision in enumerate(decisions):
-        items = [suggestion.item_idx for suggestion in decision.suggestions]
-        ranked[row, : len(items)] = items
-    return ranked
-
-
 def _cost(without: NDArray[np.float64], kept: NDArray[np.float64]) -> tuple[float, float, float]:
     """Return the share of gain that is lost with the rules on, and its 95 % interval."""
-    if not without.size:
-        return 0.0, 0.0, 0.0
-    random = np.random.default_rng(0)
-    drawn = random.integers(0, without.size, (_N_RESAMPLES, without.size))
-    there = np.maximum(without[drawn].mean(axis=1), np.finfo(float).tiny)
-    lost = 1.0 - kept[drawn].mean(axis=1) / there
+    drawn = np.random.default_rng(0).integers(0, max(without.size, 1), (_N_RESAMPLES, without.size))
+    lost = _lost(without[drawn].mean(axis=1), kept[drawn].mean(axis=1)) if without.size else np.zeros(1)
     low, high = np.percentile(lost, [2.5, 97.5])
-    return 1.0 - _mean(kept) / max(_mean(without), np.finfo(float).tiny), float(low), float(high)
+    return float(_lost(np.array([_mean(without)]), np.array([_mean(kept)]))[0]), float(low), float(high)
 
 
-def _mean(gain: NDArray[np.float64]) -> float:
-    return float(gain.mean()) if gain.size else 0.0
+def _lost(there: NDArray[np.float64], kept: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of what is there that is not kept; 0 where there is nothing."""
+    return np.where(there > 0, 1.0 - kept / np.where(there > 0, there, 1.0), 0.0)
+
+
+def _mean(by_customer: NDArray[Any]) -> float:
+    return float(by_customer.mean()) if by_customer.size else 0.0
