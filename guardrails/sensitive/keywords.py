@@ -11,11 +11,9 @@ from functools import cache, lru_cache
 from typing import Any
 
 from guardrails.sensitive.classes import NOTHING, Finding, Tier, class_named, tier_of
-from guardrails.sensitive.phrases import SEGMENT, Phrases
+from guardrails.sensitive.phrases import N_TEXTS_REMEMBERED, SEGMENT, Phrases
 
 RULES = "keywords.toml"
-N_TEXTS_REMEMBERED = 65_536
-"""Shops repeat themselves: so many distinct texts keep their answer."""
 
 
 def find_by_keywords(category: str, title: str) -> Finding:

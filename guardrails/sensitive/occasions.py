@@ -8,14 +8,14 @@ trust: the rules in ``occasions.toml`` name an occasion whenever category path o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache, reduce
+from functools import cache, lru_cache, reduce
 from operator import or_
 from typing import Any
 
 from guardrails.errors import UnknownOccasionError
 from guardrails.messages import Phrase
 from guardrails.sensitive.classify import ItemFacts
-from guardrails.sensitive.phrases import Phrases, written_rules
+from guardrails.sensitive.phrases import N_TEXTS_REMEMBERED, SEGMENT, Phrases, written_rules
 
 RULES = "occasions.toml"
 
@@ -107,15 +107,19 @@ def occasions_of(facts: ItemFacts) -> int:
     >>> names_of(occasions_of(ItemFacts(category="Cards > Birthday", title="Best dad")))
     ('birthday',)
     """
-    known = _known()
     return _united(
         [
             mask_of(*facts.occasions),
             _by_google_category().get(facts.google_category_id, NO_OCCASION),
-            *known.in_path(facts.category),
-            *known.in_text(facts.title),
+            _read(SEGMENT + facts.category + SEGMENT),
+            _read(facts.title),
         ]
     )
+
+
+@lru_cache(maxsize=N_TEXTS_REMEMBERED)
+def _read(text: str) -> int:
+    return _united(_known().in_text(text))
 
 
 def _united(masks: Iterable[int]) -> int:

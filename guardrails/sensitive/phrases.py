@@ -33,6 +33,8 @@ from unicodedata import normalize
 LANGUAGES = ("en", "da", "no", "sv", "de")
 SEGMENT = ">"
 NUMBER = "#"
+N_TEXTS_REMEMBERED = 65_536
+"""Shops repeat themselves: whoever reads texts keeps its answers for so many different ones."""
 
 Meaning = TypeVar("Meaning")
 """What a phrase stands for; never None."""
@@ -156,10 +158,6 @@ class Phrases(Generic[Meaning]):
             for meaning in (read(order, rule),)
             for phrase in phrases_of(rule)
         )
-
-    def in_path(self, category: str) -> list[Meaning]:
-        """Return what stands in a category path, in reading order."""
-        return self.in_text(SEGMENT + category + SEGMENT)
 
     def in_text(self, text: str) -> list[Meaning]:
         """Return what stands in a text, in reading order."""

@@ -10,13 +10,14 @@ are left is known to the shop, not to us, so every such title counts as unverifi
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
-from guardrails.sensitive.phrases import Phrases
+from guardrails.sensitive.phrases import N_TEXTS_REMEMBERED, Phrases
 
 RULES = "pressing.toml"
 
 
+@lru_cache(maxsize=N_TEXTS_REMEMBERED)
 def is_pressing(title: str) -> bool:
     """Whether a title presses its reader.
 

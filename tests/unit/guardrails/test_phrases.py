@@ -47,9 +47,9 @@ def test_a_number_is_any_number_in_digits():
 
 def test_a_whole_segment_is_a_whole_segment():
     known = Phrases([("> öl >", 1)])
-    assert known.in_path("Dryck > Öl") == known.in_path("Öl") == [1]
-    assert known.in_path("Öl > Öl") == [1, 1]
-    assert known.in_path("Öl för sallad") == known.in_text("Öl") == []
+    assert known.in_text("> Dryck > Öl >") == known.in_text(">Öl>") == [1]
+    assert known.in_text("> Öl > Öl >") == [1, 1]
+    assert known.in_text("> Öl för sallad >") == known.in_text("Öl") == []
 
 
 @pytest.mark.parametrize(
