@@ -412,6 +412,7 @@ class _EvidenceJudge:
         muted = self.admission.muted
         keep = ~self._sensitive(anchors) & ~muted.covers(self.catalogue, anchors)
         keep &= ~(muted.covers_occasion(self.catalogue, anchors) | self._held(anchors))
+        keep &= ~self._excluded(anchors)
         anchors = anchors[keep]
         n = anchors.size
         return _Weighted(
@@ -443,6 +444,7 @@ class _EvidenceJudge:
             ("G12", ~self.admission.muted.covers(self.catalogue, found.item_idx)),
             ("G13", ~self.admission.muted.covers_occasion(self.catalogue, found.item_idx)),
             ("G14", ~self._held(found.item_idx)),
+            ("G26", ~self._excluded(found.item_idx)),
         )
 
     def _at_home(self, found: Interactions) -> NDArray[np.bool_]:
@@ -469,6 +471,10 @@ class _EvidenceJudge:
         if self.mask is None:
             return np.zeros(len(found), np.bool_)
         return np.asarray(self.mask.items[found.item_idx] & (found.kind != Kind.RETURN.value))
+
+    def _excluded(self, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Whether each item is of a class that the customer shut out for themselves; bool."""
+        return in_classes(self.catalogue, item_idx, self.admission.holding.excluded)
 
     def _fresh(self, found: Interactions) -> NDArray[np.bool_]:
         return age_in_days(found.at_ms, self.request.now_ms) <= self.limits.max_age_days()[found.kind]

@@ -14,7 +14,8 @@ class VulnerableMoment(Rule):
 
     A payment that failed, or credit that was declined, in this visit ends every step up in price for
     the rest of it. A class that somebody excluded themselves from is off altogether: whatever they
-    agreed to, and on its own shelf too. How long an exclusion lasts was settled when it was set. What
+    agreed to, and on its own shelf too. It is no evidence for anything else either; that half is done by
+    ``guardrails.admit``. How long an exclusion lasts was settled when it was set. What
     the shop did not report is not known here, and the rule stays silent; an item of no class is
     covered by no exclusion.
 

@@ -9,16 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.views import BRANDS, CATEGORIES, CLASSES, a_mixed_view, a_view, denied, granted, muted
 
-from engine.vocabulary import Intent, Provenance
+from engine.vocabulary import Channel, Intent, Provenance
 from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.permission import Denial
 from guardrails.consent.purposes import OUTBOUND
 from guardrails.holding import HELD_TOPICS, Holding
 from guardrails.policy.directions import DIRECTIONS, Stricter
-from guardrails.policy.limits import Limits
-from guardrails.request import AgeAssurance
+from guardrails.policy.limits import Limits, QuietLimits
+from guardrails.request import AgeAssurance, Entry, Pattern, Visit
 from guardrails.rules import CATALOGUE
 from guardrails.rules.base import Effect, View
+from guardrails.rules.g28_quiet_hours import quiet_left
 from guardrails.sensitive.occasions import OCCASIONS
 
 RULES = {rule.id: rule for rule in CATALOGUE}
@@ -217,3 +218,80 @@ def test_a_dearer_upsell_is_never_allowed_more(price, anchor, more):
     price = max(price, 0)
     cheap, dear = (a_view(intent=3, price_minor=p, anchor_price_minor=anchor) for p in (price, price + more))
     assert_never_allows_more((cheap, Limits()), (dear, Limits()))
+
+
+@given(VIEWS, st.lists(st.sampled_from(CLASSES), min_size=1))
+def test_what_somebody_shut_out_is_shown_nowhere_whatever_was_agreed_to(view, classes):
+    shut_out = with_admission(
+        view,
+        sensitive_granted=frozenset(CLASSES),
+        age_assurance=AgeAssurance.VERIFIED_ADULT,
+        holding=Holding(excluded=frozenset(classes)),
+    )
+    codes = [CLASSES.index(name) for name in classes]
+    assert np.all(effects(shut_out)[np.isin(view.sensitive_class, codes)] >= Effect.BLOCK)
+
+
+@given(VIEWS)
+def test_without_a_profile_nothing_of_a_person_is_shown_and_nothing_more(view):
+    before, after = (with_admission(view, non_profiled=declined) for declined in (False, True))
+    assert_never_allows_more((before, Limits()), (after, Limits()))
+    assert np.all(effects(after)[view.from_history | view.from_visit] >= Effect.BLOCK)
+
+
+@given(VIEWS, st.frozensets(st.sampled_from(Pattern)), st.sampled_from(Pattern))
+def test_one_more_way_of_pressing_never_allows_more_and_withholds_everything(view, patterns, another):
+    before, after = (
+        with_request(view, presentation=replace(view.request.presentation, patterns=each))
+        for each in (patterns, patterns | {another})
+    )
+    assert_never_allows_more((before, Limits()), (after, Limits()))
+    assert np.all(effects(after) >= Effect.BLOCK)
+
+
+@given(VIEWS, st.integers(0, 2**10), st.integers(0, 2**10), st.sampled_from([None, *Entry]))
+def test_what_the_shop_tells_of_a_visit_never_allows_more_than_silence(view, n_pages, seconds, entry):
+    before, after = (with_request(view, visit=visit) for visit in (Visit(), Visit(n_pages, seconds, entry)))
+    assert_never_allows_more((before, Limits()), (after, Limits()))
+
+
+@given(VIEWS, st.sampled_from(Channel), st.integers(0, 1439))
+def test_a_clock_that_nobody_knows_rings_no_more_than_any_that_is_known(view, channel, minute):
+    known, unknown = (
+        RULES["G28"].judge(with_request(view, channel=channel, local_minute=each), Limits()).effect
+        for each in (minute, None)
+    )
+    assert np.all(unknown >= known)
+
+
+@given(st.integers(0, 1439), st.integers(0, 1439), st.integers(0, 1439))
+def test_quiet_lasts_from_its_first_minute_to_before_its_last_wherever_midnight_is(start, end, minute):
+    clock = [(start + passed) % 1440 for passed in range((end - start - 1) % 1440 + 1)]
+    left = quiet_left(minute, QuietLimits(start, end))
+    assert left == (len(clock) - clock.index(minute) if minute in clock else 0)
+
+
+@given(VIEWS, st.integers(0, 6), st.integers(0, 6), st.integers(0, 100), st.integers(0, 100))
+def test_to_know_less_never_allows_more(view, n_supported, fewer, score, lower):
+    known = replace(view, n_supported=n_supported, top_score=score)
+    less = replace(view, n_supported=max(n_supported - fewer, 0), top_score=max(score - lower, 0))
+    assert_never_allows_more((known, Limits()), (less, Limits()))
+
+
+@given(VIEWS, st.integers(1, 3))
+def test_after_a_dismissal_in_this_visit_nothing_interrupts(view, n_dismissed):
+    placement = replace(view.request.placement, interruptive=True)
+    before, after = (
+        replace(with_request(view, placement=placement), n_interruptive_dismissed_session=n)
+        for n in (0, n_dismissed)
+    )
+    assert_never_allows_more((before, Limits()), (after, Limits()))
+    assert np.all(effects(after) >= Effect.BLOCK)
+
+
+@given(VIEWS, st.integers(0, 400), st.integers(0, 400))
+def test_a_dismissal_is_forgotten_with_time_and_never_the_other_way(view, days, earlier):
+    long_ago, lately = (
+        replace(view, dismissed_days=np.full(len(view), since, np.int32)) for since in (days + earlier, days)
+    )
+    assert_never_allows_more((long_ago, Limits()), (lately, Limits()))

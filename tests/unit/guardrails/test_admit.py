@@ -453,3 +453,22 @@ def test_time_passes_for_all_alike():
     request = replace(a_request(), now_ms=NOW_MS + 400 * DAY_MS)
     assert len(selected(knowing([did("milk-1")]), request).evidence) == 0
     assert Origin.HISTORY not in selected(knowing([did("milk-1")]), request).evidence.origin
+
+
+class TestWhatSomebodyShutOut:
+    """Cigars were agreed to, and shut out since."""
+
+    def select(self, request, known, until_ms):
+        hold = Hold(HoldKind.EXCLUSION, "tobacco_nicotine", 0, until_ms)
+        return selected(known, request, replace(agreeing(), holds=(hold,)))
+
+    @pytest.mark.parametrize(("until_ms", "off"), [(None, True), (NOW_MS + 1, True), (NOW_MS, False)])
+    def test_is_no_evidence_until_it_is_lifted(self, until_ms, off):
+        admitted = self.select(a_request(), knowing([did("cigar-0"), did("bread-0")]), until_ms)
+        assert items_of(admitted) == (["bread-0"] if off else ["bread-0", "cigar-0"])
+        assert admitted.kept_out == ((("G26", 1),) if off else ())
+
+    def test_nor_is_a_page_about_it(self):
+        page = a_request("cart", context=on_page("cigar-0", "lamp-0"))
+        assert items_of(self.select(page, knowing(), NOW_MS)) == ["cigar-0", "lamp-0"]
+        assert items_of(self.select(page, knowing(), None)) == ["lamp-0"]
