@@ -137,3 +137,13 @@ def test_only_the_rank_of_a_candidate_matters_not_the_row_it_stands_in(view, lim
     usual, after = composed(view, limits), composed(shuffled, limits, rank_score=rank_score[order])
     assert usual.shown == tuple(order[list(after.shown)].tolist())
     assert usual.held_back == tuple((int(order[row]), rule_id) for row, rule_id in after.held_back)
+
+
+@given(lists(), limits(), st.data())
+def test_withholding_a_candidate_never_shows_more_nor_more_that_sells_on(view, limits, data):
+    rows = st.integers(0, max(len(view) - 1, 0))
+    some = data.draw(st.sets(rows if len(view) else st.nothing(), max_size=len(view)))
+    more = some | data.draw(st.sets(rows if len(view) else st.nothing(), max_size=len(view)))
+    fewer_left, left = (composed(view, limits, withheld=sorted(rows)).shown for rows in (more, some))
+    assert len(fewer_left) <= len(left)
+    assert n_selling(view, fewer_left) <= n_selling(view, left)

@@ -15,6 +15,7 @@ from engine.vocabulary import Intent, from_word
 from guardrails.compose import Slate, compose
 from guardrails.judge import Judged
 from guardrails.policy.limits import Limits
+from guardrails.rules import CATALOGUE
 from guardrails.rules.base import Effect, View
 from guardrails.rules.slate import SLATE_CATALOGUE
 from guardrails.rules.slate.base import SlateRule
@@ -25,11 +26,15 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class SlateCase:
-    """One example: candidates best first, the places shown, and what was said of those refused."""
+    """One example: candidates best first, the places shown, and what was said of those refused.
+
+    What stands in brackets is withheld by some rule about single candidates.
+    """
 
     rule_id: str
     note: str
     view: View
+    withheld: tuple[int, ...]
     limits: Limits
     shown: tuple[int, ...]
     refused: tuple[tuple[int, int, int], ...]
@@ -53,7 +58,7 @@ def _case(
     given: dict[str, Any] | None = None,
     limits: dict[str, dict[str, int]] | None = None,
 ) -> SlateCase:
-    intents, categories = zip(*(_candidate(text) for text in candidates), strict=True)
+    intents, categories = zip(*(_candidate(text.strip("()")) for text in candidates), strict=True)
     more = {
         name: _category(value) if name == "recent_category" else value
         for name, value in (given or {}).items()
@@ -65,6 +70,7 @@ def _case(
         rule_id=rule_id,
         note=note,
         view=a_view(len(candidates), intent=intents, category=categories, count=count, **more),
+        withheld=tuple(row for row, text in enumerate(candidates) if text.startswith("(")),
         limits=replace(Limits(), **changed),
         shown=tuple(place - 1 for place in shown),
         refused=tuple((each["place"] - 1, each["observed"], each["limit"]) for each in refused),
@@ -85,16 +91,19 @@ def composed(
     limits: Limits,
     rules: Sequence[SlateRule] = SLATE_CATALOGUE,
     rank_score: np.ndarray | None = None,
+    withheld: Sequence[int] = (),
 ) -> Slate:
-    """Compose candidates of which none is withheld; they stand best first unless ranked otherwise."""
+    """Compose candidates of which only some are ``withheld``; best first unless ranked otherwise."""
     n = len(view)
-    nobody_objects = Judged(
-        rules=(),
+    deciding = np.full(n, -1, np.int16)
+    deciding[list(withheld)] = 0
+    judged = Judged(
+        rules=CATALOGUE[:1],
         judgements=(),
         effect=np.full(n, Effect.ALLOW, np.int8),
         needs_reason=np.zeros(n, np.bool_),
-        deciding=np.full(n, -1, np.int16),
+        deciding=deciding,
         rank_score=np.arange(n, 0, -1) if rank_score is None else rank_score,
         failed=(),
     )
-    return compose(nobody_objects, view, limits, rules)
+    return compose(judged, view, limits, rules)

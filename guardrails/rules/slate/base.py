@@ -31,6 +31,7 @@ class Draft:
         intent: ``Intent`` of each row of the view.
         category: category code of each row of the view; -1 where unknown.
         n_others: how many of ``open_rows`` sell nothing on.
+        n_others_considered: how many of all candidates sell nothing on, those withheld among them.
     """
 
     view: View
@@ -40,11 +41,13 @@ class Draft:
     intent: list[int] = field(init=False)
     category: list[int] = field(init=False)
     n_others: int = field(init=False)
+    n_others_considered: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.intent = self.view.intent.tolist()
         self.category = self.view.category.tolist()
         self.n_others = sum(self.intent[row] not in SELLING for row in self.open_rows)
+        self.n_others_considered = sum(intent not in SELLING for intent in self.intent)
 
     @property
     def asked(self) -> int:

@@ -12,9 +12,11 @@ from guardrails.rules.slate.base import LETS_IN, SELLING, Draft, SlateRule, Slat
 class MoreThanUpsell(SlateRule):
     """Leave a share of the slate to what sells nothing on, and never show upsells alone.
 
-    Where anything else can be shown, upsells and cross-sells take at most ``selling_share_micro`` of the
-    slate, and never all of it. With nothing else at hand cross-sells go on, since a basket asks for them,
-    but an upsell needs something beside it that is none: alone it is not shown at all.
+    Where there is any other candidate, upsells and cross-sells take at most ``selling_share_micro`` of the
+    slate, and never all of it. Where all others are withheld they take what they might beside a single one,
+    so that holding others back never makes room for selling. Where nothing else was proposed cross-sells go
+    on, since a basket asks for them. An upsell needs something beside it that is none: alone it is not
+    shown at all.
 
     Observed: what sells on with this one; limit: how many such the slate may hold. Of an upsell that would
     stand alone it is 1 against 0.
@@ -32,14 +34,13 @@ class MoreThanUpsell(SlateRule):
         """Say whether one more that sells on leaves room for the rest."""
         if not draft.sells:
             return LETS_IN
-        if draft.n_others:
-            n_sold = draft.n_shown(*SELLING) + 1
-            most = most_selling(draft.size, draft.n_others, limits.variety.selling_share_micro)
-            return SlateVerdict(n_sold > most, n_sold, most)
-        alone = draft.intent[draft.asked] == Intent.UPSELL.value and not draft.n_shown(
-            Intent.CROSS_SELL.value
-        )
-        return SlateVerdict(refuses=True, observed=1, limit=0) if alone else LETS_IN
+        n_before = draft.n_shown(*SELLING)
+        if draft.n_others == n_before == 0 and draft.intent[draft.asked] == Intent.UPSELL.value:
+            return SlateVerdict(refuses=True, observed=1, limit=0)
+        if draft.n_others_considered == 0:
+            return LETS_IN
+        most = most_selling(draft.size, max(draft.n_others, 1), limits.variety.selling_share_micro)
+        return SlateVerdict(n_before >= most, n_before + 1, most)
 
 
 def most_selling(size: int, n_others: int, share_micro: int) -> int:

@@ -13,7 +13,7 @@ RULES = {rule.id: rule for rule in SLATE_CATALOGUE}
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule_id}: {case.note}")
 def test_the_rule_makes_of_a_list_what_the_example_says(case: SlateCase):
-    slate = composed(case.view, case.limits, [RULES[case.rule_id]])
+    slate = composed(case.view, case.limits, [RULES[case.rule_id]], withheld=case.withheld)
     assert slate.shown == case.shown
     assert tuple((each.row, each.observed, each.limit) for each in slate.refused) == case.refused
 
