@@ -53,6 +53,7 @@ def test_help_names_every_command_and_loads_no_heavy_library():
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "HEAVY []" in shown
     for command in (
+        "catalog",
         "db",
         "demo",
         "evaluate",
