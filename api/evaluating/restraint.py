@@ -11,6 +11,7 @@ from api.evaluating.past import past
 from api.imports.importer import Progress
 from api.settings import Settings
 from api.training import BUDGET_S
+from guardrails.messages import Phrase
 from guardrails.restraint import Restraint, measure
 
 
@@ -34,7 +35,7 @@ def measure_restraint(
     """
     with past(engine, settings, now_ms, test_days, BUDGET_S, progress) as shop:
         if placement not in shop.placements:
-            raise UnknownPlacementError(f"unknown placement `{placement}`")
+            raise UnknownPlacementError(Phrase("unknown placement `{name}`", name=placement))
         return measure(shop.house, shop.shoppers, shop.relevant, shop.placements[placement], now_ms, progress)
 
 
