@@ -44,6 +44,7 @@ from guardrails.consent.purposes import KEY_OF, sensitive_key
 from guardrails.decide import decide
 from guardrails.house import House
 from guardrails.inference import telling_mask
+from guardrails.messages import Phrase
 from guardrails.request import Choices, Known, Placement, Request, SubjectKind
 
 COLUMNS = ("off", "on", "evidence", "popular")
@@ -149,7 +150,7 @@ def measure_leakage(
         stored = None if version is None else get_model(conn, version)
         found, _ = read_for_training(conn, catalogue, training_customers(conn, consent, now_ms))
     if placement not in placements:
-        raise UnknownPlacementError(f"unknown placement `{placement}`")
+        raise UnknownPlacementError(Phrase("unknown placement `{name}`", name=placement))
     if stored is None:
         raise NothingToMeasureError("there is no model yet: run `tactful train`")
     model = load_artefact(stored.location)
