@@ -246,8 +246,9 @@ class Calibration:
 
     def realised(self) -> tuple[float, float, float]:
         """Return the mean share flagged at the new threshold in the data, and bounds on what is expected."""
-        mean = float(self.curve.share[self.curve.at(self.after.score.generalise_micro)])
-        return mean, *interval(mean, self.curve.n_customers, self.control.confidence)
+        row = self.curve.at(self.after.score.generalise_micro)
+        mean, n = float(self.curve.share[row]), int(self.curve.n_served[row])
+        return mean, *interval(mean, n, self.control.confidence)
 
 
 def calibrate(
@@ -282,7 +283,7 @@ def calibrate(
     allowed = control(curve, alpha, confidence)
     threshold = allowed.threshold_micro
     if confident and threshold is not None:
-        threshold = None if allowed.confident_micro is None else min(threshold, allowed.confident_micro)
+        threshold = allowed.confident_micro
     outcome, after = Outcome.FEW_CUSTOMERS, in_force
     if threshold is not None:
         outcome, score = _moved(in_force.score, threshold, setting.score(weights))

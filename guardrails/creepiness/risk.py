@@ -28,9 +28,10 @@ less to fewer people. Dividing by those who are shown anything asks more, so the
 large samples it holds the share among customers who do see something.
 
 **With confidence.** The expectation is over calibrations too: the share that comes of one calibration
-can be above alpha. ``Control.confident_micro`` is the highest threshold at which, with the probability
-stated, it is not (Bates et al. 2021; p-values by Hoeffding and Bentkus). The true mean of worst never
-falls, so only the lowest threshold above alpha could be passed by mistake: no correction for many tests.
+can be above alpha. ``Control.confident_micro`` is a threshold at which, with the probability stated, it
+is not: the mean share among all customers, like those observed, who are shown something (learn then
+test, Angelopoulos et al. 2021; p-values by Hoeffding and Bentkus). That needs no running maximum,
+but pays for each threshold it tries, so it tries few (``RUNG_MICRO``).
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ from guardrails.policy.limits import ScoreLimits
 STEP_MICRO = 10_000
 """Thresholds are multiples of this: a finer one would claim to know more than a score can say."""
 
+RUNG_MICRO = 100_000
+"""Thresholds about which something is said with confidence are multiples of this, and the highest one."""
+
 ALPHA = 0.005
 """Share of what is shown that may be flagged, unless a shop asks for less."""
 
@@ -66,8 +70,8 @@ class RiskCurve:
         n_served: int64: customers who are still shown something.
         n_shown: int64: suggestions shown.
         n_flagged: int64: of these, those flagged.
-        share: float64: share flagged of what a customer is shown, mean over ``n_customers``.
-        worst: float64: the same of the running maximum.
+        share: float64: share flagged of what a customer is shown, mean over ``n_served``; 0 for nobody.
+        worst: float64: its running maximum, mean over ``n_customers``.
         expected: float64: what is held against alpha; 1 where nobody is shown anything.
     """
 
@@ -95,8 +99,8 @@ class Control:
         n_needed: customers with something shown that the first statement takes at least.
         threshold_micro: highest threshold with an expected share of at most alpha, 0 where only
             showing nothing would do; ``None`` with too few customers to say.
-        confident_micro: highest threshold that has, with the confidence stated, a mean share of at most
-            alpha; ``None`` with too few customers to say.
+        confident_micro: highest threshold not above it whose mean share is, with the confidence stated,
+            at most alpha, 0 where there is none; ``None`` with too few customers to say.
     """
 
     alpha: float
@@ -127,31 +131,34 @@ def risk_curve(
     share = _shares(np.isin(row, ever_flagged), row, first, flagged, width)
     worst = np.maximum.accumulate(share, axis=1)
     n_served = _cumulative(earliest, width)
-    n = max(customers.size, 1)
     return RiskCurve(
         n_customers=customers.size,
         threshold_micro=thresholds,
         n_served=n_served,
         n_shown=_cumulative(first, width),
         n_flagged=_cumulative(first[flagged], width),
-        share=_sums(share) / n,
-        worst=_sums(worst) / n,
+        share=_sums(share) / np.maximum(n_served, 1),
+        worst=_sums(worst) / max(customers.size, 1),
         expected=np.minimum((_sums(worst) + 1) / (n_served + 1), 1.0),
     )
 
 
 def control(curve: RiskCurve, alpha: float, confidence: float = CONFIDENCE) -> Control:
     """Say which thresholds keep the share of flagged suggestions at most ``alpha``, from 0 to 1."""
-    n_needed = math.ceil(1 / alpha) - 1
-    enough = 1 / (int(curve.n_served[-1]) + 1) <= alpha
-    doubt = [_doubt(mean, curve.n_customers, alpha) for mean in curve.worst.tolist()]
-    sure = np.array(doubt) <= 1 - confidence
+    threshold = _highest(curve, curve.expected <= alpha)
+    rungs = (curve.threshold_micro % RUNG_MICRO == 0) & (curve.threshold_micro > 0)
+    rungs[-1] = True
+    doubt = (1 - confidence) / np.count_nonzero(rungs)  # Bonferroni
+    means = zip(curve.share.tolist(), curve.n_served.tolist(), strict=True)
+    sure = np.array([_doubt(mean, n, alpha) for mean, n in means]) <= doubt
+    sure &= rungs & (curve.threshold_micro <= threshold)
+    n_most = int(curve.n_served[-1])
     return Control(
         alpha=alpha,
         confidence=confidence,
-        n_needed=n_needed,
-        threshold_micro=_highest(curve, curve.expected <= alpha) if enough else None,
-        confident_micro=_highest(curve, sure) if enough and sure[0] else None,
+        n_needed=math.ceil(1 / alpha) - 1,
+        threshold_micro=threshold if 1 / (n_most + 1) <= alpha else None,
+        confident_micro=_highest(curve, sure) if _doubt(0.0, n_most, alpha) <= doubt else None,
     )
 
 

@@ -78,9 +78,9 @@ def test_as_many_customers_are_needed_as_one_in_alpha(n, threshold):
     assert (found.n_needed, found.threshold_micro) == (199, threshold)
 
 
-@pytest.mark.parametrize(("n", "threshold"), [(459, None), (460, 700_000)])
+@pytest.mark.parametrize(("n", "threshold"), [(847, None), (848, 700_000)])
 def test_confidence_takes_more_of_them(n, threshold):
-    """Without a flag, (1 - alpha)^n is the doubt that is left: 0.995^460 is the first below a tenth."""
+    """Without a flag, 0.995^n is the doubt that is left: from 848 on a tenth for seven thresholds."""
     assert control(curve([100_000] * n, [0] * n, range(n)), 0.005).confident_micro == threshold
 
 
@@ -89,6 +89,18 @@ def test_a_threshold_stops_below_the_first_score_that_is_flagged_too_often():
     flagged = (score == 300_000) & (np.arange(900) < 60)
     found = control(curve(score, flagged, np.repeat(np.arange(300), 3)), 0.02)
     assert found.threshold_micro == 300_000
+
+
+def test_what_is_sure_is_said_of_few_thresholds_and_never_above_the_one_that_is_expected():
+    score, customer = np.tile([150_000, 350_000, 650_000], 2000), np.repeat(np.arange(2000), 3)
+    found = control(curve(score, (score == 350_000) & (np.arange(6000) < 600), customer), 0.02)
+    assert (found.threshold_micro, found.confident_micro) == (350_000, 300_000)
+
+
+@pytest.mark.parametrize(("n_flagged", "confident"), [(15, 700_000), (30, 0)])
+def test_what_is_expected_is_not_sure_yet(n_flagged, confident):
+    found = control(curve([50_000] * 2000, np.arange(2000) < n_flagged, range(2000)), 0.02)
+    assert (found.threshold_micro, found.confident_micro) == (700_000, confident)
 
 
 def test_where_everything_is_flagged_nothing_is_shown():
