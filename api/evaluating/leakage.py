@@ -46,6 +46,7 @@ from guardrails.house import House
 from guardrails.inference import telling_mask
 from guardrails.messages import Phrase
 from guardrails.request import Choices, Known, Placement, Request, SubjectKind
+from guardrails.rules.groups import GROUPS, NEVER_OFF
 
 COLUMNS = ("off", "on", "evidence", "popular")
 FEWEST = 50
@@ -275,14 +276,18 @@ def _buyers(bought: Interactions, items: NDArray[np.bool_], n_customers: int) ->
 
 
 def _without_guardrails(house: House, manifest: Manifest, found: Interactions, now_ms: int) -> House:
-    """Return the shop as it would be if nobody had thought of any of this: all is learned, all is used."""
+    """Return the shop as it would be if nobody had thought of any of this: all is learned, all is used.
+
+    Consent is asked for there too, and everybody has given it.
+    """
     nothing_sensitive = np.zeros_like(house.catalogue.tier)
     trained = refit(manifest, found, house.catalogue.item_ids, nothing_sensitive, now_ms=now_ms)
     with tempfile.TemporaryDirectory() as folder:
         version = write_artefact(folder, trained.arrays, trained.manifest)
         recommender = Recommender(load_artefact(f"{folder}/{version}"), house.catalogue)
     limits = replace(house.limits, evidence=replace(house.limits.evidence, sensitive_days=_NEVER_OLD_DAYS))
-    return replace(house, recommender=recommender, limits=limits, rules=(), slate_rules=())
+    rules = tuple(rule for rule in house.rules if rule.id in GROUPS[NEVER_OFF])
+    return replace(house, recommender=recommender, limits=limits, rules=rules, slate_rules=())
 
 
 def _seen(

@@ -9,27 +9,26 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from api.demo.journey import data_folder, read_purchases
-from api.demo.shop import build_shop
+from api.demo.journey import Purchases, data_folder, read_purchases, unit_prices, write_items
 from api.evaluating.leakage import Leakage, measure, served
+from api.imports.importer import import_file
 from api.settings import Settings
-from api.storage.connection import open_engine, reading
+from api.storage.connection import open_engine, reading, upgrade
 from api.storage.items import load_catalogue
 from api.storage.placements import read_placements
-from api.storage.versions import MODEL, active, get_model
+from api.storage.subjects import open_subjects
 from engine.artefact import Artefact, Manifest, load_artefact, write_artefact
 from engine.catalogue import Catalogue
 from engine.evaluation.metrics import ndcg_at_k
 from engine.interactions import DAY_MS, Interactions
 from engine.serving.recommender import Recommender
-from engine.training import Classes, refit
+from engine.training import Classes, fit, refit
 from engine.vocabulary import Channel, Kind
 from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.purposes import Purpose
@@ -45,10 +44,12 @@ K = 20
 
 def run(*, quick: bool) -> list[dict[str, object]]:
     """Return one row a class and limit, and at last what each limit costs who has not agreed to a class."""
-    catalogue, manifest, home = _shop()
-    found = _purchases(catalogue)
+    bought = read_purchases(data_folder(), NOW_MS)
+    catalogue, home = _catalogue(bought)
+    found = _interactions(bought, catalogue)
     rows: list[dict[str, object]] = []
-    model = _learned(manifest, found, catalogue, NOW_MS)
+    print("… learning", file=sys.stderr, flush=True)
+    model = _learned(None, found, catalogue, NOW_MS)
     for lift_max_micro in LIFT_MAX_MICRO:
         report = measure(
             _house(model, catalogue, lift_max_micro),
@@ -61,26 +62,26 @@ def run(*, quick: bool) -> list[dict[str, object]]:
         )
         rows.extend(_rows(report))
         print(f"… limit {lift_max_micro / 1e6}", file=sys.stderr, flush=True)
-    return rows + _costs(manifest, found, catalogue, home)
+    return rows + _costs(model.manifest, found, catalogue, home)
 
 
-def _shop() -> tuple[Catalogue, Manifest, Placement]:
-    """Build the demo shop, for its catalogue and for what learner does best there."""
+def _catalogue(bought: Purchases) -> tuple[Catalogue, Placement]:
+    """Take the goods in as the demo shop does."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings.from_env({"TACTFUL_DATA_DIR": folder})
-        build_shop(settings, NOW_MS, lambda _: nullcontext(lambda *_: None))
         engine = open_engine(settings)
+        upgrade(engine)
+        items = Path(folder) / "items.jsonl"
+        write_items(data_folder(), unit_prices(bought.product, bought.quantity, bought.paid_minor), items)
+        subjects = open_subjects(settings)
+        import_file("items", items, None, engine, settings, subjects, lambda *_: None, None, NOW_MS)
         with reading(engine) as conn:
-            catalogue = load_catalogue(conn, settings.consent.raised_classes)
-            stored = get_model(conn, active(conn)[MODEL])
-            home = read_placements(conn)["home"]
-        manifest = load_artefact(stored.location).manifest
+            found = load_catalogue(conn, settings.consent.raised_classes), read_placements(conn)["home"]
         engine.dispose()
-    return catalogue, manifest, home
+    return found
 
 
-def _purchases(catalogue: Catalogue) -> Interactions:
-    bought = read_purchases(data_folder(), NOW_MS)
+def _interactions(bought: Purchases, catalogue: Catalogue) -> Interactions:
     products, which = np.unique(bought.product, return_inverse=True)
     item_idx = np.array([catalogue.idx_of_id.get(str(each), -1) for each in products.tolist()])[which]
     _, customer_idx = np.unique(bought.household, return_inverse=True)
@@ -100,14 +101,18 @@ def _purchases(catalogue: Catalogue) -> Interactions:
     return found.where(item_idx >= 0)
 
 
-def _learned(manifest: Manifest, found: Interactions, catalogue: Catalogue, now_ms: int) -> Artefact:
+def _learned(manifest: Manifest | None, found: Interactions, catalogue: Catalogue, now_ms: int) -> Artefact:
     sensitive = catalogue.tier >= SENSITIVE_FROM_TIER
     classes = Classes(
         catalogue.sensitive_classes,
         np.where(sensitive, catalogue.sensitive_class, -1).astype(np.int16),
         np.ones((int(found.customer_idx.max()) + 1, len(catalogue.sensitive_classes)), np.bool_),
     )
-    trained = refit(manifest, found, catalogue.item_ids, catalogue.tier, now_ms=now_ms, classes=classes)
+    shop = (found, catalogue.item_ids, catalogue.tier)
+    if manifest is None:
+        trained = fit(*shop, now_ms=now_ms, classes=classes)
+    else:
+        trained = refit(manifest, *shop, now_ms=now_ms, classes=classes)
     folder = Path(tempfile.mkdtemp())
     return load_artefact(folder / write_artefact(folder, trained.arrays, trained.manifest))
 

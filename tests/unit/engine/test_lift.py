@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from engine.artefact import Manifest
 from engine.errors import ModelFitError
 from engine.interactions import DAY_MS, Interactions
-from engine.training import Classes, TrainingSettings, fit
+from engine.models import LEARNERS
+from engine.training import Classes, TrainingSettings, fit, forget, refit
 from engine.training.lift import MIN_SUPPORT, lifts
 
 N_CUSTOMERS, N_ITEMS = 600, 30
@@ -144,3 +146,29 @@ def test_who_has_agreed_is_part_of_what_a_model_was_made_from(shop):
 def test_classes_that_do_not_fit_are_refused(shop, known, complaint):
     with pytest.raises(ModelFitError, match=complaint):
         learned(shop, known)
+
+
+def test_lifts_without_somebody_are_those_of_a_shop_that_never_had_them(shop):
+    tier = np.zeros(N_ITEMS, np.int8)
+    tier[BEER] = 2
+    found, known = interactions(shop), classes()
+    facts = {"now_ms": 20_000 * DAY_MS, "classes": known}
+    recipe = Manifest(learner="walk", params=LEARNERS["walk"]().get_params(), min_support=2)
+    trained = refit(recipe, found, IDS, tier, **facts)
+    goes = np.isin(found.customer_idx, np.flatnonzero(shop[:, PROXY])[:40])
+    forgotten = forget(*trained, found.where(~goes), found.where(goes), tier, classes=known)
+    never = refit(recipe, found.where(~goes), IDS, tier, **facts)
+    assert forgotten is not None
+    for name in ("lift_item", "lift_class", "lift_percent"):
+        assert np.array_equal(getattr(forgotten.trained.arrays, name), getattr(never.arrays, name))
+    assert not np.array_equal(never.arrays.lift_percent, trained.arrays.lift_percent)
+    assert forgotten.trained.manifest == never.manifest
+
+
+def test_a_model_cannot_be_taken_from_when_somebody_has_agreed_to_something_else_since(shop):
+    tier = np.zeros(N_ITEMS, np.int8)
+    found, known = interactions(shop), classes()
+    recipe = Manifest(learner="walk", params=LEARNERS["walk"]().get_params(), min_support=2)
+    trained = refit(recipe, found, IDS, tier, now_ms=20_000 * DAY_MS, classes=known)
+    known.agreed[3] = False
+    assert forget(*trained, found, Interactions.empty(), tier, classes=known) is None
