@@ -102,10 +102,13 @@ def test_a_customer_can_have_it_without_a_profile_once_or_for_good(shop):
 def test_a_visit_that_may_be_remembered_is_answered_from(shop):
     consents = "/v1/customers/visit-1/consents"
     shop.ask("POST", consents, json={"purpose": STORAGE, "status": "given", "subject_type": "session"})
-    event = {"event_id": "v-1", "kind": "view", "item_id": "bread-2", "session_id": "visit-1"}
     at_ms = shop.ask("GET", f"{consents}?subject_type=session").json()["as_of_ms"]
-    stored = shop.ask("POST", "/v1/events", json={"events": [{**event, "at_ms": at_ms}]})
-    assert stored.json()["by_purpose"] == {LIMITED: 1}
+    looked = {"kind": "view", "session_id": "visit-1", "at_ms": at_ms}
+    for n_known, item_id in enumerate(("bread-2", "lamp-0", "milk-1")):
+        assert answered(shop.recommend(session_id="visit-1"))["basis"] == "popular"  # too little to go by
+        event = {**looked, "event_id": f"v-{n_known}", "item_id": item_id}
+        stored = shop.ask("POST", "/v1/events", json={"events": [event]})
+        assert stored.json()["by_purpose"] == {LIMITED: 1}
     assert answered(shop.recommend(session_id="visit-1"))["basis"] == "session"
     assert answered(shop.recommend(session_id="visit-2"))["basis"] == "popular"
 
