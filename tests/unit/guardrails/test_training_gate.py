@@ -140,3 +140,19 @@ def test_returns_and_items_that_are_gone_teach_nothing_and_break_no_rule():
     result = learned(did("milk-0", Kind.RETURN), did("milk-0", Kind.REMOVE_FROM_CART), did(-1), did("milk-1"))
     assert items_of(result) == ["milk-1"]
     assert result.kept_out == ()
+
+
+def test_who_has_agreed_to_a_class_is_known_whether_they_bought_of_it_or_not():
+    classes = a_catalogue().sensitive_classes
+    alcohol = sensitive_key("alcohol")
+    both = [
+        TrainingCustomer(a_ledger(PROFILING, alcohol)),
+        TrainingCustomer(a_ledger(PROFILING)),
+        TrainingCustomer(a_ledger(alcohol)),  # but to no profile
+        TrainingCustomer(a_ledger(PROFILING, alcohol), limit_sensitive=True),
+    ]
+    found = Interactions.from_rows([did("milk-0")])
+    gate = learnable(found, both, a_catalogue(), EvidenceLimits(), ConsentSettings(), NOW_MS)
+    assert gate.agreed.shape == (4, len(classes))
+    assert gate.agreed[:, classes.index("alcohol")].tolist() == [True, False, False, False]
+    assert gate.agreed.sum() == 1
