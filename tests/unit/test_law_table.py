@@ -17,6 +17,7 @@ N_LINES_OF_LAW = 39
 FIELDS = {"id", "law", "asks", "held_by", "not_applicable", "beyond"}
 MAX_CHARACTERS = 140
 NOT_RUN = ("skip", "xfail")
+CALLED_IN = {Path("cases/consent"): "title", Path("cases/rules"): "note"}
 
 EXAMPLE = """
 @pytest.mark.skipif(True, reason="")
@@ -64,9 +65,9 @@ def skipped(node: ast.FunctionDef | ast.ClassDef) -> bool:
 
 @cache
 def titles_in(file: str) -> frozenset[str]:
-    """Return the titles of the examples in a file; every example in this folder is run."""
-    assert Path(file).parent == Path("cases/consent")
-    return frozenset(case["title"] for case in yaml.safe_load((TESTS / file).read_text("utf-8"))["cases"])
+    """Return the titles of the examples in a file; every example in these folders is run."""
+    called = CALLED_IN[Path(file).parent]
+    return frozenset(case[called] for case in yaml.safe_load((TESTS / file).read_text("utf-8"))["cases"])
 
 
 def test_every_line_of_the_law_has_a_row():
