@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from hypothesis import given
-from support.scenes import Scene, agreeing, any_scenes, scenes
+from support.scenes import Scene, agreeing, any_scenes, scenes, watchful_scenes
 from support.shops import a_catalogue, a_house, a_request, did, knowing, on_page
 
 from engine.vocabulary import Origin
-from guardrails.decide import Suggestion
+from guardrails.decide import Action, Suggestion
 from guardrails.reasons import MAX_CHARACTERS, MAX_TERMS
 
 HARMLESS = 0
@@ -21,7 +21,7 @@ def adds_up(suggestion: Suggestion) -> bool:
     return all(type(part) is int for part in parts) and sum(parts) == suggestion.score
 
 
-@given(any_scenes())
+@given(any_scenes() | watchful_scenes())
 def test_the_parts_of_a_reason_add_up_to_the_score_in_integers(scene: Scene):
     assert all(adds_up(suggestion) for suggestion in scene.decide().suggestions)
 
@@ -31,7 +31,7 @@ def test_they_do_so_for_customers_with_a_past(scene: Scene):
     assert all(adds_up(suggestion) for suggestion in scene.decide().suggestions)
 
 
-@given(any_scenes())
+@given(any_scenes() | watchful_scenes())
 def test_a_term_is_given_one_by_one_or_counted_among_the_others(scene: Scene):
     decision = scene.decide()
     last = decision.rounds[-1]
@@ -42,7 +42,7 @@ def test_a_term_is_given_one_by_one_or_counted_among_the_others(scene: Scene):
         assert len(reason.evidence) == min(n_terms, MAX_TERMS)
 
 
-@given(any_scenes())
+@given(any_scenes() | watchful_scenes())
 def test_every_candidate_adds_up_also_those_that_are_not_shown(scene: Scene):
     for taken in scene.decide().rounds:
         candidates = taken.candidates
@@ -51,7 +51,7 @@ def test_every_candidate_adds_up_also_those_that_are_not_shown(scene: Scene):
             assert candidates.base[row] + terms.sum() == candidates.score[row]
 
 
-@given(any_scenes())
+@given(any_scenes() | watchful_scenes())
 def test_the_largest_contribution_comes_first_and_it_is_the_one_that_is_named(scene: Scene):
     titles = a_catalogue().titles
     for suggestion in scene.decide().suggestions:
@@ -59,19 +59,21 @@ def test_the_largest_contribution_comes_first_and_it_is_the_one_that_is_named(sc
         contributions = [piece.contribution for piece in evidence]
         assert contributions == sorted(contributions, reverse=True)
         named = [title for title in titles if re.search(rf"{re.escape(title)}(?!\d)", suggestion.reason.text)]
-        if evidence and evidence[0].item_idx is not None:
+        if suggestion.action is Action.GENERALISE:
+            assert named == [], "a category that names the very item is no category"
+        elif evidence and evidence[0].item_idx is not None:
             assert named == [titles[evidence[0].item_idx]]
         else:
             assert named == []
 
 
-@given(any_scenes())
+@given(any_scenes() | watchful_scenes())
 def test_no_reason_is_empty_or_too_long(scene: Scene):
     for suggestion in scene.decide().suggestions:
         assert 0 < len(suggestion.reason.text) <= MAX_CHARACTERS
 
 
-@given(any_scenes())
+@given(any_scenes() | watchful_scenes())
 def test_what_must_not_be_named_is_not_but_keeps_its_number(scene: Scene):
     decision = scene.decide()
     catalogue = scene.house.catalogue

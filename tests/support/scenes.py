@@ -14,14 +14,14 @@ from support import shops
 from support.shops import NOW_MS, OFFERS, PLACEMENTS, PROFILED, PROFILING, STORAGE, did, just_did
 
 from engine.interactions import DAY_MS
-from engine.vocabulary import Channel, Intent, Kind
+from engine.vocabulary import Channel, Intent, Kind, Provenance
 from guardrails.consent.events import WHOLE_SUBJECT, ConsentEvent, Status
 from guardrails.consent.purposes import KEY_OF, Purpose, communications_key, sensitive_key
 from guardrails.decide import Decision, decide
 from guardrails.holding import Hold, HoldKind
 from guardrails.house import House
 from guardrails.messages import LANGUAGES
-from guardrails.policy.limits import EvidenceLimits
+from guardrails.policy.limits import EvidenceLimits, Limits, ScoreLimits
 from guardrails.request import (
     AgeAssurance,
     Choices,
@@ -68,6 +68,11 @@ USABLE = (
     "milk-4",
     "mystery-0",
 )
+
+WATCHFUL = Limits(
+    score=ScoreLimits(show_micro=100_000, with_reason_micro=160_000, generalise_micro=1_000_000)
+)
+"""Limits under which much is too exact as it stands, so that categories and brands stand in for it."""
 
 _LIMITS = EvidenceLimits()
 _MAX_AGE_DAYS = {
@@ -144,6 +149,10 @@ HISTORY_FLAWS: dict[str, st.SearchStrategy[tuple[int, ...]]] = {
     ),
     "a gift": things(is_gift=st.just(True)),
     "muted": things(item=st.sampled_from(MUTED)),
+    "from a sister shop without consent to that": things(provenance=st.just(Provenance.SISTER)),
+    "from another device or a third party without consent to that": things(
+        provenance=st.sampled_from([Provenance.LINKED, Provenance.THIRD_PARTY])
+    ),
     "too old": _too_old(),
     "about an item that nobody sells": things(item=st.just(-1)),
 }
@@ -155,6 +164,7 @@ SESSION_FLAWS: dict[str, st.SearchStrategy[tuple[int, ...]]] = {
     "sensitive without the consent of its class": doings(item=st.sampled_from(SENSITIVE)),
     "a gift": doings(is_gift=st.just(True)),
     "muted": doings(item=st.sampled_from(MUTED)),
+    "from a sister shop without consent to that": doings(provenance=st.just(Provenance.SISTER)),
     "of an earlier visit": doings(age_ms=st.integers(12 * 3_600_000 + 1, 30 * DAY_MS)),
     "about an item that nobody sells": doings(item=st.just(-1)),
 }
@@ -231,6 +241,7 @@ def exposures(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         "decision": st.integers(1, 4),
         "interruptive": st.booleans(),
         "outbound": st.booleans(),
+        "dismissed": st.booleans(),
     }
     return st.builds(shops.was_shown, **{**usual, **given})
 
@@ -261,6 +272,28 @@ def scenes(draw: st.DrawFn, choices: Choices | None = None) -> Scene:
         choices=choices or agreeing(),
         known=draw(readings()),
         house=shops.a_house(),
+    )
+
+
+@st.composite
+def watchful_scenes(draw: st.DrawFn) -> Scene:
+    """Draw a decision of a shop to which much is too exact, for a customer with a past."""
+    lately = things(kind=st.just(Kind.PURCHASE), age_days=st.integers(1, 9), channel=st.just(Channel.WEB))
+    request = draw(requests())
+    return Scene(
+        request=replace(
+            request,
+            placement=PLACEMENTS["home"],
+            channel=Channel.WEB,
+            context=draw(st.sampled_from([Context(), request.context])),
+            recognised_only=False,
+            shared_device=False,
+        ),
+        choices=agreeing(),
+        known=shops.knowing(
+            draw(st.lists(lately, min_size=4, max_size=8)), exposures=draw(st.lists(exposures(), max_size=2))
+        ),
+        house=shops.a_house(WATCHFUL, n_considered=draw(st.integers(2, 6))),
     )
 
 
@@ -323,7 +356,5 @@ def any_scenes(draw: st.DrawFn) -> Scene:
         gpc=draw(st.booleans()),
         non_profiled=draw(st.integers(0, 4)) == 0,
     )
-    house = draw(
-        st.sampled_from([shops.a_house(), shops.a_house(n_considered=5), shops.a_house_without_a_model()])
-    )
-    return Scene(request, draw(any_choices()), draw(readings()), house)
+    houses = [shops.a_house(), shops.a_house(n_considered=5), shops.a_house_without_a_model()]
+    return Scene(request, draw(any_choices()), draw(readings()), draw(st.sampled_from(houses)))
