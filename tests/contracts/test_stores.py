@@ -387,10 +387,36 @@ class TestExposures:
             decision=0,
             interruptive=True,
             outbound=True,
+            dismissed=True,
         )
-        milk = replace(lamp, item_idx=catalogue.idx_of_id["milk"], intent=Intent.UPSELL, acted_on=True)
+        milk = replace(
+            lamp,
+            item_idx=catalogue.idx_of_id["milk"],
+            intent=Intent.UPSELL,
+            acted_on=True,
+            dismissed=False,
+        )
         assert read == (milk, lamp)
         assert n_reads == 2
+
+    @pytest.mark.parametrize("kind", list(FeedbackKind))
+    def test_what_was_said_tells_what_was_waved_off_and_what_was_not_ignored(self, store, kind):
+        numbers, customer_no = store_items(store, "lamp"), store_customer(store)
+        with writing(store.engine) as conn:
+            insert_exposures(conn, [("d1", an_exposure(numbers["lamp"], customer_no=customer_no))])
+            add_feedback(conn, "d1", numbers["lamp"], kind, NOW_MS)
+            (read,), _ = read_exposures(
+                conn,
+                customer_no=customer_no,
+                messages_only=False,
+                session_key=None,
+                visit=None,
+                since_ms=0,
+                catalogue=load_catalogue(conn),
+            )
+        waved_off = {"too_personal", "irrelevant", "not_interested", "dismissed"}
+        assert read.dismissed is (kind.value in waved_off)
+        assert read.acted_on is (kind.value in {"clicked", "purchased"})
 
     def test_slates_are_told_apart_and_come_oldest_first(self, store):
         numbers = store_items(store, "lamp", "milk")

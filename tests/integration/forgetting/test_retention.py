@@ -30,19 +30,23 @@ from api.storage.customers import add_mute
 from api.storage.decisions import append_decisions
 from api.storage.exposures import insert_exposures
 from api.storage.feedback import FeedbackKind, add_feedback
+from api.storage.holds import put_holds, read_holds
 from api.storage.interactions import read_for_training
 from api.storage.items import load_catalogue
 from api.storage.requests import RequestKind, RequestState, close_request, open_request
 from api.storage.retention import Retention
 from api.storage.suppressions import is_suppressed, suppress
 from api.storage.training import training_customers
+from api.storage.versions import POLICY, activate, put_policy
 from engine.interactions import DAY_MS
 from engine.vocabulary import Kind
 from guardrails.consent.events import WHOLE_SUBJECT
 from guardrails.consent.ledger import Status
 from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
 from guardrails.consent.settings import ConsentSettings
-from guardrails.policy.limits import EvidenceLimits
+from guardrails.holding import Hold, HoldKind
+from guardrails.policy.document import to_document, version_of
+from guardrails.policy.limits import EvidenceLimits, HoldLimits, Limits
 from guardrails.request import Mute, MuteScope, SubjectKind
 
 KEEP, EVIDENCE = Retention(), EvidenceLimits()
@@ -225,6 +229,43 @@ def test_rights_devices_signals_and_mutes_go_when_they_serve_no_more_and_suppres
         assert is_suppressed(conn, [b"s" * 16])
 
 
+def test_holds_go_when_nothing_looks_at_them_and_an_exclusion_stays_until_it_is_lifted(store):
+    key = store.subjects.account("anna")
+    over_ms = NOW_MS - (KEEP.hold_days + 1) * DAY_MS
+    years_ago = NOW_MS - (KEEP.order_fact_days + 1) * DAY_MS
+    gone = [
+        Hold(HoldKind.COMPLAINT, "closed", over_ms, over_ms),
+        Hold(HoldKind.COMPLAINT, "never closed", years_ago, None),
+        Hold(HoldKind.DELIVERY, "never delivered", years_ago, None),
+        Hold(HoldKind.PAYMENT, "", over_ms - DAY_MS, over_ms),
+        Hold(HoldKind.TOPICS, "", 0, over_ms),
+        Hold(HoldKind.EXCLUSION, "alcohol", over_ms - DAY_MS, over_ms),
+    ]
+    stays = [
+        Hold(HoldKind.COMPLAINT, "just closed", NOW_MS, NOW_MS),
+        Hold(HoldKind.COMPLAINT, "open", over_ms, None),
+        Hold(HoldKind.EXCLUSION, "gambling", years_ago, None),
+        Hold(HoldKind.OFFERS, "", 0, NOW_MS + DAY_MS),
+    ]
+    with writing(store.engine) as conn:
+        put_holds(conn, [(key, hold) for hold in (*gone, *stays)])
+    assert purged(store, dry_run=True) == purged(store) == {"holds": len(gone)}
+    assert purged(store) == {}
+    with reading(store.engine) as conn:
+        assert set(read_holds(conn, [key])) == set(stays)
+
+
+def test_a_complaint_is_kept_for_as_long_as_a_policy_looks_back_at_it(store):
+    key, closed_ms = store.subjects.account("anna"), NOW_MS - 50 * DAY_MS
+    limits = Limits(holds=HoldLimits(complaint_days=60))
+    with writing(store.engine) as conn:
+        put_holds(conn, [(key, Hold(HoldKind.COMPLAINT, "closed", closed_ms, closed_ms))])
+        version = version_of(to_document(limits))
+        put_policy(conn, version, to_document(limits).decode(), NOW_MS, signed_off_by_auditor=True)
+        activate(conn, POLICY, version, NOW_MS)
+    assert purged(store) == {}
+
+
 def test_a_profile_whose_consent_has_expired_is_forgotten_as_if_withdrawn(store):
     anna = plant(store)
     later_ms = NOW_MS + 400 * DAY_MS
@@ -272,7 +313,7 @@ def plant_to_the_last_store(store, customer_id):
 OF_SUBJECTS = (
     *("history", "orders kept as facts alone", "order facts", "visits", "links to visits"),
     *("exposures", "feedback", "decision bodies", "whose decisions"),
-    *("consent states", "consents", "notices served", "mutes", "corrections", PROFILES),
+    *("consent states", "consents", "notices served", "mutes", "holds", "corrections", PROFILES),
 )
 
 

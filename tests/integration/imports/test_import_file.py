@@ -21,13 +21,15 @@ from api.imports.interactions import INTERACTION_FIELDS
 from api.storage.connection import open_engine, reading, writing
 from api.storage.consents import append_events, read_events, read_ledger
 from api.storage.customers import all_customer_ids, customer_numbers, set_preferences
+from api.storage.holds import read_holds
 from api.storage.items import item_numbers, read_item
 from api.storage.notices import put_notice
 from api.storage.tables import interactions
-from engine.vocabulary import Channel, Kind
+from engine.interactions import DAY_MS
+from engine.vocabulary import Channel, Kind, Provenance, word
 from guardrails.consent.events import WHOLE_SUBJECT, Status
 from guardrails.consent.notices import Notice
-from guardrails.consent.purposes import Purpose
+from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.request import SubjectKind
 
 CASES = Path(__file__).parents[2] / "cases" / "imports"
@@ -228,6 +230,51 @@ def test_what_a_customer_does_not_permit_to_be_profiled_is_refused_and_named(
     assert named == [("purpose", f"the customer does not permit profiling ({why})") for why in whys.values()]
     with reading(store.engine) as conn:
         assert set(all_customer_ids(conn)) == {"emil", "fred"}
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_what_others_collected_is_kept_of_those_alone_who_agreed_to_that(store, importing, tmp_path, suffix):
+    store_items(store, "i1")
+    refuses(store, "anna", KEY_OF[Purpose.ENRICHMENT], Status.CONSENT_GIVEN)
+    refuses(store, "bert", KEY_OF[Purpose.ENRICHMENT], Status.CONSENT_WITHDRAWN)
+    rows = [
+        a_purchase(event_id=f"{who} {word(provenance)}", customer_id=who, provenance=word(provenance))
+        for who in ("anna", "bert", "carl")
+        for provenance in Provenance
+    ]
+    rows.append(a_purchase(event_id="nothing said", customer_id="dora", provenance=None))
+    report = importing("interactions", WRITERS[suffix](tmp_path / f"rows.{suffix}", rows))
+    assert counts(report) == (13, 7, 0, 0, 6)
+    reasons = {(reject["field"], reject["reason"]) for reject in rejects_of(report)}
+    assert reasons == {
+        ("provenance", f"the customer does not permit what others collected ({why})")
+        for why in ("WITHDRAWN", "PENDING")
+    }
+    with reading(store.engine) as conn:
+        kept = conn.execute(select(interactions.c.provenance)).scalars().all()
+    assert sorted(kept) == [0, 0, 0, 0, 1, 2, 3]
+
+
+def test_what_was_bought_for_a_funeral_within_the_year_holds_back(store, importing, tmp_path):
+    store_items(store, "urn", google_category_id=5607)
+    store_items(store, "i1")
+    days_ago = {"anna": 10, "bert": 100, "carl": 400}
+    rows = [
+        a_purchase(customer_id=who, item_id="urn", at=None, at_ms=NOW_MS - days * DAY_MS)
+        for who, days in days_ago.items()
+    ]
+    rows += [
+        a_purchase(customer_id="dora", item_id="urn", kind="view"),
+        a_purchase(customer_id="emil"),
+    ]
+    report = importing("interactions", write_json_lines(tmp_path / "rows.jsonl", rows))
+    assert report.rejected == 0
+    with reading(store.engine) as conn:
+        held = {
+            who: [hold.kind.value for hold in read_holds(conn, [store.subjects.account(who)])]
+            for who in (*days_ago, "dora", "emil")
+        }
+    assert held == {"anna": ["offers", "topics"], "bert": ["topics"], "carl": [], "dora": [], "emil": []}
 
 
 @pytest.mark.parametrize(

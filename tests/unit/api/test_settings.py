@@ -1,5 +1,6 @@
 import base64
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -38,6 +39,7 @@ def test_everything_can_be_set():
             "TACTFUL_CONTACT": "help@shop.example",
             "TACTFUL_CONTROLLER": "A Shop Ltd",
             "TACTFUL_RECIPIENTS": "newsletter, ads,newsletter",
+            "TACTFUL_TIME_ZONE": "Europe/Oslo",
             "TACTFUL_PURGES_DAILY": "false",
             "TACTFUL_PSEUDONYM_KEY": base64.b64encode(KEY).decode(),
             "TACTFUL_CONSENT_VALID_FOR_DAYS": "180",
@@ -60,6 +62,7 @@ def test_everything_can_be_set():
         contact="help@shop.example",
         controller="A Shop Ltd",
         recipients=("newsletter", "ads"),
+        time_zone=ZoneInfo("Europe/Oslo"),
         purges_daily=False,
         pseudonym_key=KEY,
         consent=ConsentSettings(180, 200, "strict", gpc_override_allowed=False),
@@ -90,6 +93,7 @@ def test_a_name_that_means_nothing_is_refused(name):
         ("TACTFUL_MAX_EVENT_FUTURE_S", "-5"),
         ("TACTFUL_MAX_EVENT_AGE_DAYS", "0"),
         ("TACTFUL_METRICS_PUBLIC", "maybe"),
+        *(("TACTFUL_TIME_ZONE", text) for text in ("Mars/Olympus", "../etc/passwd", "/etc/passwd", "CEST+1")),
         ("TACTFUL_PSEUDONYM_KEY", "not base64!"),
         ("TACTFUL_PSEUDONYM_KEY", base64.b64encode(KEY[:-1]).decode()),
         *(

@@ -8,6 +8,7 @@ from api.imports.items import ITEM_FIELDS, read_item
 from api.imports.merchant import FEED_FIELDS, read_feed_item, read_xml_feed
 from api.imports.merchant_attributes import IGNORED, USED
 from api.imports.readers import read_commas, read_tabs
+from guardrails.sensitive.occasions import names_of
 
 CASES = Path(__file__).parents[3] / "cases" / "imports"
 
@@ -45,6 +46,37 @@ def test_our_own_fields_are_read_and_bad_rows_named():
 def test_a_price_may_be_given_in_minor_units():
     item = read_item({"item_id": "a", "title": "A", "price_minor": 1250, "currency": "EUR"})
     assert (item.price_minor, item.available) == (1250, True)
+
+
+@pytest.mark.parametrize("given", ["easter, christmas", ["christmas", "easter"], "easter,christmas,easter"])
+def test_occasions_are_a_list_or_names_with_commas(given):
+    item = read_item({"item_id": "a", "title": "A", "occasions": given, "sponsored": "true"})
+    assert names_of(item.shop_occasions) == ("christmas", "easter")
+    assert item.sponsored is True
+    fed = read_feed_item({"id": "a", "title": "A", "occasions": given, "sponsored": "yes"})
+    assert (fed.shop_occasions, fed.sponsored) == (item.shop_occasions, True)
+
+
+@pytest.mark.parametrize("nothing", [None, "", []])
+def test_without_occasions_there_are_none(nothing):
+    item = read_item({"item_id": "a", "title": "A", "occasions": nothing})
+    assert (item.shop_occasions, item.sponsored) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("occasions", "Tuesday"),
+        ("occasions", ["easter", 1]),
+        ("occasions", {"easter": 1}),
+        ("sponsored", "perhaps"),
+        ("sponsored", 7),
+    ],
+)
+def test_an_occasion_or_a_sponsor_that_cannot_be_is_named(field, given):
+    with pytest.raises(FieldError) as caught:
+        read_item({"item_id": "a", "title": "A", field: given})
+    assert caught.value.field == field
 
 
 def test_an_rss_feed_is_read_attribute_by_attribute():
