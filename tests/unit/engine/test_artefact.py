@@ -26,9 +26,16 @@ EDGES = np.array([[0, 3, 0], [3, 0, 5], [0, 5, 0]], np.int32)
 MANIFEST = Manifest(learner="walk", params={"K": 400}, n_edges=4, metrics=[{"learner": "walk", "ndcg": 0.5}])
 
 
+def a_lift(item: int, sensitive_class: int) -> dict[str, object]:
+    """One item that tells of one class, of which the model knows only the first."""
+    columns = {"lift_item": item, "lift_class": sensitive_class, "lift_percent": 250}
+    return {"classes": ("alcohol",), **{name: np.array([value], np.int32) for name, value in columns.items()}}
+
+
 @pytest.fixture
 def arrays() -> ModelArrays:
-    return models.model(EDGES, popularity=[3, 2, 1], repeat=[1, 2, 3], interval_days=[7, 0, 9])
+    plain = models.model(EDGES, popularity=[3, 2, 1], repeat=[1, 2, 3], interval_days=[7, 0, 9])
+    return replace(plain, **a_lift(2, 0))
 
 
 @pytest.fixture
@@ -183,6 +190,9 @@ def test_an_array_of_another_type_is_refused_even_without_hashes(folder):
         ({"indptr": np.array([0, 1, 2], np.int64)}, "indptr"),
         ({"indices": np.array([0, 1, 2, 3], np.int32)}, "indices"),
         ({"indices": np.array([1, 0, -1, 1], np.int32)}, "indices"),
+        ({"lift_percent": np.array([200, 300], np.int32)}, "one entry a lift"),
+        (a_lift(0, 1), "points at nothing"),
+        (a_lift(3, 0), "points at nothing"),
     ],
 )
 def test_arrays_that_contradict_each_other_are_never_written(tmp_path, arrays, change, message):
