@@ -20,6 +20,7 @@ FIT = {
 }
 OUTCOME = {
     "few_customers": "left as they are: too few customers to say anything",
+    "unsure": "left as they are: of no threshold can anything be said with that confidence yet",
     "kept": "left as they are: they keep below the ceiling",
     "lowered": "lowered",
     "raised": "raised, as far as anything was shown and said of",
@@ -133,10 +134,7 @@ def _print(report: dict[str, Any]) -> None:
         f"expected at most {_share(risk['expected_at_most'])}"
     )
     screen.print(f"share flagged of all that is shown: {_share(risk['of_all_shown'])}")
-    screen.print(
-        f"with {report['confidence']:.0%} confidence: "
-        + ("too few customers to say" if sure is None else f"below alpha up to threshold {sure / 1e6:.2f}")
-    )
+    screen.print(f"with {report['confidence']:.0%} confidence: {_confident(sure)}")
     screen.print(
         f"not observed: {unseen['n_withheld_by_score']:,} candidates that the score withheld, and anything "
         f"from {unseen['from_threshold_micro'] / 1e6:.2f} on; no label speaks of them"
@@ -160,6 +158,16 @@ def _side_by_side(change: dict[str, Any]) -> Any:
 
 def _number(value: int | str) -> str:
     return value if isinstance(value, str) else f"{value / 1e6:.3f}"
+
+
+def _confident(threshold_micro: int | None) -> str:
+    if threshold_micro is None:
+        return "too few customers to say anything"
+    return (
+        f"at most alpha at threshold {threshold_micro / 1e6:.2f}"
+        if threshold_micro
+        else "at no threshold yet"
+    )
 
 
 def _share(value: float) -> str:

@@ -186,6 +186,7 @@ class Outcome(StrEnum):
     """What became of the threshold from which on nothing is shown."""
 
     FEW_CUSTOMERS = "few_customers"
+    UNSURE = "unsure"
     KEPT = "kept"
     LOWERED = "lowered"
     RAISED = "raised"
@@ -269,7 +270,8 @@ def calibrate(
         reach: how far the labels reach.
         alpha: share of what a customer is shown that may be flagged, above 0 and below 1.
         confidence: probability of the statement about this one calibration.
-        confident: keep that statement too, not only the one about what is expected.
+        confident: keep that statement too, not only the one about what is expected; where it can be made
+            of no threshold yet, everything stays.
         with_weights: fit the weights; without, all customers set the threshold.
     """
     fitting = _first_half(labelled.customer)
@@ -282,9 +284,9 @@ def calibrate(
     curve = risk_curve(setting.score(weights), setting.flagged, setting.customer, top_micro)
     allowed = control(curve, alpha, confidence)
     threshold = allowed.threshold_micro
-    if confident and threshold is not None:
-        threshold = allowed.confident_micro
     outcome, after = Outcome.FEW_CUSTOMERS, in_force
+    if confident and threshold:
+        threshold, outcome = allowed.confident_micro or None, Outcome.UNSURE
     if threshold is not None:
         outcome, score = _moved(in_force.score, threshold, setting.score(weights))
         after = replace(in_force, score=score, weights=weights)

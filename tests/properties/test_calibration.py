@@ -168,11 +168,13 @@ def simulate(world: World, n_draws: int, n_customers: int, alpha: float, *, conf
         labelled = world.sample(rng, n_customers)
         result = calibrate(labelled, Limits(), Reach(), alpha=alpha, confident=confident)
         assert result.outcome is not Outcome.FEW_CUSTOMERS
+        assert confident or result.outcome is not Outcome.UNSURE
         n_fitted += result.fit is Fit.FITTED
         weights = result.after.weights
         assert all(getattr(weights, name) >= getattr(DEFAULT_WEIGHTS, name) for name in DIMENSION_NAMES)
         assert all(getattr(weights, name) < MICRO for name in DIMENSION_NAMES)
-        thresholds.append(result.after.score.generalise_micro)
+        unsure = result.outcome is Outcome.UNSURE  # then nothing is promised, which is not broken
+        thresholds.append(0 if unsure else result.after.score.generalise_micro)
         risks.append(world.risk(weights, thresholds[-1]))
     of_a_customer, of_all = np.array(risks).T
     return Simulated(of_a_customer, of_all, np.array(thresholds), n_fitted)
@@ -189,17 +191,17 @@ WORLDS = {
 }
 ALPHA = 0.02
 CUSTOMERS = 600
+CUSTOMERS_TO_BE_SURE = 2400
 
 
 def check_promises(n_draws: int, seed: int, share: float, telling: float) -> None:
     world = a_world(seed, share, telling=telling)
     expected = simulate(world, n_draws, CUSTOMERS, ALPHA, confident=False)
-    sure = simulate(world, n_draws, CUSTOMERS, ALPHA, confident=True)
+    sure = simulate(world, n_draws, CUSTOMERS_TO_BE_SURE, ALPHA, confident=True)
     assert expected.of_a_customer.mean() <= ALPHA
     assert expected.of_all.mean() <= ALPHA
     assert np.mean(sure.of_a_customer <= ALPHA) >= MOSTLY
     assert np.mean(sure.of_all <= ALPHA) >= MOSTLY
-    assert (sure.thresholds <= expected.thresholds).all()
 
 
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)

@@ -136,6 +136,18 @@ def test_what_many_mind_is_no_longer_shown_once_it_is_in_force(shop):
     assert again["basis"] == "popular"
 
 
+def test_a_shop_can_ask_for_more_than_an_average(shop):
+    crowd(shop, 300)
+    assert "with 90% confidence: at most alpha at threshold 0.70" in calibrate("--alpha", 0.02).stdout
+    assert report("--confident")["thresholds"]["outcome"] == "unsure"
+    assert "with 90% confidence: too few customers" in calibrate("--no-weights").stdout
+
+
+def test_what_a_few_flags_leave_open_is_said(shop):
+    crowd(shop, 300, n_flagging=60, flagged="popular")
+    assert "with 90% confidence: at no threshold yet" in calibrate("--alpha", 0.025).stdout
+
+
 def test_a_shop_is_not_silenced_altogether(shop):
     crowd(shop, 100, n_flagging=100, flagged="popular")
     result = calibrate("--alpha", 0.01, "--activate")

@@ -205,7 +205,17 @@ def test_what_cannot_be_said_with_confidence_is_not_said_when_that_is_asked_for(
     shop = labels(300, repetition=0.5)
     assert calibrate(shop, Limits(), Reach(), with_weights=False).outcome is Outcome.KEPT
     sure = calibrate(shop, Limits(), Reach(), with_weights=False, confident=True)
-    assert (sure.outcome, sure.after) == (Outcome.FEW_CUSTOMERS, Limits())
+    assert (sure.outcome, sure.after) == (Outcome.UNSURE, Limits())
+    few = calibrate(labels(100, repetition=0.5), Limits(), Reach(), with_weights=False, confident=True)
+    assert few.outcome is Outcome.FEW_CUSTOMERS
+    flagged = labels(2000, range(15), repetition=0.5)
+    enough = calibrate(flagged, Limits(), Reach(), alpha=0.02, with_weights=False, confident=True)
+    assert (enough.outcome, enough.after.score) == (Outcome.KEPT, SHIPPED)
+    doubtful = labels(2000, range(30), repetition=0.5)
+    assert (
+        calibrate(doubtful, Limits(), Reach(), alpha=0.02, with_weights=False, confident=True).outcome
+        is Outcome.UNSURE
+    )
 
 
 def test_nothing_that_was_flagged_by_all_is_shown_on():
