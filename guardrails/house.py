@@ -41,7 +41,7 @@ class Recommender(Protocol):
         """Score from which on its proposals were measured to be of use; 0 where that is not known."""
         ...
 
-    def telling(self, withheld: frozenset[str]) -> NDArray[np.int64]:
+    def telling(self, withheld: frozenset[str]) -> NDArray[np.int32]:
         """How telling each item is of sensitive classes, shape (n_items,), in millionths."""
         ...
 

@@ -46,4 +46,5 @@ def telling_lift(
     withheld = withheld_classes(admission, house.catalogue)
     if not withheld:
         return np.zeros(item_idx.size, np.int64)
-    return np.where(personal, house.recommender.telling(withheld)[item_idx], 0)
+    lift = house.recommender.telling(withheld)[item_idx].astype(np.int64)
+    return np.where(personal, lift, 0)

@@ -19,11 +19,14 @@ DUE_AFTER = 2
 """An item is due again once its last purchase is older than the usual interval divided by this."""
 
 
-N_REMEMBERED = 32
+N_REMEMBERED = 16
 """So many sets of withheld classes keep their answer; most customers withhold the same ones."""
 
 HUNDRED_PERCENT = 100
 MICRO = 1_000_000
+MICRO_PER_PERCENT = MICRO // HUNDRED_PERCENT
+MOST_PERCENT = np.iinfo(np.int32).max // MICRO_PER_PERCENT
+"""A lift above two thousand is as telling as one of two thousand."""
 
 
 class Recommender:
@@ -75,8 +78,8 @@ class Recommender:
         """Number of rows of the catalogue it is bound to."""
         return self._n_items
 
-    def telling(self, withheld: frozenset[str]) -> NDArray[np.int64]:
-        """Return how telling each item is of the classes named, shape (n_items,), int64, read-only.
+    def telling(self, withheld: frozenset[str]) -> NDArray[np.int32]:
+        """Return how telling each item is of the classes named, shape (n_items,), int32, read-only.
 
         Millionths: the greatest lift of the item to one of them, see ``engine.training.lift``; one
         million where nothing is known.
@@ -213,16 +216,16 @@ class Recommender:
         listed = self._popular_by_brand[bounds[0] : bounds[1]]
         return self._listed(_first_without(listed, exclude, n), Source.BRAND)
 
-    def _telling_of(self, withheld: frozenset[str]) -> NDArray[np.int64]:
+    def _telling_of(self, withheld: frozenset[str]) -> NDArray[np.int32]:
         model = self._artefact
         counted = np.isin(
             model.lift_class, [code for code, name in enumerate(model.classes) if name in withheld]
         )
-        by_row = np.full(model.n_items, HUNDRED_PERCENT, np.int64)
+        by_row = np.full(model.n_items, HUNDRED_PERCENT, np.int32)
         np.maximum.at(by_row, model.lift_item[counted], model.lift_percent[counted])
-        telling = np.full(self._n_items, MICRO, np.int64)
+        telling = np.full(self._n_items, MICRO, np.int32)
         sold = self._item_of_row >= 0
-        telling[self._item_of_row[sold]] = by_row[sold] * (MICRO // HUNDRED_PERCENT)
+        telling[self._item_of_row[sold]] = np.minimum(by_row[sold], MOST_PERCENT) * MICRO_PER_PERCENT
         telling.flags.writeable = False
         return telling
 
@@ -281,9 +284,9 @@ class NoModel:
         """Number of rows of the catalogue."""
         return self._n_items
 
-    def telling(self, withheld: frozenset[str]) -> NDArray[np.int64]:  # noqa: ARG002  # the null twin takes what the model takes
+    def telling(self, withheld: frozenset[str]) -> NDArray[np.int32]:  # noqa: ARG002  # the null twin takes what the model takes
         """Return that nothing is known."""
-        return np.full(self._n_items, MICRO, np.int64)
+        return np.full(self._n_items, MICRO, np.int32)
 
     def mask(self, withheld: frozenset[str], lift_max_micro: int) -> Mask:  # noqa: ARG002  # the null twin takes what the model takes
         """Return what the model masks that knows nothing."""
