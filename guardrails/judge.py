@@ -6,7 +6,7 @@ withholds is the deciding one. A rule that raises yields a gap for every candida
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import MICRO, Effect, Judgement, Rule, View
+from guardrails.rules.base import MICRO, Effect, Judgement, Rule, View, silent, the_same
 
 WITHHOLDING = Effect.GENERALISE
 """From this effect on a candidate is withheld."""
@@ -67,19 +67,21 @@ def judge(view: View, score: NDArray[np.int64], rules: Sequence[Rule], limits: L
         limits: the numbers of the active policy.
     """
     answers = [_ask(rule, view, limits) for rule in rules]
-    effects, factors = _stacked(answers)
-    for index in np.flatnonzero(_is_senseless(effects, factors)).tolist():
-        answers[index] = _failed(ValueError.__name__, len(view))
-    effects, factors = _stacked(answers)
-    withholds = effects >= WITHHOLDING
-    deciding = np.where(withholds.any(axis=0), withholds.argmax(axis=0), -1)
+    effects = _effects(answers, len(view))
+    if effects.size and not Effect.ALLOW.value <= effects.min() <= effects.max() <= Effect.GAP.value:
+        answers = [_sensible(answer, len(view)) for answer in answers]
+        effects = _effects(answers, len(view))
+    withholds = effects >= WITHHOLDING.value
+    deciding = np.full(len(view), -1, np.int16)
+    for index in np.flatnonzero(withholds.any(axis=1))[::-1].tolist():
+        deciding[withholds[index]] = index  # the first that withholds is written last
     return Judged(
         rules=tuple(rules),
         judgements=tuple(judgement for judgement, _ in answers),
         effect=effects.max(axis=0),
         needs_reason=(effects == Effect.EXPLAIN.value).any(axis=0),
-        deciding=deciding.astype(np.int16),
-        rank_score=_demoted(score, factors),
+        deciding=deciding,
+        rank_score=_demoted(score, [judgement.factor_micro for judgement, _ in answers]),
         failed=tuple((rule.id, error) for rule, (_, error) in zip(rules, answers, strict=True) if error),
     )
 
@@ -87,28 +89,33 @@ def judge(view: View, score: NDArray[np.int64], rules: Sequence[Rule], limits: L
 def _ask(rule: Rule, view: View, limits: Limits) -> _Answer:
     try:
         judgement = rule.judge(view, limits)
-        _check_columns(judgement, len(view))
+        if judgement is not silent(len(view)):
+            _check_columns(judgement, len(view))
     except Exception as error:  # noqa: BLE001 - whatever a rule raises, it must withhold
         return _failed(type(error).__name__, len(view))
     return judgement, None
 
 
 def _check_columns(judgement: Judgement, n: int) -> None:
-    columns = (judgement.effect, judgement.observed, judgement.limit, judgement.factor_micro)
-    if any(column.shape != (n,) or column.dtype.kind != "i" for column in columns):
-        raise ValueError("a rule answers with one whole number a candidate")
+    """Refuse an answer of another shape, and one that would promote; effects are looked at all at once."""
+    shape, factor = (n,), judgement.factor_micro
+    for column in (judgement.effect, judgement.observed, judgement.limit, factor):
+        if column.shape != shape or column.dtype.kind != "i":
+            raise ValueError("a rule answers with one whole number a candidate")
+    if factor is not the_same(n, MICRO) and n and (factor.min() < 0 or factor.max() > MICRO):
+        raise ValueError("a rule may demote and not promote")
 
 
-def _stacked(answers: Sequence[_Answer]) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
-    """Return effects and factors of all rules, shape (n_rules, n) each."""
-    effects = np.array([judgement.effect for judgement, _ in answers])
-    return effects, np.array([judgement.factor_micro for judgement, _ in answers])
+def _effects(answers: Sequence[_Answer], n: int) -> NDArray[np.int8]:
+    """Return the effects of all rules, shape (n_rules, n)."""
+    return np.concatenate([judgement.effect for judgement, _ in answers]).reshape(len(answers), n)
 
 
-def _is_senseless(effects: NDArray[np.int8], factors: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether a rule used an effect that does not exist, or would promote; shape (n_rules,)."""
-    unknown = (effects < Effect.ALLOW.value) | (effects > Effect.GAP.value)
-    return np.asarray((unknown | (factors < 0) | (factors > MICRO)).any(axis=1))
+def _sensible(answer: _Answer, n: int) -> _Answer:
+    """Return the answer, or a gap where it holds an effect that does not exist."""
+    effect = answer[0].effect
+    unknown = (effect < Effect.ALLOW.value) | (effect > Effect.GAP.value)
+    return _failed(ValueError.__name__, n) if unknown.any() else answer
 
 
 def _failed(error: str, n: int) -> _Answer:
@@ -116,13 +123,14 @@ def _failed(error: str, n: int) -> _Answer:
     return Judgement.of(np.full(n, Effect.GAP, np.int8), np.zeros(n, np.int64), 0), error
 
 
-def _demoted(score: NDArray[np.int64], factors: NDArray[np.int64]) -> NDArray[np.int64]:
+def _demoted(score: NDArray[np.int64], factors: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Multiply the demotions into the score, rule by rule, in integers.
 
     The score is split so that the product stays within 64 bits; the result is exact to the unit
     for factors in millionths.
     """
     ranked = score.copy()
-    for factor in factors[(factors != MICRO).any(axis=1)]:
-        ranked = ranked // MICRO * factor + ranked % MICRO * factor // MICRO
+    for factor in factors:
+        if factor is not the_same(score.size, MICRO):
+            ranked = ranked // MICRO * factor + ranked % MICRO * factor // MICRO
     return ranked

@@ -118,18 +118,28 @@ def creepiness(dimensions: Dimensions, weights: Weights = DEFAULT_WEIGHTS) -> ND
 
     Source: noisy-or, Pearl 1988, section 4.3.2.
     """
-    harmless = np.ones(dimensions.sensitivity.shape)
-    for name in DIMENSION_NAMES:
-        harmless *= 1.0 - getattr(weights, name) / MICRO * getattr(dimensions, name)
+    harmless = _product(dimensions, weights, DIMENSION_NAMES)
     return np.rint((1.0 - harmless) * unmitigated(dimensions, weights) * MICRO).astype(np.int64)
 
 
 def unmitigated(dimensions: Dimensions, weights: Weights = DEFAULT_WEIGHTS) -> NDArray[np.float64]:
     """Return which share of each score its mitigators leave, shape (n,), 0 to 1."""
-    left = np.ones(dimensions.sensitivity.shape)
-    for name in MITIGATOR_NAMES:
-        left *= 1.0 - getattr(weights, name) / MICRO * getattr(dimensions, name)
+    left = _product(dimensions, weights, MITIGATOR_NAMES)
     return np.where(dimensions.sensitive, np.maximum(left, 1.0 - weights.mitigation_cap / MICRO), left)
+
+
+def _product(dimensions: Dimensions, weights: Weights, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Multiply what each dimension leaves, in the order of the names; shape (n,).
+
+    One row a dimension; rows are multiplied from the first to the last, so the rounding is the same as
+    that of a loop.
+    """
+    n = dimensions.sensitivity.size
+    level = np.concatenate([getattr(dimensions, name) for name in names], dtype=np.float64)
+    weight = np.array([getattr(weights, name) / MICRO for name in names])
+    left = 1.0 - weight[:, np.newaxis] * level.reshape(len(names), n)
+    product: NDArray[np.float64] = np.multiply.reduce(left, axis=0)
+    return product
 
 
 def parts(dimensions: Dimensions, weights: Weights = DEFAULT_WEIGHTS) -> NDArray[np.int64]:
