@@ -82,17 +82,20 @@ class Row:
 
     @property
     def gone(self) -> float | None:
-        """Share of the excess over a coin that the guardrails take away; ``None`` where there is none."""
-        excess = self.leaks["off"].auc - _A_COIN
-        return None if excess <= 0 else 1 - max(self.leaks["on"].auc - _A_COIN, 0.0) / excess
+        """Share of the excess over a coin that the guardrails take away, below 0 where they add some.
+
+        ``None`` where without them there may be no excess either.
+        """
+        off = self.leaks["off"]
+        if off.low <= _A_COIN:
+            return None
+        return 1 - max(self.leaks["on"].auc - _A_COIN, 0.0) / (off.auc - _A_COIN)
 
     @property
     def reached(self) -> bool:
         """Whether the goal is: no better than a coin for S3, three quarters of the excess gone for S2."""
-        on = self.leaks["on"]
-        if self.tier == _HIGHEST_TIER or self.gone is None:
-            return on.low <= _A_COIN
-        return on.low <= _A_COIN or self.gone >= GOAL_GONE
+        enough_gone = self.tier < _HIGHEST_TIER and self.gone is not None and self.gone >= GOAL_GONE
+        return self.leaks["on"].low <= _A_COIN or enough_gone
 
 
 @dataclass(frozen=True, slots=True)
