@@ -132,6 +132,7 @@ def store_events(
     settings = consent_in_force(conn, settings)
     people = [_person(event, subjects) for event in known]
     told = [(news, _person(news, subjects)) for news in circumstances]
+    _lock(conn, [*people, *(person for _, person in told)])
     choices = _read_choices(conn, people)
     erased = _erased(conn, [*people, *(person for _, person in told)], subjects)
     kept: list[_Kept] = []
@@ -203,13 +204,16 @@ def _erased(conn: Connection, people: Iterable[Person], subjects: Subjects) -> s
     return {key_of[each] for each in is_suppressed(conn, key_of)}
 
 
-def _read_choices(conn: Connection, people: Iterable[Person]) -> dict[Person, Choices]:
-    """Return the choices of everybody in the batch; nobody can change them until it is stored."""
-    distinct = set(people)
-    keys = {key for person in distinct for key in (person.key, *person.beside) if key}
+def _lock(conn: Connection, people: Iterable[Person]) -> None:
+    """Let nobody else change anything about those in the batch until it is stored."""
+    keys = {key for person in people for key in (person.key, *person.beside) if key}
     for key in sorted(keys):  # one order, so no two can deadlock
         lock_subject(conn, key)
-    return {person: read_choices(conn, person.key or b"", person.beside)[0] for person in distinct}
+
+
+def _read_choices(conn: Connection, people: Iterable[Person]) -> dict[Person, Choices]:
+    """Return the choices of everybody who did something."""
+    return {person: read_choices(conn, person.key or b"", person.beside)[0] for person in set(people)}
 
 
 def _note_people(conn: Connection, people: Iterable[Person], now_ms: int, *, gpc: bool) -> None:

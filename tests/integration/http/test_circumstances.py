@@ -2,9 +2,12 @@
 
 import logging
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
-from support.http import BUYER, EVERYTHING, ITEMS, STORAGE
+from support.http import BUYER, EVERYTHING, ITEMS, STORAGE, serving
 from support.stores import counting_statements
 
 from api.imports.circumstances import CircumstanceKind
@@ -312,6 +315,21 @@ def test_at_night_and_where_nobody_knows_the_time_nothing_rings(agreed):
     assert held(local_time="12:00") == 0
 
 
+def test_without_a_time_the_clock_is_that_of_the_shops_own_time_zone_if_one_is_set(store, keys):
+    def rings_at(hour):
+        zone = ZoneInfo(f"Etc/GMT{(datetime.now(UTC).hour - hour + 12) % 24 - 12:+d}")
+        with serving(replace(store.settings, time_zone=zone), keys) as shop:
+            shop.choose("given", *EVERYTHING, communications_key(Channel.PUSH))
+            asked = {"placement": "push", "channel": "push", "count": 1, "customer_id": BUYER}
+            answer = answered(shop.recommend(**asked))
+            minute = shop.decision(answer["decision_id"])["sections"]["req"]["local_minute"]
+            assert minute // 60 in (hour, hour + 1)
+            return "G28" not in answer["withheld"]["by_rule"]
+
+    assert not rings_at(2)
+    assert rings_at(12)
+
+
 def test_pressure_and_personal_prices_withhold_everything(agreed):
     assert shown(agreed)
     assert shown(agreed, presentation={"patterns": ["guilt"]}) == set()
@@ -434,12 +452,12 @@ def test_what_is_held_back_is_part_of_an_export_and_goes_with_its_customer(agree
     assert holds(agreed) == []
 
 
-def test_holding_back_needs_no_consent_and_one_statement(shop):
+@pytest.mark.parametrize("beside", [{}, {"session_id": "visit"}, {"session_id": "visit", "device_id": "d"}])
+def test_holding_back_needs_no_consent_and_one_statement_whoever_comes_beside(shop, beside):
     shop.choose("given", STORAGE)
-    asked = {"customer_id": BUYER, "session_id": "visit", "device_id": "device", **PAGE}
     tell(shop, "complaint_opened", reference=CASE)
     with counting_statements(shop.wiring.engine) as sent:
-        answer = answered(shop.recommend(**asked))
+        answer = answered(shop.recommend(customer_id=BUYER, **PAGE, **beside))
     assert not {item["intent"] for item in answer["items"]} & SELLING
-    assert len([each for each in sent if "FROM holds" in each]) == 1
-    assert len([each for each in sent if "FROM consent_states" in each]) == 1
+    for table in ("holds", "consent_states", "mutes", "customers"):
+        assert len([each for each in sent if f"FROM {table}" in each.replace(chr(10), "")]) == 1, table

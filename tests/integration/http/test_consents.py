@@ -100,7 +100,7 @@ def test_preferences_are_replaced_as_a_whole(shop):
     mutes = [{"scope": "brand", "value": "Acme", "until_ms": None}]
     said = {"mutes": mutes, "age_assurance": "minor", "age_band": "15", "jurisdiction": "DK"}
     first = shop.ask("PUT", path, json=said)
-    defaults = {"non_profiled": False, "shared_device": False, "limit_sensitive": False}
+    defaults = {"non_profiled": False, "shared_device": False, "limit_sensitive": False, "exclusions": []}
     assert first.json() == said | defaults
     assert shop.ask("PUT", path, json={}).json()["mutes"] == []
     wrong = shop.ask("PUT", path, json={"mutes": [{"scope": "sensitive_class", "value": "made_up"}]})

@@ -13,8 +13,8 @@ from support.http import EVERYTHING
 from api.logging import JsonLines, note
 
 NAME = "customer-Zebedee-4711"
-MARKS = {what: f"mark-{what}-7f3a" for what in ("visit", "event", "record", "brand", "category")}
-"""Of visit and event the service keeps keyed digests alone."""
+MARKS = {what: f"mark-{what}-7f3a" for what in ("visit", "event", "record", "brand", "category", "case")}
+"""Of visit, event and case the service keeps keyed digests alone."""
 
 
 @pytest.fixture
@@ -54,6 +54,7 @@ def uses_everything(shop):
         for number in range(10)
     ]
     answers.append(shop.ask("POST", "/v1/events", json={"events": events}))
+    answers.append(shop.ask("POST", "/v1/events", json={"events": list(news(now_ms))}))
     for _ in range(3):
         shown = shop.recommend(customer_id=NAME, session_id=MARKS["visit"])
         said = {"items": [{"item_id": shown.json()["items"][0]["item_id"], "kind": "not_interested"}]}
@@ -68,11 +69,31 @@ def uses_everything(shop):
     (kept / "export.json").write_text(export.text)
 
 
+def news(now_ms):
+    """What has happened to them beside: at the account, and before they logged in."""
+    of_kind = {
+        "complaint_opened": {"reference": MARKS["case"]},
+        "delivery_delayed": {"reference": MARKS["case"]},
+        "payment_failed": {},
+        "loss_declared": {},
+        "self_excluded": {"sensitive_class": "gambling"},
+        "mute": {"scope": "item", "value": "lamp-1"},
+        "gift": {"reference": f"{MARKS['event']}-1"},
+    }
+    who = {"customer_id": NAME, "session_id": MARKS["visit"]}
+    for kind, more in of_kind.items():
+        yield {"event_id": f"{MARKS['event']}-{kind}", "kind": kind, "at_ms": now_ms, **who, **more}
+    at_visit = {"kind": "payment_failed", "session_id": MARKS["visit"], "at_ms": now_ms}
+    yield {"event_id": f"{MARKS['event']}-visit", **at_visit}
+
+
 def needles_of(shop):
     subjects = shop.wiring.subjects
     texts = (NAME, *MARKS.values())
     keys = (subjects.account(NAME), subjects.session(MARKS["visit"]))
+    case = subjects.reference(keys[0], MARKS["case"])
     return {
+        "digest of the case": case.encode(),
         **{text: text.encode() for text in texts},
         **{f"{text} in utf-16": text.encode("utf-16-le") for text in texts},
         **{f"key {number}": key for number, key in enumerate(keys)},
@@ -87,6 +108,7 @@ def test_whoever_used_everything_leaves_no_byte_behind(store, shop, mode, log):
     found = traces(store, needles)
     for text in (NAME, *(MARKS[what] for what in ("record", "brand", "category"))):
         assert any(hit.startswith(f"{text} in ") for hit in found), text
+    assert any(hit.startswith("digest of the case ") for hit in found)
     assert any(hit.startswith("key 0 ") for hit in found)
     assert any(hit.startswith("key 1 ") for hit in found)
 

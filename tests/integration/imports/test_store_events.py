@@ -1,7 +1,9 @@
 """What a batch of events leaves behind is what its customers permit, on both databases."""
 
 import pytest
-from sqlalchemy import select
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, select
 from support.stores import NOW_MS, store_customer, store_items
 
 from api.imports.event_store import NON_PROFILED, store_events
@@ -11,7 +13,7 @@ from api.storage.connection import reading, writing
 from api.storage.consents import append_events
 from api.storage.customers import all_customer_ids, set_preferences
 from api.storage.items import item_numbers
-from api.storage.tables import interactions
+from api.storage.tables import holds, interactions, mutes
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel, Kind
 from guardrails.consent.events import WHOLE_SUBJECT, ConsentEvent, Status
@@ -74,6 +76,60 @@ def keep(store):
             return result, conn.execute(select(interactions).order_by(interactions.c.interaction_no)).all()
 
     return run
+
+
+NEWS = (
+    *(("complaint_opened", minute, {"reference": "c1"}) for minute in (1, 4)),
+    *(("complaint_closed", minute, {"reference": "c1"}) for minute in (3, 4)),
+    ("complaint_closed", 9, {"reference": "c2"}),
+    ("complaint_opened", 2, {"reference": "c2"}),
+    ("delivered", 5, {"reference": "c1"}),
+    ("delivery_delayed", 6, {"reference": "c1"}),
+    ("payment_failed", 2, {}),
+    ("credit_declined", 7, {}),
+    ("loss_declared", 3, {}),
+    ("registry_cancelled", 8, {}),
+    ("self_excluded", 5, {"sensitive_class": "alcohol"}),
+    ("self_exclusion_lifted", 5, {"sensitive_class": "alcohol", "actor": "data_subject"}),
+    ("self_exclusion_lifted", 6, {"sensitive_class": "gambling", "actor": "data_subject"}),
+    ("self_excluded", 2, {"sensitive_class": "gambling"}),
+    *((kind, minute, {"scope": "brand", "value": "Acme"}) for kind, minute in (("mute", 1), ("unmute", 5))),
+    *((kind, minute, {"scope": "item", "value": "i1"}) for kind, minute in (("unmute", 3), ("mute", 3))),
+)
+
+
+def left_of(store, told):
+    """Store pieces of news one batch each; return what there is then."""
+    with writing(store.engine) as conn:
+        conn.execute(delete(holds))
+        conn.execute(delete(mutes))
+        for kind, minute, more in told:
+            at_ms = NOW_MS - 3_600_000 + minute * 60_000
+            event = {"event_id": "e", "kind": kind, "customer_id": "anna", "at_ms": at_ms, **more}
+            parsed = parse_events({"events": [event]}, None, store.settings, NOW_MS)
+            assert not parsed.bad
+            found = store_events(
+                conn,
+                (),
+                store.subjects,
+                {},
+                NOW_MS,
+                ConsentSettings(),
+                circumstances=parsed.circumstances,
+            )
+            assert (found.n_noted, found.n_stored) == (1, 0)
+        return {*conn.execute(select(holds)).all()}, {*conn.execute(select(mutes)).all()}
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_order_of_the_same_news_leaves_the_same_also_when_it_comes_twice(store, data):
+    told = data.draw(st.permutations(NEWS))
+    again = data.draw(st.lists(st.sampled_from(NEWS), max_size=4))
+    left, muted = left_of(store, [*told, *again])
+    assert (left, muted) == left_of(store, NEWS)
+    assert len(left) == 3 + 1 + 2 + 2
+    assert len(muted) == 2
 
 
 def withheld(result):
