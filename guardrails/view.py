@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -47,7 +46,7 @@ def look(
     of_history = evidence.origin == Origin.HISTORY.value
     own = _own(candidates.item_idx, evidence)
     strongest = edges.strongest()
-    shown = _Shown.of(exposures, request.now_ms)
+    shown = _Shown.of(exposures, candidates.item_idx, request.now_ms)
     variety = house.limits.variety
     countable = admission.may_read_history or admission.may_read_session
     returned_days, category_returned_days = _returned(
@@ -84,17 +83,17 @@ def look(
         stated=own.stated | _at(strongest, evidence.kind == Kind.WISHLIST.value),
         latent=house.recommender.latent,
         dismissed_nearby=_dismissed_nearby(
-            admission, shown.dismissed(house.limits.holds.dismissed_days), catalogue, candidates.item_idx
+            admission, shown.waved_off(house.limits.holds.dismissed_days), catalogue, candidates.item_idx
         ),
         near_muted_occasion=_near_muted_occasion(admission, catalogue, candidates.item_idx),
         reason_available=(edges.n_of > 0) | (candidates.base > 0),
         outside_outreach=_outside_outreach(admission, catalogue, candidates.item_idx),
         anchor_price_minor=_anchor_prices(request, catalogue, candidates.item_idx),
         basket_minor=_basket_value(request, catalogue),
-        n_ignored_short=shown.n_ignored_lately(candidates.item_idx, repeat.window_days),
-        n_ignored_long=shown.n_ignored(candidates.item_idx, repeat.hard_window_days),
-        days_since_shown=shown.days_since(candidates.item_idx),
-        dismissed_days=shown.days_since_dismissed(candidates.item_idx),
+        n_ignored_short=shown.n_ignored_lately(repeat.window_days),
+        n_ignored_long=shown.n_ignored(repeat.hard_window_days),
+        days_since_shown=shown.days_since(),
+        dismissed_days=shown.days_since_dismissed(),
         returned_days=returned_days,
         category_returned_days=category_returned_days,
         n_interruptive_session=(
@@ -141,12 +140,9 @@ def _own(item_idx: NDArray[np.int32], evidence: Evidence) -> _Own:
         wanted=np.zeros(n, np.bool_),
         stated=np.zeros(n, np.bool_),
     )
-    order = np.argsort(item_idx, kind="stable")
-    place = np.searchsorted(item_idx, evidence.item_idx, sorter=order)
-    inside = np.flatnonzero(place < n)
-    row = order[place[inside]]
-    hit = item_idx[row] == evidence.item_idx[inside]
-    row, piece = row[hit], inside[hit]
+    row = _row_of(item_idx, evidence.item_idx)
+    piece = np.flatnonzero(row >= 0)
+    row = row[piece]
     kind = evidence.kind[piece]
     own.same_item[row] = True
     own.wanted[row[_one_of(kind, _WANTED)]] = True
@@ -287,87 +283,106 @@ def _age_micro(evidence: Evidence, limits: EvidenceLimits) -> NDArray[np.int64]:
     return np.minimum(share, 1_000 * MICRO)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Shown:
-    """Counts over what was shown before.
+    """Counts over what was shown before; one entry an exposure, shape (k,), and columns for n candidates.
 
     Attributes:
-        exposures: what was shown.
-        age_days: whole days since each.
+        item_idx: catalogue row that was shown.
+        row: row of the candidate that it is, -1 where it is none of them.
+        n: number of candidates.
+        age_days: whole days since.
+        decision: number that tells slates apart.
+        intent: what it was shown for.
+        ignored: it was not acted on.
+        same_session: it was shown in this visit.
+        interruptive: it stopped the customer.
+        outbound: the shop spoke first.
+        dismissed: it was waved off.
     """
 
-    exposures: tuple[Exposure, ...]
-    age_days: tuple[int, ...]
+    item_idx: NDArray[np.int64]
+    row: NDArray[np.int64]
+    n: int
+    age_days: NDArray[np.int64]
+    decision: NDArray[np.int64]
+    intent: NDArray[np.int64]
+    ignored: NDArray[np.bool_]
+    same_session: NDArray[np.bool_]
+    interruptive: NDArray[np.bool_]
+    outbound: NDArray[np.bool_]
+    dismissed: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, exposures: tuple[Exposure, ...], now_ms: int) -> _Shown:
-        return cls(exposures, tuple((now_ms - exposure.at_ms) // DAY_MS for exposure in exposures))
-
-    def n_ignored(self, item_idx: NDArray[np.int32], window_days: int) -> NDArray[np.int32]:
-        """How often each item was shown and not acted on within the window; shape (n,)."""
-        times = Counter(
-            exposure.item_idx
-            for exposure, age in zip(self.exposures, self.age_days, strict=True)
-            if not exposure.acted_on and age < window_days
+    def of(cls, exposures: tuple[Exposure, ...], item_idx: NDArray[np.int32], now_ms: int) -> _Shown:
+        found = [
+            (
+                each.item_idx,
+                (now_ms - each.at_ms) // DAY_MS,
+                each.decision,
+                each.intent,
+                not each.acted_on,
+                each.same_session,
+                each.interruptive,
+                each.outbound,
+                each.dismissed,
+            )
+            for each in exposures
+        ]
+        columns = np.array(found, np.int64).reshape(len(found), 9).T
+        return cls(
+            item_idx=columns[0],
+            row=_row_of(item_idx, columns[0]),
+            n=item_idx.size,
+            age_days=columns[1],
+            decision=columns[2],
+            intent=columns[3],
+            ignored=columns[4] > 0,
+            same_session=columns[5] > 0,
+            interruptive=columns[6] > 0,
+            outbound=columns[7] > 0,
+            dismissed=columns[8] > 0,
         )
-        return _looked_up(item_idx, times, 0)
 
-    def n_ignored_lately(self, item_idx: NDArray[np.int32], window_days: int) -> NDArray[np.int32]:
-        """The same, with a window that ends when the item was last shown; shape (n,).
+    def n_ignored(self, window_days: int) -> NDArray[np.int32]:
+        """How often each candidate was shown and not acted on within the window; shape (n,)."""
+        return self._times(self.ignored & (self.age_days < window_days))
+
+    def n_ignored_lately(self, window_days: int) -> NDArray[np.int32]:
+        """The same, with a window that ends when the candidate was last shown; shape (n,).
 
         Counted back from now, a pause would end early: while it lasts nothing is shown, and the
         showings that brought it about would leave the window one by one.
         """
-        last = self._last_shown()
-        times = Counter(
-            exposure.item_idx
-            for exposure, age in zip(self.exposures, self.age_days, strict=True)
-            if not exposure.acted_on and age - last[exposure.item_idx] < window_days
-        )
-        return _looked_up(item_idx, times, 0)
+        since_last = np.append(self.days_since(), 0)[self.row]  # none of the candidates reads the last place
+        return self._times(self.ignored & (self.age_days - since_last < window_days))
 
-    def days_since(self, item_idx: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Whole days since each item was last shown; shape (n,)."""
-        return _looked_up(item_idx, self._last_shown(), NEVER_DAYS)
+    def days_since(self) -> NDArray[np.int32]:
+        """Whole days since each candidate was last shown; shape (n,)."""
+        return self._least_days(np.ones(self.row.size, np.bool_))
 
-    def days_since_dismissed(self, item_idx: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Whole days since each item was shown and waved off; shape (n,)."""
-        since = _least(
-            (each.item_idx for each in self.exposures if each.dismissed),
-            (age for each, age in zip(self.exposures, self.age_days, strict=True) if each.dismissed),
-        )
-        return _looked_up(item_idx, since, NEVER_DAYS)
+    def days_since_dismissed(self) -> NDArray[np.int32]:
+        """Whole days since each candidate was shown and waved off; shape (n,)."""
+        return self._least_days(self.dismissed)
 
-    def dismissed(self, days: int) -> list[int]:
+    def waved_off(self, days: int) -> list[int]:
         """Items that were waved off at most so many days ago; one may be there several times."""
-        return [
-            each.item_idx
-            for each, age in zip(self.exposures, self.age_days, strict=True)
-            if each.dismissed and age <= days
-        ]
+        rows: list[int] = self.item_idx[self.dismissed & (self.age_days <= days)].tolist()
+        return rows
 
     def one_category(self, catalogue: Catalogue, n_at_least: int) -> int:
         """Category of all that was shown in this visit and this week, if it was one; else ``NO_CODE``.
 
         Fewer than ``n_at_least`` suggestions say nothing of a tunnel, nor do items of no category.
         """
-        rows = [
-            each.item_idx
-            for each, age in zip(self.exposures, self.age_days, strict=True)
-            if each.same_session or age < _WEEK_DAYS
-        ]
-        categories = set(catalogue.category[rows].tolist()) if rows else set()
-        return categories.pop() if len(categories) == 1 and len(rows) >= n_at_least else NO_CODE
-
-    def _last_shown(self) -> dict[int, int]:
-        return _least((exposure.item_idx for exposure in self.exposures), self.age_days)
+        rows = self.item_idx[self.same_session | (self.age_days < _WEEK_DAYS)]
+        categories = set(catalogue.category[rows].tolist()) if rows.size >= max(n_at_least, 1) else set()
+        return categories.pop() if len(categories) == 1 else NO_CODE
 
     def n_in_visit(self, intents: Collection[Intent]) -> int:
         """Suggestions with one of the intents in this visit, interruptive ones not counted."""
-        return sum(
-            exposure.same_session and not exposure.interruptive and exposure.intent in intents
-            for exposure in self.exposures
-        )
+        asked = np.logical_or.reduce([self.intent == intent.value for intent in intents])
+        return int(np.count_nonzero(asked & self.same_session & ~self.interruptive))
 
     def n_slates(
         self,
@@ -379,17 +394,40 @@ class _Shown:
         days: int | None = None,
     ) -> int:
         """Slates of the kind asked for, within so many days."""
-        return len(
-            {
-                exposure.decision
-                for exposure, age in zip(self.exposures, self.age_days, strict=True)
-                if (exposure.interruptive or not interruptive)
-                and (exposure.outbound or not outbound)
-                and (exposure.same_session or not same_session)
-                and (exposure.dismissed or not dismissed)
-                and (days is None or age < days)
-            }
-        )
+        wanted = np.ones(self.row.size, np.bool_)
+        for asked, holds in (
+            (interruptive, self.interruptive),
+            (outbound, self.outbound),
+            (same_session, self.same_session),
+            (dismissed, self.dismissed),
+        ):
+            if asked:
+                wanted &= holds
+        if days is not None:
+            wanted &= self.age_days < days
+        return len(set(self.decision[wanted].tolist()))
+
+    def _times(self, holds: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """How often it holds of each candidate; shape (n,)."""
+        rows = self.row[holds]
+        return np.bincount(rows[rows >= 0], minlength=self.n).astype(np.int32)
+
+    def _least_days(self, holds: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Least age of each candidate where it holds; shape (n,)."""
+        holds = holds & (self.row >= 0)
+        least = np.full(self.n, NEVER_DAYS, np.int32)
+        np.minimum.at(least, self.row[holds], self.age_days[holds].astype(np.int32))
+        return least
+
+
+def _row_of(item_idx: NDArray[np.int32], wanted: NDArray[Value]) -> NDArray[np.int64]:
+    """Return the row of each wanted item among the candidates, -1 where it is none; shape like ``wanted``."""
+    if not (item_idx.size and wanted.size):
+        return np.full(wanted.size, -1, np.int64)
+    order = np.argsort(item_idx, kind="stable")
+    place = np.minimum(np.searchsorted(item_idx, wanted, sorter=order), item_idx.size - 1)
+    row = order[place]
+    return np.where(item_idx[row] == wanted, row, -1)
 
 
 def _least(keys: Iterable[int], values: Iterable[int]) -> dict[int, int]:
