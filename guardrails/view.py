@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -163,9 +164,11 @@ def _same_kind(
 ) -> NDArray[np.bool_]:
     """Whether the strongest evidence is of the category, or brand, of each candidate; bool, shape (n,)."""
     item_idx = np.append(evidence.item_idx, np.int32(0))[strongest]  # no evidence, -1, reads the last place
+    theirs, its = catalogue.category[item_idx], catalogue.category[candidates.item_idx]
     of_brand = candidates.source == Source.BRAND.value
-    theirs = np.where(of_brand, catalogue.brand[item_idx], catalogue.category[item_idx])
-    its = np.where(of_brand, catalogue.brand[candidates.item_idx], catalogue.category[candidates.item_idx])
+    if of_brand.any():
+        theirs = np.where(of_brand, catalogue.brand[item_idx], theirs)
+        its = np.where(of_brand, catalogue.brand[candidates.item_idx], its)
     return np.asarray((strongest >= 0) & (its == theirs) & (its != NO_CODE))
 
 
@@ -260,6 +263,9 @@ class _Edges:
         return self._folded(np.minimum, np.where(is_largest, self.candidates.evidence, _AFTER_ALL), -1)
 
     def _folded(self, fold: np.ufunc, value: NDArray[Value], otherwise: int) -> NDArray[Value]:
+        if self.starts.size == len(self.candidates) > 0:
+            whole: NDArray[Value] = fold.reduceat(value, self.starts)
+            return whole
         found = np.full(len(self.candidates), otherwise, value.dtype)
         if self.starts.size:
             found[self.with_any] = fold.reduceat(value, self.starts)
@@ -276,9 +282,17 @@ def _at_number(row: NDArray[np.int32], value: NDArray[np.int64]) -> NDArray[np.i
     return np.append(value, 0)[row]
 
 
+@lru_cache(maxsize=8)
+def _greatest_ages(limits: EvidenceLimits) -> NDArray[np.int64]:
+    """Greatest age of each kind, at least one day; read-only, and made once a policy."""
+    greatest: NDArray[np.int64] = np.maximum(limits.max_age_days(), 1)
+    greatest.setflags(write=False)
+    return greatest
+
+
 def _age_micro(evidence: Evidence, limits: EvidenceLimits) -> NDArray[np.int64]:
     """Age of each piece as a share of the greatest its kind may have, in millionths, at most a thousand."""
-    greatest = np.maximum(limits.max_age_days(), 1)
+    greatest = _greatest_ages(limits)
     share: NDArray[np.int64] = evidence.age_days.astype(np.int64) * MICRO // greatest[evidence.kind]
     return np.minimum(share, 1_000 * MICRO)
 
@@ -315,8 +329,10 @@ class _Shown:
 
     @classmethod
     def of(cls, exposures: tuple[Exposure, ...], item_idx: NDArray[np.int32], now_ms: int) -> _Shown:
-        found = [
-            (
+        found = (
+            value
+            for each in exposures
+            for value in (
                 each.item_idx,
                 (now_ms - each.at_ms) // DAY_MS,
                 each.decision,
@@ -327,9 +343,8 @@ class _Shown:
                 each.outbound,
                 each.dismissed,
             )
-            for each in exposures
-        ]
-        columns = np.array(found, np.int64).reshape(len(found), 9).T
+        )
+        columns = np.fromiter(found, np.int64).reshape(len(exposures), 9).T
         return cls(
             item_idx=columns[0],
             row=_row_of(item_idx, columns[0]),
@@ -438,26 +453,20 @@ def _least(keys: Iterable[int], values: Iterable[int]) -> dict[int, int]:
     return least
 
 
-def _looked_up(keys: NDArray[np.int32], found: Mapping[int, int], otherwise: int) -> NDArray[np.int32]:
-    """Return what was found for each key, shape (n,)."""
-    if not found:
-        return np.full(keys.size, otherwise, np.int32)
-    return np.array([found.get(key, otherwise) for key in keys.tolist()], np.int32)
-
-
 def _returned(
     returns: Interactions, catalogue: Catalogue, item_idx: NDArray[np.int32], now_ms: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Days since the item, and since anything of its category, was returned; shape (n,) each."""
-    category = catalogue.category[returns.item_idx]
-    days = age_in_days(returns.at_ms, now_ms)
-    known = category != NO_CODE
-    by_item = _least(returns.item_idx.tolist(), days.tolist())
-    by_category = _least(category[known].tolist(), days[known].tolist())
-    return (
-        _looked_up(item_idx, by_item, NEVER_DAYS),
-        _looked_up(catalogue.category[item_idx], by_category, NEVER_DAYS),
-    )
+    of_item = np.full(item_idx.size, NEVER_DAYS, np.int32)
+    of_category = of_item.copy()
+    if len(returns):
+        days = age_in_days(returns.at_ms, now_ms)
+        row = _row_of(item_idx, returns.item_idx)
+        np.minimum.at(of_item, row[row >= 0], days[row >= 0].astype(np.int32))
+        category = catalogue.category[item_idx]
+        for code, since in _least(catalogue.category[returns.item_idx].tolist(), days.tolist()).items():
+            of_category[(category == code) & (code != NO_CODE)] = since
+    return of_item, of_category
 
 
 def _dismissed_nearby(
