@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from mapie.risk_control import methods as mapie
 
 from guardrails.creepiness.risk import _doubt, control, risk_curve
-
-mapie = pytest.importorskip("mapie.risk_control.methods")
 
 N_CUSTOMERS, TOP_MICRO = 200, 700_000
 
