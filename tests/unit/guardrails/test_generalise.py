@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import orjson
 import pytest
-from support import shops
 from support.shops import (
     EVERYTHING,
     Choices,
@@ -26,7 +25,7 @@ from engine.vocabulary import Basis, Source
 from guardrails.decide import Action, StandsFor
 from guardrails.generalise import stand_ins
 from guardrails.policy.limits import Limits, ScoreLimits
-from guardrails.reasons import Explainer, ReasonCode
+from guardrails.reasons import ReasonCode
 from guardrails.request import Mute, MuteScope
 from guardrails.rules.base import Effect
 
@@ -202,23 +201,17 @@ class TestInADecision:
         decision = decided(a_request(count=2), AGREED, KNOWN)
         assert [each.stands_for for each in decision.suggestions] == [None, None]
 
-    def test_a_brand_is_named_where_it_is_stood_for(self):
-        taken = decided(a_request(count=1), AGREED, KNOWN, a_house(WATCHFUL, n_considered=3)).rounds[-1]
-        source = np.where(taken.candidates.source == Source.CATEGORY, Source.BRAND, taken.candidates.source)
-        item = int(taken.candidates.item_idx[taken.slate.shown[0]])
-        explainer = shops_explainer(replace(taken.candidates, source=source.astype(np.int8)), taken.evidence)
-        reason = explainer.reason(taken.slate.shown[0])
-        assert reason.code is ReasonCode.FROM_BRAND
-        brand = CATALOGUE.brands[CATALOGUE.brand[item]]
-        assert reason.text == f"Popular from {brand}, going by your choices in this shop"
-
-
-def shops_explainer(candidates, evidence):
-    return Explainer(
-        candidates=candidates,
-        evidence=evidence,
-        catalogue=CATALOGUE,
-        admission=shops.an_admission(a_request()),
-        page_item=None,
-        named_crowd=20,
-    )
+    def test_without_categories_it_is_shown_as_its_brand(self):
+        nowhere = replace(CATALOGUE, category=np.full(CATALOGUE.n_items, NO_CODE, np.int32))
+        limits = Limits(
+            score=ScoreLimits(show_micro=100_000, with_reason_micro=168_000, generalise_micro=1_000_000)
+        )
+        house = a_house(limits, catalogue=nowhere, n_considered=3)
+        decision = decided(a_request(count=2), AGREED, KNOWN, house)
+        general = [each for each in decision.suggestions if each.action is Action.GENERALISE]
+        assert general
+        for each in general:
+            brand = CATALOGUE.brands[CATALOGUE.brand[each.item_idx]]
+            assert each.stands_for == StandsFor("brand", brand)
+            assert each.reason.code is ReasonCode.FROM_BRAND
+            assert each.reason.text == f"Popular from {brand}, going by your choices in this shop"
