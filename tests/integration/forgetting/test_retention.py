@@ -167,7 +167,7 @@ def test_decisions_keep_their_headers_and_lose_their_bodies(store):
             at_ms = NOW_MS - days * DAY_MS
             append_decisions(conn, [a_decision(name, minute=at_ms // 60_000, subject_key=key)])
             add_feedback(conn, name, item_no, FeedbackKind.HELPFUL, at_ms)
-        insert_exposures(conn, [("seen", an_exposure(item_no, at_ms=NOW_MS - 31 * DAY_MS))])
+        insert_exposures(conn, [("seen", an_exposure(item_no, at_ms=NOW_MS - 32 * DAY_MS))])
         insert_exposures(conn, [("seen lately", an_exposure(item_no, at_ms=NOW_MS - 20 * DAY_MS))])
     assert purged(store) == {"exposures": 1, "feedback": 1, "decision bodies": 1, "whose decisions": 1}
     assert row_counts(store)["decisions"] == 2

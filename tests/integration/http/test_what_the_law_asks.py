@@ -160,9 +160,19 @@ def test_a_known_minor_gets_no_offer_from_a_profile_whatever_was_agreed_to(shop,
         assert {item["purpose"] for item in answer["items"]} == {LIMITED}
 
 
-def test_an_item_that_somebody_pays_for_is_refused(shop):
+def test_what_somebody_pays_for_says_so_and_no_payment_lifts_it(shop):
+    free = answered(shop.recommend(count=12))["items"]
+    assert not any(item["sponsored"] for item in free)
+    paid = {"item_id": free[-1]["item_id"], "title": "Advert", "sponsored": True}
+    assert shop.ask("PUT", "/v1/items", json={"items": [paid]}).status_code == 200
+    told = answered(shop.recommend(count=12))["items"]
+    assert [item["item_id"] for item in told if item["sponsored"]] == [paid["item_id"]]
+    assert [item["item_id"] for item in told] == [item["item_id"] for item in free]
+
+
+def test_no_item_says_who_pays_for_it_or_how_much(shop):
     plain = {"item_id": "advert", "title": "Advert"}
-    for field in ({"sponsored": True}, {"sponsor": "Acme"}, {"payer": "Acme"}, {"boost": 3}):
+    for field in ({"sponsor": "Acme"}, {"payer": "Acme"}, {"boost": 3}):
         refused = shop.ask("PUT", "/v1/items", json={"items": [{**plain, **field}]})
         assert refused.status_code == 422
         assert next(iter(field)) in refused.text
