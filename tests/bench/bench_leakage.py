@@ -147,11 +147,13 @@ def _costs(
     names = np.unique(before.customer_idx)
     before = replace(before, customer_idx=np.searchsorted(names, before.customer_idx).astype(np.int32))
     after = after.where(np.isin(after.customer_idx, names) & (catalogue.tier[after.item_idx] == 0))
-    relevant = csr_matrix(
-        (np.ones(len(after)), (np.searchsorted(names, after.customer_idx), after.item_idx)),
-        shape=(names.size, catalogue.n_items),
+    shape = (names.size, catalogue.n_items)
+    later, earlier = (
+        csr_matrix((np.ones(len(rows), np.bool_), (rows.customer_idx, rows.item_idx)), shape=shape)
+        for rows in (replace(after, customer_idx=np.searchsorted(names, after.customer_idx)), before)
     )
-    relevant.sum_duplicates()
+    new = csr_matrix(later > earlier)
+    new.eliminate_zeros()
     model = _learned(manifest, before, catalogue, cut_ms)
     rows: list[dict[str, object]] = []
     for lift_max_micro in LIFT_MAX_MICRO:
@@ -166,7 +168,8 @@ def _costs(
                     "class": "NDCG@20, every class agreed to"
                     if everything
                     else "NDCG@20, no class agreed to",
-                    "on": f"{ndcg_at_k(ranked, relevant):.4f}",
+                    "on": f"{ndcg_at_k(ranked, later):.4f}",
+                    "of what is new to them": f"{ndcg_at_k(ranked, new):.4f}",
                 }
             )
     return rows
