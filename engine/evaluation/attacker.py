@@ -5,7 +5,7 @@ so on round, until all are guessed by an attacker who did not know them. How wel
 area under the ROC curve: the chance that of two customers, one with and one without, he picks the
 right one. 0.5 is a coin.
 
-Gradient boosting and forests guessed no better on a year of grocery purchases, and take a hundred
+Gradient boosting and forests guessed hardly better on a year of grocery purchases, and take a hundred
 times as long.
 """
 
