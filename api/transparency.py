@@ -22,8 +22,8 @@ from guardrails.consent.permission import LawfulBasis
 from guardrails.consent.purposes import REGISTER, PurposeEntry
 from guardrails.house import House
 from guardrails.messages import LANGUAGES, Phrase
-from guardrails.rules import CATALOGUE
 from guardrails.rules.base import MICRO
+from guardrails.rules.slate import EVERY_RULE
 
 Json = dict[str, Any]
 
@@ -263,7 +263,7 @@ def transparency(of: InForce, language: str) -> Json:
         ),
         "rules": [
             {"id": rule.id, "name": rule.name, "sentence": say(rule.sentence), "ground": say(rule.ground)}
-            for rule in CATALOGUE
+            for rule in EVERY_RULE
         ],
         "rights": [_right(right, of) for right in RIGHTS],
         "ai_generated": False,

@@ -21,12 +21,12 @@ from api.settings import Settings
 from api.wiring import Wiring, wire
 from engine.catalogue import Catalogue
 from guardrails.consent.purposes import KEY_OF, Purpose
-from guardrails.rules import CATALOGUE
+from guardrails.rules.slate import EVERY_RULE
 
 NAMED_A_RULE = 1
 """How many withheld items are named for each rule; all are counted, and the record names all."""
 
-_RULES = {rule.id: rule for rule in CATALOGUE}
+_RULES = {rule.id: rule for rule in EVERY_RULE}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,9 @@ from guardrails.consent.purposes import REGISTER, PurposeEntry
 from guardrails.house import House
 from guardrails.log.codes import REGISTRY, ReasonCode
 from guardrails.log.record import SECTIONS
-from guardrails.rules import CATALOGUE
 from guardrails.rules.base import Rule
+from guardrails.rules.slate import EVERY_RULE
+from guardrails.rules.slate.base import SlateRule
 from guardrails.sensitive.classes import CLASS_NAMES
 
 Json = dict[str, Any]
@@ -119,7 +120,7 @@ def _assessment(house: House, language: str) -> Json:
             }
             for entry in REGISTER
         ],
-        "risks": [_risk(rule, language) for rule in CATALOGUE],
+        "risks": [_risk(rule, language) for rule in EVERY_RULE],
         "limits": asdict(house.limits),
         "rights": {"answer_days": CLOCK.answer_days, "extension_days": CLOCK.extension_days},
         "left_to_the_shop": [
@@ -130,7 +131,7 @@ def _assessment(house: House, language: str) -> Json:
     }
 
 
-def _risk(rule: Rule, language: str) -> Json:
+def _risk(rule: Rule | SlateRule, language: str) -> Json:
     """Each guardrail stands against a risk, which its reason code names."""
     entry = REGISTRY[ReasonCode(rule.reason_code)]
     return {

@@ -52,6 +52,9 @@ def price_step(view: View, limits: PriceLimits) -> PriceStep:
     price = view.price_minor
     upsell = view.intent == Intent.UPSELL.value
     asked = upsell | ((view.intent == Intent.CROSS_SELL.value) & (view.basket_minor > 0))
+    if not asked.any():
+        nothing = np.zeros(len(view), np.int64)
+        return PriceStep(nothing, nothing + limits.addon_hard_of_basket_micro, nothing, asked)
     against = np.where(upsell, view.anchor_price_minor, view.basket_minor)
     known = (price >= 0) & (against > 0)
     excess = price - against * upsell

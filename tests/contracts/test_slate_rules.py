@@ -15,7 +15,7 @@ from guardrails.log.codes import REGISTRY
 from guardrails.policy.limits import Limits
 from guardrails.rules import CATALOGUE
 from guardrails.rules.base import Unit
-from guardrails.rules.slate import SLATE_CATALOGUE
+from guardrails.rules.slate import EVERY_RULE, SLATE_CATALOGUE
 from guardrails.rules.slate.base import Draft, SlateRule, SlateVerdict
 
 CUSTOMER_SENTENCE_LENGTH = 140
@@ -125,3 +125,9 @@ def test_all_of_them_are_matters_of_taste_that_a_shop_may_loosen():
 def test_every_slate_rule_refuses_something_in_its_examples():
     refusing = {case.rule_id for case in read_slate_cases() if case.refused}
     assert refusing == {rule.id for rule in SLATE_CATALOGUE}
+
+
+def test_every_number_of_the_catalogue_is_explained_once():
+    ids = [rule.id for rule in EVERY_RULE]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == {rule.id for rule in (*CATALOGUE, *SLATE_CATALOGUE)}

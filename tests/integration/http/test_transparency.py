@@ -13,7 +13,7 @@ from guardrails.consent.collection import DATA_CATEGORY_OF
 from guardrails.consent.purposes import REGISTER
 from guardrails.messages import LANGUAGES, in_language, translations
 from guardrails.policy.limits import EvidenceLimits
-from guardrails.rules import CATALOGUE
+from guardrails.rules.slate import EVERY_RULE
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 TITLES = {
@@ -70,7 +70,7 @@ def test_the_link_in_an_answer_leads_to_the_parameters_in_force(shop):
     document = found.json()
     assert document["policy_version"] == answer["policy_version"]
     assert document["model_version"] == answer["model_version"]
-    assert [rule["id"] for rule in document["rules"]] == [rule.id for rule in CATALOGUE]
+    assert [rule["id"] for rule in document["rules"]] == [rule.id for rule in EVERY_RULE]
     assert {each["kind"]: each["kept_days"] for each in document["parameters"]}["purchase"] == (
         EvidenceLimits().purchase_days
     )
@@ -157,7 +157,7 @@ def test_it_is_told_in_the_language_of_the_reader(shop_on_sqlite, language):
         assert {"Accept", "Accept-Language"} <= set(answer.headers["Vary"].split(", "))
     document = by_header.json()
     assert document["language"] == language
-    for rule, told in zip(CATALOGUE, document["rules"], strict=True):
+    for rule, told in zip(EVERY_RULE, document["rules"], strict=True):
         assert told["sentence"] == in_language(rule.sentence, translations()[language])
     if language != "en":
         english = shop_on_sqlite.client.get("/transparency").json()
@@ -231,7 +231,7 @@ def test_a_browser_gets_a_page_that_everybody_can_read(shop_on_sqlite, language)
     assert set(links) == set(LANGUAGES)
     assert [each for each, link in links.items() if link.get("aria-current") == "page"] == [language]
     assert page_of(shop_on_sqlite, "en", params={"language": language}).text == answer.text
-    for rule in CATALOGUE:
+    for rule in EVERY_RULE:
         assert in_language(rule.sentence, translations()[language]) in page.words
 
 
