@@ -35,7 +35,7 @@ from api.storage.tables import (
     signals_seen,
 )
 from engine.interactions import DAY_MS
-from engine.vocabulary import Kind
+from engine.vocabulary import Kind, Provenance
 from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.collection import ORDER_FACTS
 from guardrails.consent.events import GRANTS, REFUSALS, WHOLE_SUBJECT, Status
@@ -209,10 +209,26 @@ def _of_evidence(
     fact = named & (interactions.c.purpose == int(Purpose.ESSENTIAL_SERVICE))
     old_fact = interactions.c.at_ms < now_ms - keep.order_fact_days * DAY_MS
     return (
+        Rule("what others collected", interactions, named & _not_agreed_from_others(now_ms) & free),
         Rule("history", interactions, collected & ~is_order & outdated & free),
         Rule("orders kept as facts alone", interactions, collected & is_order & outdated & free, facts),
         Rule("order facts", interactions, fact & old_fact & free),
     )
+
+
+def _not_agreed_from_others(now_ms: int) -> ColumnElement[bool]:
+    """What others collected, of customers whose consent to that has ended: nothing else holds it here."""
+    agreed = exists(
+        select(consent_states.c.purpose)
+        .join(customers, customers.c.subject_key == consent_states.c.subject_key)
+        .where(
+            customers.c.customer_no == interactions.c.customer_no,
+            consent_states.c.purpose == KEY_OF[Purpose.ENRICHMENT],
+            consent_states.c.status.in_(_GRANTS),
+            or_(consent_states.c.valid_until_ms.is_(None), consent_states.c.valid_until_ms > now_ms),
+        )
+    )
+    return (interactions.c.provenance != int(Provenance.OWN)) & ~agreed
 
 
 def _too_old(evidence: EvidenceLimits, now_ms: int) -> ColumnElement[bool]:

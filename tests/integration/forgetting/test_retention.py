@@ -39,7 +39,7 @@ from api.storage.suppressions import is_suppressed, suppress
 from api.storage.training import training_customers
 from api.storage.versions import POLICY, activate, put_policy
 from engine.interactions import DAY_MS
-from engine.vocabulary import Kind
+from engine.vocabulary import Kind, Provenance
 from guardrails.consent.events import WHOLE_SUBJECT
 from guardrails.consent.ledger import Status
 from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
@@ -227,6 +227,23 @@ def test_rights_devices_signals_and_mutes_go_when_they_serve_no_more_and_suppres
     assert purged(store) == {}
     with reading(store.engine) as conn:
         assert is_suppressed(conn, [b"s" * 16])
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "stays"),
+    [
+        (Status.CONSENT_GIVEN, {}, True),
+        (Status.CONSENT_GIVEN, {"valid_until_ms": NOW_MS - 1}, False),
+        (Status.CONSENT_WITHDRAWN, {}, False),
+    ],
+)
+def test_what_others_collected_goes_with_the_consent_to_it(store, status, more, stays):
+    for provenance in Provenance:
+        interaction_at(store, 1, provenance=provenance, purpose=Purpose.PROFILING)
+    enrichment = KEY_OF[Purpose.ENRICHMENT]
+    choose(store, store.subjects.account("anna"), status, NOW_MS - DAY_MS, enrichment, **more)
+    assert purged(store) == ({} if stays else {"what others collected": 3})
+    assert purged(store) == {}
 
 
 def test_holds_go_when_nothing_looks_at_them_and_an_exclusion_stays_until_it_is_lifted(store):
