@@ -319,7 +319,8 @@ def select(
 def _nobody(request: Request, choices: Choices, because: Denial) -> Admission:
     """What may be used when nobody can be asked: the page, and what sells well.
 
-    Instructions that only hold back, such as a mute, are followed where they are known.
+    Instructions that only hold back, such as a mute, are followed where they are known. Of an age only
+    that it is a minor's counts: being an adult opens something.
     """
 
     def denied(key: str) -> Permission:
@@ -339,6 +340,7 @@ def _nobody(request: Request, choices: Choices, because: Denial) -> Admission:
         offers=offers,
         outreach=outreach,
         muted=Muted.in_force(choices.mutes, request.now_ms),
+        age_assurance=AgeAssurance.MINOR if choices.minor else AgeAssurance.UNKNOWN,
         shared_audience=request.shared_device or choices.shared_device,
         degraded=("consent_unreadable",) if because is Denial.UNREADABLE else (),
         raised_classes=raised_where(choices.jurisdiction),

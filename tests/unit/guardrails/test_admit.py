@@ -166,6 +166,10 @@ class TestNobody:
         assert admission.shared_audience
         assert admission.age_assurance is AgeAssurance.UNKNOWN
 
+    def test_a_minor_stays_one_where_consents_cannot_be_read(self):
+        choices = Choices(ledger=None, age_assurance=AgeAssurance.MINOR)
+        assert an_admission(a_request(), choices).age_assurance is AgeAssurance.MINOR
+
 
 class TestMuted:
     @pytest.mark.parametrize(
