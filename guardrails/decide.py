@@ -291,9 +291,8 @@ def _suggestions(last: Round, request: Request, admission: Admission, house: Hou
         evidence=last.evidence,
         catalogue=house.catalogue,
         admission=admission,
-        page_item=request.context.item_idx,
+        request=request,
         named_crowd=house.limits.support.named_crowd,
-        language=request.language,
     )
     return tuple(
         Suggestion(

@@ -1,8 +1,9 @@
 """Reasons: said from the arithmetic. The evidence named is the evidence that moved the rank.
 
 Each piece of evidence keeps its exact contribution, so that base and contributions add up to the
-score. What must not be named (sensitive items, a shared audience, a crowd that is too small) keeps
-its number and loses its name. The words are those of the language that was asked for.
+score. What must not be named (sensitive items, what came from elsewhere, anything but the page before
+others, a crowd that is too small) keeps its number and loses its name. The words are those of the
+language that was asked for.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.serving.candidates import Candidates, Evidence
-from engine.vocabulary import Kind, Origin, Source
+from engine.vocabulary import Kind, Origin, Provenance, Source
 from guardrails.admit import Admission
-from guardrails.messages import SOURCE, translations
+from guardrails.messages import translations
+from guardrails.request import Request
 
 MAX_CHARACTERS = 140
 
@@ -118,19 +120,17 @@ class Explainer:
         candidates: those that are shown, with all their contributions.
         evidence: what the contributions point into.
         catalogue: names, tiers and categories.
-        admission: whether others may be looking on.
-        page_item: catalogue row of the page's item, if the page shows one.
+        admission: tiers as they are for the customer, and whether the device is shared.
+        request: the page, the language, and whether others may be looking on.
         named_crowd: distinct customers needed before a reason may speak of many.
-        language: one of ``guardrails.messages.LANGUAGES``.
     """
 
     candidates: Candidates
     evidence: Evidence
     catalogue: Catalogue
     admission: Admission
-    page_item: int | None
+    request: Request
     named_crowd: int
-    language: str = SOURCE
 
     def reason(self, row: int) -> Reason:
         """Return the reason of candidate ``row``."""
@@ -188,20 +188,25 @@ class Explainer:
         return ReasonCode.BOUGHT_BEFORE if bought else ReasonCode.LOOKED_AT_BEFORE
 
     def _context_code(self, edge: int, piece: int) -> ReasonCode:
-        if self.evidence.item_idx[piece] != self.page_item:
+        if self.evidence.item_idx[piece] != self.request.context.item_idx:
             return ReasonCode.GOES_WITH_BASKET
         crowd = self.candidates.support[edge] >= self.named_crowd
         return ReasonCode.OFTEN_TOGETHER if crowd else ReasonCode.GOES_WITH_PAGE
 
     def _nameable(self, pieces: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Sensitive items are never named, and before a shared audience no one's past is; bool."""
+        """Return what may be named of the evidence; bool, shape like ``pieces``.
+
+        Sensitive items are never named, nor is what came from elsewhere: it may have been somebody else
+        who did it. Before others nothing is named but what is on the page.
+        """
         harmless = self.admission.tier_of(self.catalogue, self.evidence.item_idx[pieces]) == 0
-        if self.admission.shared_audience:
-            harmless &= self.evidence.origin[pieces] != Origin.HISTORY.value
+        harmless &= self.evidence.provenance[pieces] == Provenance.OWN.value
+        if self.admission.shared_audience or self.request.overheard:
+            harmless &= self.evidence.origin[pieces] == Origin.CONTEXT.value
         return np.asarray(harmless)
 
     def _text(self, code: ReasonCode, row: int, edges: NDArray[np.int64]) -> str:
-        sentence = _sentences(self.language)[code]
+        sentence = _sentences(self.request.language)[code]
         if "{item}" not in sentence:
             return sentence
         room = MAX_CHARACTERS - len(sentence) + len("{item}")

@@ -14,6 +14,17 @@ from guardrails.holding import Hold
 from guardrails.messages import SOURCE
 
 
+OVERHEARD = (
+    Channel.SMS,
+    Channel.PUSH,
+    Channel.POST,
+    Channel.PHONE,
+    Channel.IN_STORE,
+    Channel.OFFSITE_ADS,
+)
+"""Channels that end where others may look on or listen in."""
+
+
 class SubjectKind(StrEnum):
     """Whom a decision is for."""
 
@@ -158,6 +169,11 @@ class Request:
     visit: Visit = field(default_factory=Visit)
     presentation: Presentation = field(default_factory=Presentation)
     local_minute: int | None = None
+
+    @property
+    def overheard(self) -> bool:
+        """Whether the place or the channel lets others look on or listen in."""
+        return self.placement.public or self.channel in OVERHEARD
 
 
 class MuteScope(StrEnum):

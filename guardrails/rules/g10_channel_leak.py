@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.vocabulary import Channel
 from guardrails.admit import SENSITIVE_FROM_TIER, in_classes
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
@@ -13,16 +12,6 @@ from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
 from guardrails.rules.selling import is_outbound
 
 _HIGHEST_TIER = 3
-
-OVERHEARD = (
-    Channel.SMS,
-    Channel.PUSH,
-    Channel.POST,
-    Channel.PHONE,
-    Channel.IN_STORE,
-    Channel.OFFSITE_ADS,
-)
-"""Channels that end where others may look on or listen in."""
 
 
 class ChannelLeak(Rule):
@@ -58,7 +47,7 @@ class ChannelLeak(Rule):
 
 def _highest_allowed(view: View) -> NDArray[np.int64]:
     harmless = np.full(len(view), SENSITIVE_FROM_TIER - 1, np.int64)
-    if view.request.placement.public or view.request.channel in OVERHEARD:
+    if view.request.overheard:
         return harmless
     if not is_outbound(view):
         return np.full(len(view), _HIGHEST_TIER, np.int64)

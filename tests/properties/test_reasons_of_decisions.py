@@ -80,7 +80,8 @@ def test_what_must_not_be_named_is_not_but_keeps_its_number(scene: Scene):
     for suggestion in decision.suggestions:
         for piece in suggestion.reason.evidence:
             assert piece.contribution > 0
-            hidden = decision.admission.shared_audience and piece.origin is Origin.HISTORY
+            before_others = decision.admission.shared_audience or scene.request.overheard
+            hidden = before_others and piece.origin is not Origin.CONTEXT
             if piece.item_idx is not None:
                 assert catalogue.tier[piece.item_idx] == HARMLESS
                 assert not hidden

@@ -15,13 +15,15 @@ from support.shops import (
     a_request,
     an_admission,
     idx,
+    on_page,
 )
 
 from engine.interactions import WEIGHT_ONE
 from engine.serving.candidates import Candidates, Evidence
-from engine.vocabulary import Channel, Kind, Origin, Source
+from engine.vocabulary import Channel, Kind, Origin, Provenance, Source
 from guardrails.messages import LANGUAGES, SOURCE
 from guardrails.reasons import MAX_CHARACTERS, MAX_TERMS, Explainer, Reason, ReasonCode
+from guardrails.request import Context
 
 HISTORY, SESSION, PAGE = Origin.HISTORY, Origin.SESSION, Origin.CONTEXT
 
@@ -32,7 +34,9 @@ def explained(
     source: Source = Source.GOES_WITH,
     page: str | None = None,
     shared: bool = False,
+    placement: str = "home",
     channel: Channel = Channel.WEB,
+    provenance: Provenance = Provenance.OWN,
     base: int = 0,
     catalogue=None,
     language: str = SOURCE,
@@ -46,7 +50,7 @@ def explained(
         kind=np.array([term[2] for term in terms], np.int8),
         age_days=np.zeros(n, np.int32),
         channel=np.full(n, Channel.WEB, np.int8),
-        provenance=np.zeros(n, np.int8),
+        provenance=np.full(n, provenance, np.int8),
     )
     contribution = np.array([term[3] for term in terms], np.int64)
     candidates = Candidates(
@@ -59,16 +63,20 @@ def explained(
         contribution=contribution,
         support=np.array([term[4] for term in terms], np.int32),
     )
+    request = a_request(
+        placement,
+        shared_device=shared,
+        channel=channel,
+        context=Context() if page is None else on_page(page),
+        language=language,
+    )
     explainer = Explainer(
         candidates=candidates,
         evidence=evidence,
         catalogue=catalogue or a_catalogue(),
-        admission=an_admission(
-            a_request(shared_device=shared, channel=channel), Choices(a_ledger(*EVERYTHING))
-        ),
-        page_item=None if page is None else idx(page),
+        admission=an_admission(request, Choices(a_ledger(*EVERYTHING))),
+        request=request,
         named_crowd=20,
-        language=language,
     )
     return explainer.reason(0)
 
@@ -157,11 +165,29 @@ def test_what_is_sensitive_keeps_its_number_and_loses_its_name():
     assert (hidden.item_idx, hidden.origin, hidden.kind, hidden.contribution) == (None, SESSION, Kind.CART, 4)
 
 
-@pytest.mark.parametrize(("origin", "is_named"), [(HISTORY, False), (SESSION, True), (PAGE, True)])
-def test_before_others_nobodys_past_is_named(origin, is_named):
-    reason = explained(("lamp-0", origin, Kind.VIEW, 9, 30), page="lamp-0", shared=True)
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"shared": True},
+        {"placement": "in_store"},
+        {"channel": Channel.POST},
+        {"channel": Channel.PUSH},
+        {"channel": Channel.IN_STORE},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("origin", "is_named"), [(HISTORY, False), (SESSION, False), (PAGE, True)])
+def test_before_others_only_what_they_see_anyway_is_named(where, origin, is_named):
+    reason = explained(("lamp-0", origin, Kind.VIEW, 9, 30), page="lamp-0", **where)
     assert (reason.evidence[0].item_idx is not None) is is_named
     assert (reason.code is not ReasonCode.YOUR_CHOICES) is is_named
+
+
+@pytest.mark.parametrize("provenance", [Provenance.SISTER, Provenance.LINKED, Provenance.THIRD_PARTY])
+def test_what_came_from_elsewhere_is_not_named_as_the_customers_own_doing(provenance):
+    reason = explained(("lamp-0", HISTORY, Kind.PURCHASE, 9, 30), provenance=provenance)
+    assert reason.code is ReasonCode.YOUR_CHOICES
+    assert reason.evidence[0].item_idx is None
 
 
 def test_before_others_it_is_not_said_what_was_bought_before():
