@@ -13,7 +13,6 @@ from guardrails.consent.ledger import Ledger
 from guardrails.holding import Hold
 from guardrails.messages import SOURCE
 
-
 OVERHEARD = (
     Channel.SMS,
     Channel.PUSH,
