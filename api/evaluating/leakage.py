@@ -260,16 +260,34 @@ def _truths(
         for each in range(SENSITIVE_FROM_TIER, _HIGHEST_TIER + 1):
             items = (catalogue.sensitive_class == code) & (tier == each)
             of_class.append((name, each, False, _buyers(bought, items, n_customers)))
-    needs_consent = np.bincount(catalogue.category + 1, tier >= SENSITIVE_FROM_TIER)[1:]
-    wholly = needs_consent == np.bincount(catalogue.category + 1)[1:]
-    for code in np.flatnonzero(wholly & (needs_consent > 0)).tolist() if with_topics else ():
-        items = catalogue.category == code
-        topics.append(
-            (catalogue.categories[code], int(tier[items].max()), True, _buyers(bought, items, n_customers))
-        )
+    for path, codes in _sensitive_shelves(catalogue).items() if with_topics else ():
+        items = np.isin(catalogue.category, codes)
+        topics.append((path, int(tier[items].max()), True, _buyers(bought, items, n_customers)))
     for group in (of_class, topics):
         enough = [each for each in group if FEWEST <= each[3].sum() <= n_customers - FEWEST]
         yield from sorted(enough, key=lambda each: -int(each[3].sum()))
+
+
+def _sensitive_shelves(catalogue: Catalogue) -> dict[str, tuple[int, ...]]:
+    """Return category paths, at any level, of which all goods need consent, with the codes below each.
+
+    Of a path and the only one below it, which hold the same goods, the lower one is returned.
+    """
+    n_goods = np.bincount(catalogue.category + 1, minlength=len(catalogue.categories) + 1)[1:]
+    needs_consent = np.bincount(
+        catalogue.category + 1, catalogue.tier >= SENSITIVE_FROM_TIER, len(catalogue.categories) + 1
+    )[1:]
+    below: dict[str, list[int]] = {}
+    for code in np.flatnonzero(n_goods).tolist():
+        steps = catalogue.categories[code].split(" > ")
+        for depth in range(1, len(steps) + 1):
+            below.setdefault(" > ".join(steps[:depth]), []).append(code)
+    lowest = {tuple(codes): path for path, codes in sorted(below.items(), key=lambda each: len(each[0]))}
+    return {
+        path: codes
+        for codes, path in lowest.items()
+        if all(needs_consent[code] == n_goods[code] for code in codes)
+    }
 
 
 def _buyers(bought: Interactions, items: NDArray[np.bool_], n_customers: int) -> NDArray[np.bool_]:
