@@ -16,20 +16,21 @@ def intents(
     """Return the ``Intent`` of each candidate, shape (n,), int8.
 
     Against an anchor (the page item or a basket item): the same kind of item at a higher price is
-    an upsell, otherwise similar; another kind that the anchor itself supports is a cross-sell.
-    Without an anchor: a kind the evidence already holds is similar, another kind a discovery.
+    an upsell, whoever proposed it, and otherwise similar; another kind that the anchor itself supports
+    is a cross-sell. Without an anchor: a kind the evidence already holds is similar, another kind a
+    discovery. What sells well is popular where it is no upsell, and what is due again is never one.
     """
     category, source = catalogue.category[candidates.item_idx], candidates.source
     known = _of_kinds(category, evidence.item_idx, catalogue)
     found = np.where(known, np.int8(Intent.SIMILAR), np.int8(Intent.DISCOVER))
+    popular = (source == Source.POPULAR.value) | (source == Source.POPULAR_IN_CATEGORY.value)
+    rows = np.array(anchors, np.int64)
     if anchors:
-        rows = np.array(anchors, np.int64)
         found[_anchored(candidates, evidence)] = Intent.CROSS_SELL.value
         found[_of_kinds(category, rows, catalogue)] = Intent.SIMILAR.value
-        found[_dearer_of_kind(candidates, rows, catalogue)] = Intent.UPSELL.value
-    found[source == Source.BUY_AGAIN.value] = Intent.REPLENISH.value
-    popular = (source == Source.POPULAR.value) | (source == Source.POPULAR_IN_CATEGORY.value)
     found[popular] = Intent.POPULAR.value
+    found[_dearer_of_kind(candidates, rows, catalogue)] = Intent.UPSELL.value  # of none without anchors
+    found[source == Source.BUY_AGAIN.value] = Intent.REPLENISH.value
     return found
 
 

@@ -84,7 +84,7 @@ def test_the_same_kind_as_the_page_is_no_cross_sell():
     assert meant([OTHER_CHEAPER, OTHER], PAGE_AND_PAST, (OTHER,)) == [Intent.SIMILAR, Intent.SIMILAR]
 
 
-@pytest.mark.parametrize("anchors", [(), (CHEAP,)])
+@pytest.mark.parametrize("anchors", [(), (DEAR,)])
 @pytest.mark.parametrize(
     ("source", "intent"),
     [
@@ -95,6 +95,15 @@ def test_the_same_kind_as_the_page_is_no_cross_sell():
 )
 def test_what_is_due_again_or_popular_is_meant_as_that(source, intent, anchors):
     assert meant([DEAR, OTHER], PAST, anchors, source=source) == [intent, intent]
+
+
+@pytest.mark.parametrize("source", [Source.POPULAR, Source.POPULAR_IN_CATEGORY])
+def test_what_sells_well_and_costs_more_than_what_it_stands_beside_is_an_upsell(source):
+    assert meant([DEAR, OTHER], PAST, (CHEAP,), source=source) == [Intent.UPSELL, Intent.POPULAR]
+
+
+def test_what_is_due_again_is_no_step_up():
+    assert meant([DEAR], PAST, (CHEAP,), source=Source.BUY_AGAIN) == [Intent.REPLENISH]
 
 
 def test_nothing_is_meant_by_nothing():

@@ -32,6 +32,7 @@ from guardrails.consent.events import Status
 from guardrails.consent.permission import LawfulBasis
 from guardrails.consent.purposes import communications_key
 from guardrails.decide import MOST_CONSIDERED, REFILL_FACTOR, THE_SHOP_ITSELF, Action, Outcome
+from guardrails.holding import Hold, HoldKind
 from guardrails.policy.limits import Limits, ScoreLimits
 from guardrails.request import AgeAssurance, Context, Exposure, Mute, MuteScope, SubjectKind
 from guardrails.rules.base import Effect
@@ -123,6 +124,20 @@ class TestTheLadder:
         assert sorted(profile.evidence.origin.tolist()) == [0, 2, 2, 2]
         page = decided(request, Choices(a_ledger()), knowing(REGULAR)).rounds[0]
         assert page.evidence.origin.tolist() == [0]
+
+    @pytest.mark.parametrize("known", [knowing(), knowing(REGULAR, STROLLING)], ids=["nobody", "regular"])
+    def test_no_step_offers_anything_dearer_of_its_kind_after_a_payment_failed(self, known):
+        hold = Hold(HoldKind.PAYMENT, "", 0, None)
+        request = a_request("product_page", context=Context(shops.idx("milk-0"), categories=(CATEGORY,)))
+        catalogue, milk = a_catalogue(), shops.idx("milk-0")
+        decision = decided(request, replace(AGREED, holds=(hold,)), known)
+        dearer = [
+            each.item_idx
+            for each in decision.suggestions
+            if catalogue.category[each.item_idx] == catalogue.category[milk]
+            and catalogue.price_minor[each.item_idx] > catalogue.price_minor[milk]
+        ]
+        assert dearer == []
 
     def test_who_objects_to_the_limited_use_gets_what_sells_well_in_the_whole_shop(self):
         objection = an_event(LIMITED, Status.OBJECTION_RAISED)
@@ -269,7 +284,7 @@ class TestWhatIsSaidOfIt:
         assert {rule_id for row, rule_id in taken.slate.held_back if row in cream} == rules
 
     def test_only_a_verified_adult_is_shown_what_is_for_adults_and_never_from_history(self):
-        shelf = a_request("product_page", context=on_page("beer-0"), count=12)
+        shelf = a_request("product_page", context=on_page("beer-2"), count=12)
         choices = [replace(AGREED, age_assurance=age) for age in AgeAssurance]
         shown = {
             each.age_assurance: any("beer" in item for item in items_of(decided(shelf, each)))
