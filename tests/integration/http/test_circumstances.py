@@ -141,7 +141,7 @@ def drinker(agreed):
 
 
 def shows_wine(shop):
-    return "wine-1" in shown(shop, context={"item_id": "wine-0"})
+    return "wine-0" in shown(shop, context={"item_id": "wine-1"})
 
 
 def test_who_excluded_themselves_is_not_tempted_and_waits_for_what_they_lift(drinker):

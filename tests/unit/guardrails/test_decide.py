@@ -125,12 +125,12 @@ class TestTheLadder:
         page = decided(request, Choices(a_ledger()), knowing(REGULAR)).rounds[0]
         assert page.evidence.origin.tolist() == [0]
 
-    @pytest.mark.parametrize("known", [knowing(), knowing(REGULAR, STROLLING)], ids=["nobody", "regular"])
-    def test_no_step_offers_anything_dearer_of_its_kind_after_a_payment_failed(self, known):
+    @pytest.mark.parametrize("mutes", [(), (Mute(MuteScope.ITEM, "milk-0", None),)], ids=["goes", "sells"])
+    def test_no_step_offers_anything_dearer_of_its_kind_after_a_payment_failed(self, mutes):
         hold = Hold(HoldKind.PAYMENT, "", 0, None)
         request = a_request("product_page", context=Context(shops.idx("milk-0"), categories=(CATEGORY,)))
         catalogue, milk = a_catalogue(), shops.idx("milk-0")
-        decision = decided(request, replace(AGREED, holds=(hold,)), known)
+        decision = decided(request, replace(AGREED, mutes=mutes, holds=(hold,)))
         dearer = [
             each.item_idx
             for each in decision.suggestions
