@@ -78,10 +78,11 @@ class View:
         same_kind: bool: the strongest evidence is of the candidate's category; where it stands in for its
             brand, of its brand.
         looked_at_days: int32: whole days since the candidate itself was looked at, put in the cart or on a
-            wish list; a large number where it was not, or was bought.
-        wanted: bool: the candidate itself was put in the cart or on a wish list.
+            wish list, as far as that may be known, whatever the step rests on; a large number where it was
+            not, or was bought.
+        wanted: bool: the customer put the candidate itself in the cart or on a wish list, in this shop.
         same_visit: bool: the strongest evidence is the page, the basket or this visit.
-        stated: bool: the customer put it, or its strongest evidence, on a wish list.
+        stated: bool: the customer put it, or its strongest evidence, on a wish list of this shop.
         latent: whether the model's edges are latent factors rather than counted pairs.
         dismissed_nearby: bool: something of its category or its sensitive class was muted or waved off.
         near_muted_occasion: bool: not made for an occasion that the customer muted, but something else of
@@ -276,6 +277,13 @@ _BLOCK = np.int8(Effect.BLOCK)
 def blocked_where(condition: NDArray[np.bool_]) -> NDArray[np.int8]:
     """Return ``BLOCK`` where the condition, shape (n,), holds and ``ALLOW`` elsewhere, int8."""
     return condition.view(np.int8) * _BLOCK  # a bool is one byte, 0 or 1; half the time of choosing
+
+
+def flagged(condition: NDArray[np.bool_]) -> Judgement:
+    """Block where the condition, shape (n,), holds: 1 against 0; silent where it holds of none."""
+    if not np.count_nonzero(condition):  # several times faster than asking whether there is any
+        return silent(condition.size)
+    return Judgement.of(blocked_where(condition), condition, 0)
 
 
 class Rule(ABC):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from guardrails.consent.permission import LAPSED, TAKEN_BACK, Denial
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
+from guardrails.rules.base import Judgement, Rule, Unit, View, flagged
 from guardrails.rules.selling import refused
 
 NOT_GIVEN = frozenset(Denial) - TAKEN_BACK - LAPSED
@@ -35,4 +35,4 @@ class ConsentMissing(Rule):
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 consent has no number
         """Say where a consent is missing."""
         missing = refused(view, NOT_GIVEN)
-        return Judgement.of(blocked_where(missing), missing, 0)
+        return flagged(missing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from guardrails.consent.permission import TAKEN_BACK
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
+from guardrails.rules.base import Judgement, Rule, Unit, View, flagged
 from guardrails.rules.selling import refused
 
 
@@ -30,4 +30,4 @@ class WithdrawnOrObjected(Rule):
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 consent has no number
         """Say where a consent was taken back."""
         taken_back = refused(view, TAKEN_BACK)
-        return Judgement.of(blocked_where(taken_back), taken_back, 0)
+        return flagged(taken_back)

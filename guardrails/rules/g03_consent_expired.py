@@ -5,7 +5,7 @@ from __future__ import annotations
 from guardrails.consent.permission import LAPSED
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
+from guardrails.rules.base import Judgement, Rule, Unit, View, flagged
 from guardrails.rules.selling import refused
 
 
@@ -31,4 +31,4 @@ class ConsentExpired(Rule):
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 the consent carries its own end
         """Say where a consent has lapsed."""
         lapsed = refused(view, LAPSED)
-        return Judgement.of(blocked_where(lapsed), lapsed, 0)
+        return flagged(lapsed)

@@ -8,7 +8,7 @@ from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
 from guardrails.request import AgeAssurance
-from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
+from guardrails.rules.base import Judgement, Rule, Unit, View, flagged
 from guardrails.rules.selling import sells_on
 
 
@@ -42,4 +42,4 @@ class Minor(Rule):
             sensitive = np.maximum(view.tier, view.evidence_tier) >= SENSITIVE_FROM_TIER
             barred |= (profiled & (sells_on(view) | view.sponsored)) | sensitive
             barred |= view.request.presentation.personalised_price
-        return Judgement.of(blocked_where(barred), barred, 0)
+        return flagged(barred)

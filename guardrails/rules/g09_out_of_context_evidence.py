@@ -7,7 +7,7 @@ import numpy as np
 from engine.vocabulary import Provenance
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
+from guardrails.rules.base import Judgement, Rule, Unit, View, flagged
 
 
 class OutOfContextEvidence(Rule):
@@ -34,4 +34,4 @@ class OutOfContextEvidence(Rule):
         """Say where evidence from elsewhere counted."""
         permitted = bool(view.admission.enrichment) and not view.request.gpc
         unasked = np.logical_and(view.evidence_provenance > Provenance.OWN.value, not permitted)
-        return Judgement.of(blocked_where(unasked), unasked, 0)
+        return flagged(unasked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
+from guardrails.rules.base import Judgement, Rule, Unit, View, flagged
 
 
 class CustomerMuted(Rule):
@@ -28,4 +28,4 @@ class CustomerMuted(Rule):
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 a mute carries its own end
         """Say what is muted."""
         muted = view.admission.muted.covers(view.catalogue, view.item_idx)
-        return Judgement.of(blocked_where(muted), muted, 0)
+        return flagged(muted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
+from guardrails.rules.base import Judgement, Rule, Unit, View, flagged
 
 
 class OccasionMuted(Rule):
@@ -29,4 +29,4 @@ class OccasionMuted(Rule):
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 a mute carries its own end
         """Say what is for a muted occasion."""
         muted = view.occasion_muted | (view.request.context.occasion in view.admission.muted.occasions)
-        return Judgement.of(blocked_where(muted), muted, 0)
+        return flagged(muted)

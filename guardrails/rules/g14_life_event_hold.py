@@ -5,7 +5,7 @@ from __future__ import annotations
 from guardrails.admit import in_classes
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
+from guardrails.rules.base import Judgement, Rule, Unit, View, flagged
 from guardrails.rules.selling import is_outbound, sells_on
 
 
@@ -35,4 +35,4 @@ class LifeEventHold(Rule):
         held = in_classes(view.catalogue, view.item_idx, holding.held_topics)
         if holding.offers:
             held = held | sells_on(view) | is_outbound(view)
-        return Judgement.of(blocked_where(held), held, 0)
+        return flagged(held)

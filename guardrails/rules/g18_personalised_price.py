@@ -7,7 +7,7 @@ import numpy as np
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
 from guardrails.request import AgeAssurance
-from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
+from guardrails.rules.base import Judgement, Rule, Unit, View, flagged
 
 
 class PersonalisedPrice(Rule):
@@ -37,4 +37,4 @@ class PersonalisedPrice(Rule):
             and admission.age_assurance is not AgeAssurance.MINOR
         )
         unfair = np.full(len(view), shown.personalised_price and not fair, np.bool_)
-        return Judgement.of(blocked_where(unfair), unfair, 0)
+        return flagged(unfair)

@@ -6,7 +6,7 @@ from engine.vocabulary import Intent
 from guardrails.admit import in_classes
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where, silent
+from guardrails.rules.base import Judgement, Rule, Unit, View, flagged, silent
 
 
 class VulnerableMoment(Rule):
@@ -38,4 +38,4 @@ class VulnerableMoment(Rule):
         off = (view.intent == Intent.UPSELL.value) & holding.payment_failed
         if holding.excluded:
             off = off | in_classes(view.catalogue, view.item_idx, holding.excluded)
-        return Judgement.of(blocked_where(off), off, 0)
+        return flagged(off)

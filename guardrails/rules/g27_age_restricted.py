@@ -5,7 +5,7 @@ from __future__ import annotations
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
 from guardrails.request import AgeAssurance
-from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
+from guardrails.rules.base import Judgement, Rule, Unit, View, flagged
 
 
 class AgeRestricted(Rule):
@@ -30,4 +30,4 @@ class AgeRestricted(Rule):
         restricted = view.catalogue.age_restricted[view.item_idx]
         if view.admission.age_assurance is AgeAssurance.VERIFIED_ADULT:
             restricted = restricted & (view.from_history | view.from_visit)
-        return Judgement.of(blocked_where(restricted), restricted, 0)
+        return flagged(restricted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where, silent
+from guardrails.rules.base import Judgement, Rule, Unit, View, flagged, silent
 
 
 class NonProfiledMode(Rule):
@@ -30,4 +30,4 @@ class NonProfiledMode(Rule):
         if not view.admission.non_profiled:
             return silent(len(view))
         profiled = view.from_history | view.from_visit
-        return Judgement.of(blocked_where(profiled), profiled, 0)
+        return flagged(profiled)

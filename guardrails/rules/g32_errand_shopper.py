@@ -6,7 +6,7 @@ from engine.vocabulary import Intent
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import ErrandLimits, Limits
 from guardrails.request import Entry, Visit
-from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where, silent
+from guardrails.rules.base import Judgement, Rule, Unit, View, flagged, silent
 from guardrails.rules.selling import sells_on
 
 
@@ -37,7 +37,7 @@ class ErrandShopper(Rule):
             holds_up = sells_on(view)
         else:
             holds_up = view.intent == Intent.UPSELL.value
-        return Judgement.of(blocked_where(holds_up), holds_up, 0)
+        return flagged(holds_up)
 
 
 def is_errand(visit: Visit, errand: ErrandLimits) -> bool:
