@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,19 @@ class PriceStep:
     unknown: NDArray[np.bool_]
 
 
+_steps_of: WeakKeyDictionary[View, tuple[PriceLimits, PriceStep]] = WeakKeyDictionary()
+"""The step of each view that is still looked at: two rules ask for it, and it is not computed twice."""
+
+
 def price_step(view: View, limits: PriceLimits) -> PriceStep:
+    """Return how far up each candidate of ``view`` goes, as held against ``limits``."""
+    known = _steps_of.get(view)
+    if known is None or known[0] is not limits:
+        known = _steps_of[view] = (limits, _price_step(view, limits))
+    return known[1]
+
+
+def _price_step(view: View, limits: PriceLimits) -> PriceStep:
     """Hold upsells against their anchor, and cross-sells against the basket if there is one.
 
     An upsell is dearer than something by definition, so without both prices it is unknown. A

@@ -49,7 +49,7 @@ class Unit(StrEnum):
     MICRO = "micro"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class View:
     """All that rules may look at: one row a candidate, plus what holds for the whole request.
 
