@@ -205,11 +205,14 @@ class Admitted:
 
     Attributes:
         evidence: pieces to score, ordered by origin, item and kind.
+        trail: all that was admitted, whatever a step rests on and however little it counts: it holds
+            back what the customer looked at, and never speaks for anything.
         returns: admitted returns; they hold suggestions back and never speak for any.
         kept_out: rule id to number of interactions kept out, in order of the rule ids.
     """
 
     evidence: Evidence
+    trail: Evidence
     returns: Interactions
     kept_out: tuple[tuple[str, int], ...]
 
@@ -302,13 +305,16 @@ def select(
     judge = _EvidenceJudge(request, admission, catalogue, limits, mask, kept_out)
     session = judge.session(_of_known_items(known.session))
     history = judge.history(_of_known_items(known.history))
-    parts = (
-        judge.context(),
-        _weighted(session, Origin.SESSION, request.now_ms, weighting, SESSION_WEIGHT),
-        _weighted(history, Origin.HISTORY, request.now_ms, weighting, 1),
+    trail = _fold(
+        (
+            judge.context(),
+            _weighted(session, Origin.SESSION, request.now_ms, weighting, SESSION_WEIGHT),
+            _weighted(history, Origin.HISTORY, request.now_ms, weighting, 1),
+        )
     )
     return Admitted(
-        evidence=_strongest(_fold(parts), limits.max_pieces),
+        evidence=_strongest(trail, limits.max_pieces),
+        trail=trail,
         returns=Interactions.joined(
             session.where(session.kind == Kind.RETURN.value), history.where(history.kind == Kind.RETURN.value)
         ),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
 from engine.interactions import DAY_MS, Interactions, age_in_days
 from engine.serving.candidates import Candidates, Evidence
-from engine.vocabulary import Basis, Intent, Kind, Origin, Source
+from engine.vocabulary import Basis, Intent, Kind, Origin, Provenance, Source
 from guardrails.admit import Admission, Admitted, is_within
 from guardrails.house import House
 from guardrails.inference import telling_lift
@@ -46,6 +46,7 @@ def look(
     sensitive = (tier_of_edge > 0) | (admission.tier_of(catalogue, candidates.item_idx)[edges.owner] > 0)
     of_history = evidence.origin == Origin.HISTORY.value
     own = _own(candidates.item_idx, evidence)
+    trail = _trail(candidates.item_idx, admitted.trail)
     strongest = edges.strongest()
     shown = _Shown.of(exposures, candidates.item_idx, request.now_ms)
     variety = house.limits.variety
@@ -78,10 +79,10 @@ def look(
         evidence_channel_other=_at(strongest, (evidence.channel != request.channel.value) & of_history),
         same_item=own.same_item,
         same_kind=_same_kind(strongest, evidence, candidates, catalogue),
-        looked_at_days=own.looked_at_days,
-        wanted=own.wanted,
+        looked_at_days=trail.looked_at_days,
+        wanted=trail.wanted,
         same_visit=_at(strongest, ~of_history),
-        stated=own.stated | _at(strongest, evidence.kind == Kind.WISHLIST.value),
+        stated=own.stated | _at(strongest, _wished_for(evidence)),
         latent=house.recommender.latent,
         dismissed_nearby=_dismissed_nearby(
             admission, shown.waved_off(house.limits.holds.dismissed_days), catalogue, candidates.item_idx
@@ -120,38 +121,54 @@ def look(
 
 
 class _Own(NamedTuple):
-    """What is known of the candidates themselves from the evidence; shape (n,) each.
+    """What is known of the candidates themselves from the evidence of a step; shape (n,) each.
 
     Edges do not tell: no item goes with itself, so what was looked at and is proposed again is proposed
     because of something else.
     """
 
     same_item: NDArray[np.bool_]
-    looked_at_days: NDArray[np.int32]
-    wanted: NDArray[np.bool_]
     stated: NDArray[np.bool_]
 
 
 def _own(item_idx: NDArray[np.int32], evidence: Evidence) -> _Own:
     """Look every piece of evidence up among the candidates."""
-    n = item_idx.size
-    own = _Own(
-        same_item=np.zeros(n, np.bool_),
-        looked_at_days=np.full(n, NEVER_DAYS, np.int32),
-        wanted=np.zeros(n, np.bool_),
-        stated=np.zeros(n, np.bool_),
-    )
+    own = _Own(same_item=np.zeros(item_idx.size, np.bool_), stated=np.zeros(item_idx.size, np.bool_))
+    row, piece = _about(item_idx, evidence)
+    own.same_item[row] = True
+    own.stated[row[_wished_for(evidence)[piece]]] = True
+    return own
+
+
+class _Trail(NamedTuple):
+    """What the customer did with the candidates themselves, whatever the step rests on; shape (n,) each."""
+
+    looked_at_days: NDArray[np.int32]
+    wanted: NDArray[np.bool_]
+
+
+def _trail(item_idx: NDArray[np.int32], trail: Evidence) -> _Trail:
+    """Look up what was done with each candidate, by the customer as far as it is wanted."""
+    found = _Trail(np.full(item_idx.size, NEVER_DAYS, np.int32), np.zeros(item_idx.size, np.bool_))
+    row, piece = _about(item_idx, trail)
+    kind, here = trail.kind[piece], trail.provenance[piece] == Provenance.OWN.value
+    looked_at = _one_of(kind, _LOOKED_AT)
+    found.wanted[row[_one_of(kind, _WANTED) & here]] = True
+    np.minimum.at(found.looked_at_days, row[looked_at], trail.age_days[piece[looked_at]])
+    found.looked_at_days[row[kind == Kind.PURCHASE.value]] = NEVER_DAYS
+    return found
+
+
+def _about(item_idx: NDArray[np.int32], evidence: Evidence) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the candidate and the piece of each piece of evidence that is about a candidate."""
     row = _row_of(item_idx, evidence.item_idx)
     piece = np.flatnonzero(row >= 0)
-    row = row[piece]
-    kind = evidence.kind[piece]
-    own.same_item[row] = True
-    own.wanted[row[_one_of(kind, _WANTED)]] = True
-    own.stated[row[kind == Kind.WISHLIST.value]] = True
-    looked_at = _one_of(kind, _LOOKED_AT)
-    np.minimum.at(own.looked_at_days, row[looked_at], evidence.age_days[piece[looked_at]])
-    own.looked_at_days[row[kind == Kind.PURCHASE.value]] = NEVER_DAYS
-    return own
+    return row[piece], piece
+
+
+def _wished_for(evidence: Evidence) -> NDArray[np.bool_]:
+    """Whether the customer put each piece on a wish list here; what others told is nobody's word."""
+    return np.asarray((evidence.kind == Kind.WISHLIST.value) & (evidence.provenance == Provenance.OWN.value))
 
 
 def _one_of(value: NDArray[np.int8], among: tuple[int, ...]) -> NDArray[np.bool_]:

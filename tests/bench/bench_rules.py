@@ -215,7 +215,7 @@ def _admitted() -> Admitted:
         provenance=np.zeros(N_PIECES, np.int8),
     )
     returned = [(0, int(item), int(Kind.RETURN), NOW_MS - 9 * DAY_MS, 1, 3, 0, 0) for item in range(3)]
-    return Admitted(evidence, Interactions.from_rows(returned), ())
+    return Admitted(evidence, evidence, Interactions.from_rows(returned), ())
 
 
 def _candidates() -> Candidates:

@@ -33,7 +33,7 @@ from guardrails.consent.permission import LawfulBasis
 from guardrails.consent.purposes import communications_key
 from guardrails.decide import MOST_CONSIDERED, REFILL_FACTOR, THE_SHOP_ITSELF, Action, Outcome
 from guardrails.holding import Hold, HoldKind
-from guardrails.policy.limits import Limits, ScoreLimits
+from guardrails.policy.limits import EvidenceLimits, Limits, ScoreLimits
 from guardrails.request import AgeAssurance, Context, Exposure, Mute, MuteScope, SubjectKind
 from guardrails.rules.base import Effect
 
@@ -234,6 +234,34 @@ class TestTheSlate:
     def test_no_more_candidates_are_considered_than_the_house_says(self):
         decision = decided(a_request(), AGREED, knowing(REGULAR), a_house(n_considered=7))
         assert len(decision.rounds[0].candidates) == 7
+
+
+class TestWhatWasLookedAt:
+    MAY_WRITE = Choices(a_ledger(*EVERYTHING, communications_key(Channel.EMAIL)))
+    LETTER = a_request("email", channel=Channel.EMAIL, count=8)
+
+    def test_is_not_sent_after_the_customer_as_something_that_sells_well(self):
+        usual = decided(self.LETTER, self.MAY_WRITE)
+        best = usual.suggestions[0].item_idx
+        looked = knowing([did(a_catalogue().item_ids[best], Kind.VIEW, age_days=10)])
+        decision = decided(self.LETTER, self.MAY_WRITE, looked)
+        assert usual.basis is decision.basis is Basis.POPULAR
+        assert best not in [each.item_idx for each in decision.suggestions]
+
+    def test_is_remembered_though_it_no_longer_counts_for_anything(self):
+        heavy = [did(item) for item in ("bread-0", "lamp-0", "milk-1", "soap-0")]
+        looked = [did(item, Kind.VIEW, age_days=10) for item in ("milk-3", "lamp-1", "soap-2", "bread-2")]
+        few = a_house(Limits(evidence=EvidenceLimits(max_pieces=4)))
+        decision = decided(self.LETTER, self.MAY_WRITE, knowing([*heavy, *looked]), few)
+        assert decision.basis is Basis.PROFILE
+        assert len(decision.rounds[0].evidence) == 4
+        assert set(items_of(decision)).isdisjoint({"milk-3", "lamp-1", "soap-2", "bread-2"})
+        assert set(items_of(decided(self.LETTER, self.MAY_WRITE, knowing(heavy), few))) & {
+            "milk-3",
+            "lamp-1",
+            "soap-2",
+            "bread-2",
+        }
 
 
 class TestEarlierSuggestions:

@@ -24,7 +24,7 @@ from support.shops import (
 
 from engine.interactions import DAY_MS, WEIGHT_ONE
 from engine.serving.candidates import Candidates, Evidence
-from engine.vocabulary import Basis, Channel, Intent, Kind, Origin, Source
+from engine.vocabulary import Basis, Channel, Intent, Kind, Origin, Provenance, Source
 from guardrails.admit import Admitted
 from guardrails.consent.events import Status
 from guardrails.policy.limits import HoldLimits, Limits, RepeatLimits
@@ -67,10 +67,21 @@ def proposed(edges: dict[str, list[tuple[int, int, int]]], source: Source = Sour
     )
 
 
-def seen(candidates, evidence=None, *, request=None, choices=None, returns=NOTHING, exposures=(), house=None):
+def seen(
+    candidates,
+    evidence=None,
+    *,
+    trail=None,
+    request=None,
+    choices=None,
+    returns=NOTHING,
+    exposures=(),
+    house=None,
+):
     request = request or a_request()
     admission = an_admission(request, choices or Choices(a_ledger(*EVERYTHING)))
-    admitted = Admitted(evidence or Evidence.empty(), returns, ())
+    evidence = evidence or Evidence.empty()
+    admitted = Admitted(evidence, evidence if trail is None else trail, returns, ())
     intent = np.full(len(candidates), Intent.SIMILAR, np.int8)
     return look(
         Basis.PROFILE, request, admission, admitted, exposures, candidates, intent, house or a_house()
@@ -409,6 +420,22 @@ class TestTheCandidateItself:
     def test_was_looked_at_when_that_was_last(self):
         looks = [("cream-0", origin, Kind.VIEW, age, Channel.WEB) for origin, age in ((SESSION, 0), LONG_AGO)]
         assert seen(proposed({"cream-0": []}), pieces(*looks)).looked_at_days.tolist() == [0]
+
+    def test_is_known_to_have_been_looked_at_on_a_step_that_rests_on_nothing_of_it(self):
+        looked = pieces(("cream-0", HISTORY, Kind.CART, 15, Channel.WEB))
+        view = seen(proposed({"cream-0": []}, Source.POPULAR), trail=looked)
+        assert (view.looked_at_days.tolist(), view.wanted.tolist()) == ([15], [True])
+        assert view.same_item.tolist() == view.stated.tolist() == [False]
+
+    @pytest.mark.parametrize("provenance", Provenance)
+    def test_is_wanted_and_stated_only_by_who_said_so_here(self, provenance):
+        wish = pieces(("cream-0", HISTORY, Kind.WISHLIST, 15, Channel.WEB))
+        wish = replace(wish, provenance=np.full(1, provenance, np.int8))
+        view = seen(proposed({"cream-0": [], "wool-0": [(0, 5, 9)]}), wish)
+        here = provenance is Provenance.OWN
+        assert view.wanted.tolist() == [here, False]
+        assert view.stated.tolist() == [here, here]
+        assert view.looked_at_days[0] == 15
 
     def test_was_not_left_lying_if_it_was_bought(self):
         did_both = [("cream-0", HISTORY, kind, 15, Channel.WEB) for kind in (Kind.PURCHASE, Kind.CART)]
