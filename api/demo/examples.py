@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from flask import Flask
 
@@ -37,17 +39,25 @@ class Question:
         title: what the customer chose and where we are.
         lesson: what to see in the answer.
         body: body of ``POST /v1/recommendations``.
+        news: kind of event that the shop hears of just before, if any, and the kind that ends it.
     """
 
     title: str
     lesson: str
     body: Mapping[str, Any]
+    news: tuple[str, str] | None = None
 
 
 def questions_of(chosen: Cast) -> tuple[Question, ...]:
     """Return what is asked of the demo shop."""
     home = {"placement": "home", "count": SUGGESTIONS}
     everything = chosen.customers[Story.EVERYTHING]
+    cart = {
+        "customer_id": everything,
+        "placement": "cart",
+        "context": {"basket": [chosen.basket_item]},
+        "count": SUGGESTIONS,
+    }
     return (
         Question(
             "Agreed to everything, on the home page",
@@ -72,12 +82,13 @@ def questions_of(chosen: Cast) -> tuple[Question, ...]:
         Question(
             "Agreed to everything, in the cart",
             "rules hold back what would go too far",
-            {
-                "customer_id": everything,
-                "placement": "cart",
-                "context": {"basket": [chosen.basket_item]},
-                "count": SUGGESTIONS,
-            },
+            cart,
+        ),
+        Question(
+            "The same cart, while a parcel of theirs is late",
+            "who waits for a parcel is not asked to spend more",
+            cart,
+            news=("delivery_delayed", "delivered"),
         ),
         Question(
             "Agreed to everything but push messages, about to be sent one",
@@ -102,7 +113,10 @@ def ask_all(settings: Settings, keys: Mapping[str, str]) -> list[Example]:
 
 
 def _ask(app: Flask, wiring: Wiring, question: Question, keys: Mapping[str, str]) -> Example:
+    begins, ends = question.news or (None, None)
+    _tell(app, keys, question, begins)
     answer = _call(app, keys["site"], "POST", "/v1/recommendations", question.body)
+    _tell(app, keys, question, ends)
     record = _call(app, keys["auditor"], "GET", f"/v1/decisions/{answer['decision_id']}")["sections"]
     catalogue = wiring.runtime.current().house.catalogue
     return Example(
@@ -119,6 +133,20 @@ def _ask(app: Flask, wiring: Wiring, question: Question, keys: Mapping[str, str]
         reads={each["store"]: each["n"] for each in record["consent"]["reads"]},
         answer=answer,
     )
+
+
+def _tell(app: Flask, keys: Mapping[str, str], question: Question, kind: str | None) -> None:
+    """Let the shop hear of something that happened to the customer's order."""
+    if kind is None:
+        return
+    event = {
+        "event_id": str(uuid4()),
+        "kind": kind,
+        "customer_id": question.body["customer_id"],
+        "reference": "an order of the demo",
+        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+    }
+    _call(app, keys["site"], "POST", "/v1/events", {"events": [event]})
 
 
 def _why_no_history(admission: list[Mapping[str, Any]]) -> str | None:

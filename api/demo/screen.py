@@ -30,10 +30,15 @@ _MEANING = {
     "G01": " (no consent)",
     "G02": " (taken back)",
     "G06": " (private kind)",
+    "G07": " (would tell of one)",
+    "G15": " (the shop owes them a parcel)",
     "G17": " (too dear beside this)",
     "G20": " (enough for now)",
     "G21": " (too old)",
     "G31": " (too close)",
+    "G33": " (too little is known)",
+    "G37": " (enough that sells on)",
+    "G38": " (more of the same)",
 }
 
 WITHDRAWAL = {

@@ -29,13 +29,13 @@ def test_all_that_was_bought_is_imported_but_what_the_catalogue_does_not_hold(jo
 
 def test_answers_differ_because_of_consent(journey_shop):
     bases = [example.basis for example in journey_shop.building.examples]
-    assert bases == ["profile", "popular", "contextual", "profile", "none"]
+    assert bases == ["profile", "popular", "contextual", "profile", "profile", "none"]
 
 
 def test_every_customer_on_screen_has_the_story_that_is_told(journey_shop):
     stories = [story_of(int(example.request["customer_id"])) for example in journey_shop.building.examples]
     everything = Story.EVERYTHING
-    assert stories == [everything, Story.WITHDRAWN, Story.NEVER_ASKED, everything, everything]
+    assert stories == [everything, Story.WITHDRAWN, Story.NEVER_ASKED, *[everything] * 3]
 
 
 def test_nothing_was_read_of_who_withdrew_or_was_never_asked(journey_shop):
@@ -60,6 +60,14 @@ def test_every_suggestion_carries_its_reason(journey_shop):
 
 def test_private_purchases_never_entered_the_sum(journey_shop):
     assert journey_shop.building.examples[0].kept_out["G06"] > 0
+
+
+def test_nothing_is_sold_on_to_who_waits_for_a_parcel(journey_shop):
+    cart, waiting = journey_shop.building.examples[3:5]
+    assert cart.request == waiting.request
+    assert any(each["intent"] in {"upsell", "cross_sell"} for each in cart.suggestions)
+    assert not any(each["intent"] in {"upsell", "cross_sell"} for each in waiting.suggestions)
+    assert waiting.n_withheld["G15"] > 0
 
 
 @pytest.mark.parametrize("name", ["keys.json", "demo.json", "examples.json", "tactful.db", "pseudonym.key"])
