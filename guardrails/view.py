@@ -50,7 +50,6 @@ def look(
     strongest = edges.strongest()
     shown = _Shown.of(exposures, candidates.item_idx, request.now_ms)
     variety = house.limits.variety
-    countable = admission.may_read_history or admission.may_read_session
     returned_days, category_returned_days = _returned(
         admitted.returns, catalogue, candidates.item_idx, request.now_ms
     )
@@ -99,9 +98,13 @@ def look(
         returned_days=returned_days,
         category_returned_days=category_returned_days,
         n_interruptive_session=(
-            shown.n_slates(interruptive=True, same_session=True) if countable else NOT_COUNTED
+            shown.n_slates(interruptive=True, same_session=True)
+            if admission.may_read_session
+            else NOT_COUNTED
         ),
-        n_interruptive_week=shown.n_slates(interruptive=True, days=_WEEK_DAYS) if countable else NOT_COUNTED,
+        n_interruptive_week=(
+            shown.n_slates(interruptive=True, days=_WEEK_DAYS) if admission.may_read_messages else NOT_COUNTED
+        ),
         n_inline_upsells_session=shown.n_in_visit(_SELLING),
         n_upsell_steps_session=shown.n_in_visit((Intent.UPSELL,)),
         n_outbound_day=(

@@ -8,6 +8,9 @@ from support.shops import (
     CATEGORIES,
     EVERYTHING,
     NOW_MS,
+    PROFILED,
+    PROFILING,
+    STORAGE,
     Choices,
     a_catalogue,
     a_house,
@@ -29,7 +32,7 @@ from guardrails.admit import Admitted
 from guardrails.consent.events import Status
 from guardrails.policy.limits import HoldLimits, Limits, RepeatLimits
 from guardrails.request import Context, Mute, MuteScope
-from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES
+from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES, NOT_COUNTED
 from guardrails.sensitive.occasions import names_of
 from guardrails.view import look, reads_back_days
 
@@ -322,6 +325,21 @@ class TestEarlierSuggestions:
         view = seen(proposed({"milk-0": []}), exposures=exposures)
         assert (view.n_interruptive_session, view.n_interruptive_week) == (1, 2)
         assert (view.n_outbound_day, view.n_outbound_week) == (1, 2)
+
+    @pytest.mark.parametrize(
+        ("purposes", "session", "week"),
+        [
+            ((), NOT_COUNTED, NOT_COUNTED),
+            ((STORAGE,), 1, NOT_COUNTED),
+            ((PROFILING, PROFILED), NOT_COUNTED, 1),
+        ],
+        ids=["nothing", "the visit", "the past"],
+    )
+    def test_interruptions_that_nobody_may_count_are_not_none(self, purposes, session, week):
+        shown = [was_shown("milk-0", decision=1, interruptive=True, same_session=True)]
+        choices = Choices(a_ledger(*purposes))
+        view = seen(proposed({"milk-0": []}), request=a_request("modal"), choices=choices, exposures=shown)
+        assert (view.n_interruptive_session, view.n_interruptive_week) == (session, week)
 
     def test_inline_offers_of_the_visit_are_counted_one_by_one(self):
         exposures = (
