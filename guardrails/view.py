@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -26,7 +28,10 @@ _WEEK_DAYS = 7
 _SELLING = (Intent.UPSELL, Intent.CROSS_SELL)
 _WANTED = (Kind.CART.value, Kind.WISHLIST.value)
 _LOOKED_AT = (Kind.VIEW.value, *_WANTED)
+_BIT_OF_HISTORY, _BIT_OF_VISIT = np.int8(1 << Origin.HISTORY), np.int8(1 << Origin.SESSION)
 _AFTER_ALL = np.int32(np.iinfo(np.int32).max)  # row of no evidence: later than any
+
+Value = TypeVar("Value", bound=np.generic)
 
 
 def look(
@@ -41,19 +46,17 @@ def look(
 ) -> View:
     """Compute every column that a rule may ask for."""
     catalogue, evidence = house.catalogue, admitted.evidence
-    edges = _Edges.of(candidates, evidence)
-    tier_of_edge = admission.tier_of(catalogue, edges.item_idx)
-    sensitive = (tier_of_edge > 0) | (admission.tier_of(catalogue, candidates.item_idx)[edges.owner] > 0)
+    edges = _Edges.of(candidates)
+    origins = edges.united(np.left_shift(np.int8(1), evidence.origin))
+    evidence_tier = admission.tier_of(catalogue, evidence.item_idx)
     of_history = evidence.origin == Origin.HISTORY.value
-    own = _own(candidates.item_idx, evidence)
-    trail = _trail(candidates.item_idx, admitted.trail)
-    strongest = edges.strongest()
-    shown = _Shown.of(exposures, candidates.item_idx, request.now_ms)
+    rows = _Rows.of(candidates.item_idx)
+    own, trail = _own(rows, evidence), _trail(rows, admitted.trail)
+    strongest, min_support = edges.strongest(), edges.fewest(candidates.support)
+    shown = _Shown.of(exposures, rows, request.now_ms)
     variety = house.limits.variety
-    returned_days, category_returned_days = _returned(
-        admitted.returns, catalogue, candidates.item_idx, request.now_ms
-    )
-    repeat = house.limits.repeat
+    returned_days, category_returned_days = _returned(admitted.returns, catalogue, rows, request.now_ms)
+    repeat, days_since_shown = house.limits.repeat, shown.days_since()
     return View(
         request=request,
         admission=admission,
@@ -62,18 +65,19 @@ def look(
         item_idx=candidates.item_idx,
         intent=intent,
         source=candidates.source,
-        from_history=edges.highest(of_history[candidates.evidence]),
-        from_visit=edges.highest(evidence.origin[candidates.evidence] == Origin.SESSION.value),
-        evidence_provenance=edges.highest(evidence.provenance[candidates.evidence]),
+        from_history=origins & _BIT_OF_HISTORY != 0,
+        from_visit=origins & _BIT_OF_VISIT != 0,
+        evidence_provenance=edges.highest(evidence.provenance),
         telling_lift_micro=telling_lift(
-            admission,
-            house,
-            candidates.item_idx,
-            edges.highest(evidence.origin[candidates.evidence] != Origin.CONTEXT.value),
+            admission, house, candidates.item_idx, origins & (_BIT_OF_HISTORY | _BIT_OF_VISIT) != 0
         ),
-        evidence_tier=edges.highest(tier_of_edge),
-        min_support=edges.fewest(candidates.support),
-        min_sensitive_support=edges.fewest(np.where(sensitive, candidates.support, NO_EDGES)),
+        evidence_tier=edges.highest(evidence_tier),
+        min_support=min_support,
+        min_sensitive_support=np.where(
+            admission.tier_of(catalogue, candidates.item_idx) > 0,
+            min_support,
+            edges.fewest(np.where((evidence_tier > 0)[edges.piece], candidates.support, NO_EDGES)),
+        ),
         evidence_age_micro=_at_number(strongest, _age_micro(evidence, house.limits.evidence)),
         evidence_channel_other=_at(strongest, (evidence.channel != request.channel.value) & of_history),
         same_item=own.same_item,
@@ -91,9 +95,9 @@ def look(
         outside_outreach=_outside_outreach(admission, catalogue, candidates.item_idx),
         anchor_price_minor=_anchor_prices(request, catalogue, candidates.item_idx),
         basket_minor=_basket_value(request, catalogue),
-        n_ignored_short=shown.n_ignored_lately(repeat.window_days),
+        n_ignored_short=shown.n_ignored_lately(repeat.window_days, days_since_shown),
         n_ignored_long=shown.n_ignored(repeat.hard_window_days),
-        days_since_shown=shown.days_since(),
+        days_since_shown=days_since_shown,
         dismissed_days=shown.days_since_dismissed(),
         returned_days=returned_days,
         category_returned_days=category_returned_days,
@@ -114,13 +118,49 @@ def look(
             shown.n_slates(outbound=True, days=_WEEK_DAYS) if admission.may_read_messages else NOT_COUNTED
         ),
         n_interruptive_dismissed_session=shown.n_slates(interruptive=True, same_session=True, dismissed=True),
-        n_supported=_n_supported(candidates, evidence, house.limits.support),
+        n_supported=_n_supported(edges, evidence, house.limits.support),
         top_score=int(candidates.score.max(initial=0)),
         usefulness_floor=house.recommender.usefulness_floor,
         noticed=admission.history.notice_version is not None,
         category_bound=request.placement.anchored or bool(request.context.categories),
         recent_category=shown.one_category(catalogue, variety.from_count),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Finds items among n candidates; sorted once, because several things are looked up.
+
+    Attributes:
+        item_idx: shape (n,): catalogue row of each candidate.
+        order: shape (n,): rows of the candidates by ascending catalogue row.
+        ascending: shape (n,): those catalogue rows.
+    """
+
+    item_idx: NDArray[np.int32]
+    order: NDArray[np.int64]
+    ascending: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, item_idx: NDArray[np.int32]) -> _Rows:
+        order = np.argsort(item_idx, kind="stable")
+        return cls(item_idx, order, item_idx[order])
+
+    def __len__(self) -> int:
+        return int(self.item_idx.size)
+
+    def find(self, wanted: NDArray[Value]) -> NDArray[np.int64]:
+        """Return the row of each wanted item, -1 where it is no candidate; shape like ``wanted``."""
+        if not (len(self) and wanted.size):
+            return np.full(wanted.size, -1, np.int64)
+        place = np.minimum(self.ascending.searchsorted(wanted), len(self) - 1)
+        return np.where(self.ascending[place] == wanted, self.order[place], -1)
+
+    def about(self, evidence: Evidence) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the candidate and the piece of each piece of evidence that is about a candidate."""
+        row = self.find(evidence.item_idx)
+        piece = np.flatnonzero(row >= 0)
+        return row[piece], piece
 
 
 class _Own(NamedTuple):
@@ -134,10 +174,10 @@ class _Own(NamedTuple):
     stated: NDArray[np.bool_]
 
 
-def _own(item_idx: NDArray[np.int32], evidence: Evidence) -> _Own:
+def _own(rows: _Rows, evidence: Evidence) -> _Own:
     """Look every piece of evidence up among the candidates."""
-    own = _Own(same_item=np.zeros(item_idx.size, np.bool_), stated=np.zeros(item_idx.size, np.bool_))
-    row, piece = _about(item_idx, evidence)
+    own = _Own(same_item=np.zeros(len(rows), np.bool_), stated=np.zeros(len(rows), np.bool_))
+    row, piece = rows.about(evidence)
     own.same_item[row] = True
     own.stated[row[_wished_for(evidence)[piece]]] = True
     return own
@@ -150,23 +190,16 @@ class _Trail(NamedTuple):
     wanted: NDArray[np.bool_]
 
 
-def _trail(item_idx: NDArray[np.int32], trail: Evidence) -> _Trail:
+def _trail(rows: _Rows, trail: Evidence) -> _Trail:
     """Look up what was done with each candidate, by the customer as far as it is wanted."""
-    found = _Trail(np.full(item_idx.size, NEVER_DAYS, np.int32), np.zeros(item_idx.size, np.bool_))
-    row, piece = _about(item_idx, trail)
+    found = _Trail(np.full(len(rows), NEVER_DAYS, np.int32), np.zeros(len(rows), np.bool_))
+    row, piece = rows.about(trail)
     kind, here = trail.kind[piece], trail.provenance[piece] == Provenance.OWN.value
     looked_at = _one_of(kind, _LOOKED_AT)
     found.wanted[row[_one_of(kind, _WANTED) & here]] = True
     np.minimum.at(found.looked_at_days, row[looked_at], trail.age_days[piece[looked_at]])
     found.looked_at_days[row[kind == Kind.PURCHASE.value]] = NEVER_DAYS
     return found
-
-
-def _about(item_idx: NDArray[np.int32], evidence: Evidence) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the candidate and the piece of each piece of evidence that is about a candidate."""
-    row = _row_of(item_idx, evidence.item_idx)
-    piece = np.flatnonzero(row >= 0)
-    return row[piece], piece
 
 
 def _wished_for(evidence: Evidence) -> NDArray[np.bool_]:
@@ -192,7 +225,7 @@ def _same_kind(
     return np.asarray((strongest >= 0) & (its == theirs) & (its != NO_CODE))
 
 
-def _n_supported(candidates: Candidates, evidence: Evidence, support: SupportLimits) -> int:
+def _n_supported(edges: _Edges, evidence: Evidence, support: SupportLimits) -> int:
     """How many pieces of a person's own evidence propose something that enough customers stand behind.
 
     A purchase that proposes nothing but itself, to be bought again, is one of them, by the customers who
@@ -200,7 +233,7 @@ def _n_supported(candidates: Candidates, evidence: Evidence, support: SupportLim
     it is, and speak for themselves on their own step of the ladder.
     """
     supported = np.zeros(len(evidence), np.bool_)
-    supported[candidates.evidence[candidates.support >= support.edge]] = True
+    supported[edges.piece[edges.candidates.support >= support.edge]] = True
     return int(np.count_nonzero(supported & (evidence.origin != Origin.CONTEXT.value)))
 
 
@@ -229,9 +262,6 @@ def reads_back_days(limits: Limits) -> int:
     )
 
 
-Value = TypeVar("Value", bound=np.generic)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Edges:
     """Folds what is known of single contributions to one value a candidate.
@@ -240,7 +270,7 @@ class _Edges:
         candidates: n candidates with m contributions.
         n_of: shape (n,): how many contributions each candidate has.
         owner: shape (m,): row of the candidate that each contribution is for.
-        item_idx: shape (m,): catalogue row of the evidence that each contribution came from.
+        piece: shape (m,): row of the evidence that each contribution came from.
         with_any: rows of the candidates that have a contribution.
         starts: where the contributions of those begin.
     """
@@ -248,26 +278,30 @@ class _Edges:
     candidates: Candidates
     n_of: NDArray[np.int64]
     owner: NDArray[np.int64]
-    item_idx: NDArray[np.int32]
+    piece: NDArray[np.int64]
     with_any: NDArray[np.int64]
     starts: NDArray[np.int32]
 
     @classmethod
-    def of(cls, candidates: Candidates, evidence: Evidence) -> _Edges:
+    def of(cls, candidates: Candidates) -> _Edges:
         n_of = candidates.ptr[1:] - candidates.ptr[:-1]
         with_any = np.flatnonzero(n_of)
         return cls(
             candidates=candidates,
             n_of=n_of,
             owner=np.repeat(np.arange(len(candidates)), n_of),
-            item_idx=evidence.item_idx[candidates.evidence],
+            piece=candidates.evidence.astype(np.int64),  # NumPy would widen it at every look-up
             with_any=with_any,
             starts=candidates.ptr[with_any],
         )
 
     def highest(self, value: NDArray[Value]) -> NDArray[Value]:
-        """Greatest value, shape (m,), per candidate; 0, or no, without contributions; shape (n,)."""
-        return self._folded(np.maximum, value, 0)
+        """Greatest value of the evidence of each candidate; 0 without contributions; shape (n,)."""
+        return self._folded(np.maximum, value[self.piece], 0)
+
+    def united(self, bits: NDArray[np.int8]) -> NDArray[np.int8]:
+        """All bits of the evidence of each candidate; 0 without contributions; shape (n,)."""
+        return self._folded(np.bitwise_or, bits[self.piece], 0)
 
     def fewest(self, support: NDArray[np.int32]) -> NDArray[np.int32]:
         """Least support, shape (m,), per candidate; ``NO_EDGES`` without contributions; shape (n,)."""
@@ -279,7 +313,7 @@ class _Edges:
         Equal contributions go to the earlier row, so that reasons and columns agree.
         """
         contribution = self.candidates.contribution
-        is_largest = contribution == self.highest(contribution)[self.owner]
+        is_largest = contribution == self._folded(np.maximum, contribution, 0)[self.owner]
         return self._folded(np.minimum, np.where(is_largest, self.candidates.evidence, _AFTER_ALL), -1)
 
     def _folded(self, fold: np.ufunc, value: NDArray[Value], otherwise: int) -> NDArray[Value]:
@@ -317,6 +351,10 @@ def _age_micro(evidence: Evidence, limits: EvidenceLimits) -> NDArray[np.int64]:
     return np.minimum(share, 1_000 * MICRO)
 
 
+_NUMBERS = attrgetter("item_idx", "at_ms", "decision", "intent")
+_FLAGS = attrgetter("acted_on", "same_session", "interruptive", "outbound", "dismissed")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shown:
     """Counts over what was shown before; one entry an exposure, shape (k,), and columns for n candidates.
@@ -348,53 +386,39 @@ class _Shown:
     dismissed: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, exposures: tuple[Exposure, ...], item_idx: NDArray[np.int32], now_ms: int) -> _Shown:
-        found = (
-            value
-            for each in exposures
-            for value in (
-                each.item_idx,
-                (now_ms - each.at_ms) // DAY_MS,
-                each.decision,
-                each.intent,
-                not each.acted_on,
-                each.same_session,
-                each.interruptive,
-                each.outbound,
-                each.dismissed,
-            )
-        )
-        columns = np.fromiter(found, np.int64).reshape(len(exposures), 9).T
+    def of(cls, exposures: tuple[Exposure, ...], rows: _Rows, now_ms: int) -> _Shown:
+        numbers = np.fromiter(chain.from_iterable(map(_NUMBERS, exposures)), np.int64).reshape(-1, 4).T
+        flags = np.fromiter(chain.from_iterable(map(_FLAGS, exposures)), np.bool_).reshape(-1, 5).T
         return cls(
-            item_idx=columns[0],
-            row=_row_of(item_idx, columns[0]),
-            n=item_idx.size,
-            age_days=columns[1],
-            decision=columns[2],
-            intent=columns[3],
-            ignored=columns[4] > 0,
-            same_session=columns[5] > 0,
-            interruptive=columns[6] > 0,
-            outbound=columns[7] > 0,
-            dismissed=columns[8] > 0,
+            item_idx=numbers[0],
+            row=rows.find(numbers[0]),
+            n=len(rows),
+            age_days=(now_ms - numbers[1]) // DAY_MS,
+            decision=numbers[2],
+            intent=numbers[3],
+            ignored=~flags[0],
+            same_session=flags[1],
+            interruptive=flags[2],
+            outbound=flags[3],
+            dismissed=flags[4],
         )
 
     def n_ignored(self, window_days: int) -> NDArray[np.int32]:
         """How often each candidate was shown and not acted on within the window; shape (n,)."""
         return self._times(self.ignored & (self.age_days < window_days))
 
-    def n_ignored_lately(self, window_days: int) -> NDArray[np.int32]:
+    def n_ignored_lately(self, window_days: int, days_since: NDArray[np.int32]) -> NDArray[np.int32]:
         """The same, with a window that ends when the candidate was last shown; shape (n,).
 
         Counted back from now, a pause would end early: while it lasts nothing is shown, and the
         showings that brought it about would leave the window one by one.
         """
-        since_last = np.append(self.days_since(), 0)[self.row]  # none of the candidates reads the last place
+        since_last = np.append(days_since, 0)[self.row]  # none of the candidates reads the last place
         return self._times(self.ignored & (self.age_days - since_last < window_days))
 
     def days_since(self) -> NDArray[np.int32]:
         """Whole days since each candidate was last shown; shape (n,)."""
-        return self._least_days(np.ones(self.row.size, np.bool_))
+        return self._least_days(self.row >= 0)
 
     def days_since_dismissed(self) -> NDArray[np.int32]:
         """Whole days since each candidate was shown and waved off; shape (n,)."""
@@ -449,20 +473,12 @@ class _Shown:
 
     def _least_days(self, holds: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Least age of each candidate where it holds; shape (n,)."""
+        if not np.count_nonzero(holds):
+            return np.full(self.n, NEVER_DAYS, np.int32)
         holds = holds & (self.row >= 0)
         least = np.full(self.n, NEVER_DAYS, np.int32)
         np.minimum.at(least, self.row[holds], self.age_days[holds].astype(np.int32))
         return least
-
-
-def _row_of(item_idx: NDArray[np.int32], wanted: NDArray[Value]) -> NDArray[np.int64]:
-    """Return the row of each wanted item among the candidates, -1 where it is none; shape like ``wanted``."""
-    if not (item_idx.size and wanted.size):
-        return np.full(wanted.size, -1, np.int64)
-    order = np.argsort(item_idx, kind="stable")
-    place = np.minimum(np.searchsorted(item_idx, wanted, sorter=order), item_idx.size - 1)
-    row = order[place]
-    return np.where(item_idx[row] == wanted, row, -1)
 
 
 def _least(keys: Iterable[int], values: Iterable[int]) -> dict[int, int]:
@@ -474,16 +490,16 @@ def _least(keys: Iterable[int], values: Iterable[int]) -> dict[int, int]:
 
 
 def _returned(
-    returns: Interactions, catalogue: Catalogue, item_idx: NDArray[np.int32], now_ms: int
+    returns: Interactions, catalogue: Catalogue, rows: _Rows, now_ms: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Days since the item, and since anything of its category, was returned; shape (n,) each."""
-    of_item = np.full(item_idx.size, NEVER_DAYS, np.int32)
+    of_item = np.full(len(rows), NEVER_DAYS, np.int32)
     of_category = of_item.copy()
     if len(returns):
         days = age_in_days(returns.at_ms, now_ms)
-        row = _row_of(item_idx, returns.item_idx)
+        row = rows.find(returns.item_idx)
         np.minimum.at(of_item, row[row >= 0], days[row >= 0].astype(np.int32))
-        category = catalogue.category[item_idx]
+        category = catalogue.category[rows.item_idx]
         for code, since in _least(catalogue.category[returns.item_idx].tolist(), days.tolist()).items():
             of_category[(category == code) & (code != NO_CODE)] = since
     return of_item, of_category
@@ -526,7 +542,7 @@ def _anchor_prices(request: Request, catalogue: Catalogue, item_idx: NDArray[np.
     for anchor in request.context.anchors:
         if catalogue.category[anchor] != NO_CODE:
             here = category == catalogue.category[anchor]
-            found[here] = np.maximum(found[here], catalogue.price_minor[anchor])
+            np.maximum(found, catalogue.price_minor[anchor], out=found, where=here)
             same_kind |= here
     if request.context.item_idx is not None:
         found[~same_kind] = catalogue.price_minor[request.context.item_idx]
