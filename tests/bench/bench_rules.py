@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import cedarpy
 import numpy as np
@@ -26,6 +27,7 @@ from guardrails.placements import DEFAULT_PLACEMENTS
 from guardrails.policy.limits import Limits
 from guardrails.request import Context, Exposure, Request, SubjectKind
 from guardrails.rules import CATALOGUE
+from guardrails.rules.base import MICRO
 from guardrails.view import look
 
 N_CANDIDATES = 200
@@ -78,9 +80,10 @@ def run(*, quick: bool) -> list[dict[str, object]]:
     view, limits = looked(), house.limits
     judged = judge(view, candidates.score, CATALOGUE, limits)
     peer = _median_us(_one_by_cedar(), times)
+    # A fresh copy of the view a time: no decision judges one twice, and what rules share is kept by view.
     parts: dict[str, Callable[[], object]] = {
         "look": looked,
-        f"judge, {len(CATALOGUE)} rules": lambda: judge(view, candidates.score, CATALOGUE, limits),
+        f"judge, {len(CATALOGUE)} rules": lambda: judge(replace(view), candidates.score, CATALOGUE, limits),
         "look and judge": lambda: judge(looked(), candidates.score, CATALOGUE, limits),
         "compose": lambda: compose(judged, view, limits),
     }
@@ -197,10 +200,11 @@ class _Known:
 
     latent = False
     usefulness_floor = 0
+    _neutral = np.full(N_ITEMS, MICRO, np.int32)
 
     def telling(self, classes: frozenset[str]) -> np.ndarray:  # noqa: ARG002  # no item of this shop tells
-        """Return how telling each item is of the classes, in millionths."""
-        return np.ones(N_ITEMS, np.int64)
+        """Return how telling each item is of the classes, in millionths; kept, as a model keeps it."""
+        return self._neutral
 
 
 def _admitted() -> Admitted:
