@@ -309,10 +309,11 @@ def fit_weights(labelled: Labelled, start: Weights = DEFAULT_WEIGHTS) -> Weights
     """Return weights at or above those of ``start`` that foretell flags better; see the module.
 
     ``start`` itself where nothing was flagged that any dimension could be the reason of. Its weights
-    are above 0 and below one million, as the shipped ones are.
+    are above 0, as the shipped ones are; one above the greatest that a fit gives stays, and counts as
+    that one here, since a whole weight has no hazard.
     """
     rows = labelled.in_order()
-    weight = np.array([getattr(start, name) for name in DIMENSION_NAMES]) / MICRO
+    weight = np.array([min(getattr(start, name), GREATEST_WEIGHT_MICRO) for name in DIMENSION_NAMES]) / MICRO
     theta = -np.log1p(-weight)
     part = -np.log1p(-weight * rows.dimensions) * unmitigated(rows.observed(), start)[:, None]
     hazard = part.sum(axis=1)

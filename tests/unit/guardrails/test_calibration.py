@@ -163,6 +163,13 @@ def test_without_anything_to_learn_weights_stay_the_very_same(shown):
     assert fit_weights(shown) is DEFAULT_WEIGHTS
 
 
+def test_a_weight_that_a_shop_set_to_the_whole_stays_and_others_are_fitted():
+    start = replace(DEFAULT_WEIGHTS, sensitivity=1_000_000)
+    fitted = fit_weights(labels(400, range(120), sensitivity=1.0, repetition=np.arange(400) < 200), start)
+    assert fitted.sensitivity == 1_000_000
+    assert fitted.repetition > DEFAULT_WEIGHTS.repetition
+
+
 def test_fitted_weights_survive_being_written_down():
     limits = replace(Limits(), weights=fit_weights(a_shop()))
     assert from_document(to_document(limits)) == limits
