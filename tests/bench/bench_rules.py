@@ -202,7 +202,7 @@ class _Known:
     usefulness_floor = 0
     _neutral = np.full(N_ITEMS, MICRO, np.int32)
 
-    def telling(self, classes: frozenset[str]) -> np.ndarray:  # noqa: ARG002  # no item of this shop tells
+    def telling(self, classes: frozenset[str]) -> np.ndarray:  # no item of this shop tells
         """Return how telling each item is of the classes, in millionths; kept, as a model keeps it."""
         return self._neutral
 
