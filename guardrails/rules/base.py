@@ -246,7 +246,7 @@ class Judgement:
         n = effect.size
         return cls(
             effect=effect.astype(np.int8, copy=False),
-            observed=observed.astype(np.int64),
+            observed=observed.astype(np.int64, copy=False),
             limit=the_same(n, limit) if isinstance(limit, int) else limit,
             factor_micro=the_same(n, MICRO) if factor_micro is None else factor_micro,
         )
@@ -271,12 +271,17 @@ def silent(n: int) -> Judgement:
     return Judgement(allow, the_same(n, 0), the_same(n, 0), the_same(n, MICRO))
 
 
-_BLOCK = np.int8(Effect.BLOCK)
+_BYTE_OF = tuple(np.int8(effect) for effect in Effect)
+
+
+def effect_where(condition: NDArray[np.bool_], effect: Effect) -> NDArray[np.int8]:
+    """Return the effect where the condition, shape (n,), holds and ``ALLOW`` elsewhere, int8."""
+    return condition.view(np.int8) * _BYTE_OF[effect]  # a bool is one byte, 0 or 1; half the time of choosing
 
 
 def blocked_where(condition: NDArray[np.bool_]) -> NDArray[np.int8]:
     """Return ``BLOCK`` where the condition, shape (n,), holds and ``ALLOW`` elsewhere, int8."""
-    return condition.view(np.int8) * _BLOCK  # a bool is one byte, 0 or 1; half the time of choosing
+    return effect_where(condition, Effect.BLOCK)
 
 
 def flagged(condition: NDArray[np.bool_]) -> Judgement:

@@ -8,7 +8,7 @@ from engine.vocabulary import Intent
 from guardrails.creepiness.price import price_step
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import MICRO, Effect, Judgement, Rule, Unit, View
+from guardrails.rules.base import MICRO, Effect, Judgement, Rule, Unit, View, effect_where
 
 
 class PriceEscalation(Rule):
@@ -38,11 +38,12 @@ class PriceEscalation(Rule):
         upsell = view.intent == Intent.UPSELL.value
         too_dear = step.share_micro > step.hard_micro
         no_step_left = upsell & (view.n_upsell_steps_session >= limits.price.upsell_steps_session)
-        demoted = upsell & (step.pressure_micro > 0) & ~too_dear & ~no_step_left & ~step.unknown
+        withheld = too_dear | no_step_left | step.unknown
+        demoted = upsell & (step.pressure_micro > 0) & ~withheld
         by_step = no_step_left & ~too_dear & ~step.unknown
-        effect = np.where(demoted, np.int8(Effect.DEMOTE), np.int8(Effect.ALLOW))
-        effect[too_dear | no_step_left] = Effect.BLOCK
-        effect[step.unknown] = Effect.GAP
+        effect = effect_where(demoted, Effect.DEMOTE)
+        effect[withheld] = Effect.BLOCK.value
+        effect[step.unknown] = Effect.GAP.value
         return Judgement.of(
             effect,
             np.where(by_step, view.n_upsell_steps_session * MICRO, step.share_micro),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import MICRO, Effect, Judgement, Rule, Unit, View
+from guardrails.rules.base import MICRO, Effect, Judgement, Rule, Unit, View, effect_where
 
 _MOST_COUNTED = 64
 """Ignored showings beyond this many change nothing: a discount of 0.7 has long reached zero."""
@@ -45,9 +45,10 @@ class RepeatAfterIgnore(Rule):
         )
         demoted = (view.n_ignored_short > 0) & (view.days_since_shown <= repeat.window_days)
         n_ignored = np.where(demoted, np.minimum(view.n_ignored_short, _MOST_COUNTED), 0)
-        softened = np.where(demoted, np.int8(Effect.DEMOTE), np.int8(Effect.ALLOW))
+        effect = effect_where(demoted, Effect.DEMOTE)
+        effect[stopped | paused] = Effect.BLOCK.value
         return Judgement.of(
-            np.where(stopped | paused, np.int8(Effect.BLOCK), softened),
+            effect,
             np.where(stopped, view.n_ignored_long, view.n_ignored_short),
             np.where(stopped, repeat.hard_at, repeat.cooldown_after),
             _discounts(repeat.discount_micro)[n_ignored],

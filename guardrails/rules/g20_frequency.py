@@ -45,8 +45,8 @@ class Frequency(Rule):
             reached = (
                 uncounted if n_happened < 0 else Effect.BLOCK if n_happened >= n_allowed else Effect.ALLOW
             )
-            open_still = whom & (effect == Effect.ALLOW)
-            effect[open_still] = reached
+            open_still = whom & (effect == Effect.ALLOW.value)
+            effect[open_still] = reached.value
             observed[open_still] = n_happened
             limit[open_still] = n_allowed
         return Judgement.of(effect, observed, limit)

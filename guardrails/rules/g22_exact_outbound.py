@@ -6,7 +6,7 @@ import numpy as np
 
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import NEVER_DAYS, Effect, Judgement, Rule, Unit, View, silent
+from guardrails.rules.base import NEVER_DAYS, Effect, Judgement, Rule, Unit, View, effect_where, silent
 from guardrails.rules.selling import is_outbound
 
 _DAY_HOURS = 24
@@ -41,5 +41,5 @@ class ExactOutbound(Rule):
         longest = limits.outbound.exact_hours // _DAY_HOURS - 1
         limit = np.where(view.wanted, np.int64(longest), np.int64(-1))
         too_exact = (view.looked_at_days != NEVER_DAYS) & (view.looked_at_days > limit)
-        effect = np.where(too_exact, np.int8(Effect.GENERALISE), np.int8(Effect.ALLOW))
+        effect = effect_where(too_exact, Effect.GENERALISE)
         return Judgement.of(effect, view.looked_at_days, limit)

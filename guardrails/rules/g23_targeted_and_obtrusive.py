@@ -6,7 +6,7 @@ import numpy as np
 
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import MICRO, Effect, Judgement, Rule, Unit, View, silent
+from guardrails.rules.base import MICRO, Effect, Judgement, Rule, Unit, View, effect_where, silent
 
 OBTRUSIVE_FACTOR_MICRO = 500_000
 """What the rank score of a targeted suggestion is multiplied by where it interrupts.
@@ -46,6 +46,6 @@ class TargetedAndObtrusive(Rule):
         limit = np.where(targeted, np.int64(0), np.int64(_HIGHEST_TIER))
         blocked = tier > limit
         demoted = targeted & ~blocked
-        effect = np.where(demoted, np.int8(Effect.DEMOTE), np.int8(Effect.ALLOW))
+        effect = effect_where(demoted, Effect.DEMOTE)
         effect[blocked] = Effect.BLOCK.value
         return Judgement.of(effect, tier, limit, np.where(demoted, OBTRUSIVE_FACTOR_MICRO, MICRO))

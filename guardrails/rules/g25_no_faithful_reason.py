@@ -6,7 +6,7 @@ import numpy as np
 
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import MICRO, Effect, Judgement, Rule, Unit, View
+from guardrails.rules.base import MICRO, Effect, Judgement, Rule, Unit, View, effect_where, silent
 from guardrails.rules.selling import is_outbound, sells_on
 
 UNEXPLAINED_FACTOR_MICRO = 500_000
@@ -34,8 +34,10 @@ class NoFaithfulReason(Rule):
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 a reason is there or it is not
         """Say what cannot be explained."""
         unexplained = ~view.reason_available
+        if not np.count_nonzero(unexplained):
+            return silent(len(view))
         offered = (sells_on(view) & view.from_history) | is_outbound(view)
         demoted = unexplained & ~offered
-        effect = np.where(demoted, np.int8(Effect.DEMOTE), np.int8(Effect.ALLOW))
-        effect[unexplained & offered] = Effect.BLOCK
+        effect = effect_where(demoted, Effect.DEMOTE)
+        effect[unexplained & offered] = Effect.BLOCK.value
         return Judgement.of(effect, unexplained, 0, np.where(demoted, UNEXPLAINED_FACTOR_MICRO, MICRO))

@@ -39,7 +39,7 @@ class CreepinessScore(Rule):
             explainable = np.zeros(len(view), np.bool_)
         else:
             explainable = view.reason_available
-        effect[(effect >= Effect.EXPLAIN) & ~explainable] = Effect.BLOCK
+        effect[(effect >= Effect.EXPLAIN.value) & ~explainable] = Effect.BLOCK.value
         return Judgement.of(effect, score, limit)
 
 
@@ -50,7 +50,7 @@ def effect_of(
 
     The most restrictive threshold that was reached counts, also when a shop lowered only that one.
     """
-    effect = np.full(score.shape, Effect.ALLOW, np.int8)
+    effect = np.zeros(score.shape, np.int8)
     limit = np.full(score.shape, thresholds.show_micro, np.int64)
     for threshold, follows in (
         (thresholds.show_micro, Effect.EXPLAIN),
@@ -58,6 +58,6 @@ def effect_of(
         (thresholds.generalise_micro, Effect.BLOCK),
     ):
         reached = score >= threshold
-        effect[reached] = follows
+        effect[reached] = follows.value
         limit[reached] = threshold
     return effect, limit
