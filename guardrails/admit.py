@@ -28,7 +28,7 @@ from guardrails.consent.collection import coverage
 from guardrails.consent.jurisdictions import raised_where
 from guardrails.consent.ledger import Ledger
 from guardrails.consent.permission import LAPSED, TAKEN_BACK, Denial, LawfulBasis, Permission
-from guardrails.consent.purposes import KEY_OF, OUTBOUND, Purpose, communications_key, sensitive_key
+from guardrails.consent.purposes import KEY_OF, Purpose, outreach_key, sensitive_key
 from guardrails.consent.settings import ConsentSettings
 from guardrails.holding import Holding
 from guardrails.policy.limits import EvidenceLimits
@@ -97,6 +97,8 @@ class Muted:
 
     def covers_occasion(self, catalogue: Catalogue, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Return for each catalogue row, shape (n,), whether it is made for a muted occasion; bool."""
+        if not self.occasions:
+            return np.zeros(item_idx.shape, np.bool_)
         return np.asarray(catalogue.occasions[item_idx] & mask_of(*self.occasions) != 0)
 
     def _covers_one(self, catalogue: Catalogue, idx: int) -> bool:
@@ -126,6 +128,8 @@ def in_classes(
 
     An item of no class is in none.
     """
+    if not names:
+        return np.zeros(item_idx.shape, np.bool_)
     by_class = np.array([name in names for name in catalogue.sensitive_classes] + [False], np.bool_)
     return by_class[catalogue.sensitive_class[item_idx]]  # the code -1 reads the last place
 
@@ -369,7 +373,8 @@ def _asker(ledger: Ledger, request: Request, choices: Choices, settings: Consent
 
 
 def _outreach(request: Request, ask: Callable[[str], Permission]) -> Permission | None:
-    return ask(communications_key(request.channel)) if request.channel in OUTBOUND else None
+    key = outreach_key(request.channel)
+    return None if key is None else ask(key)
 
 
 def _asked(*permissions: Permission | None) -> tuple[Permission, ...]:

@@ -47,7 +47,7 @@ from api.wiring import Wiring, wiring
 from engine.catalogue import NO_CODE, Catalogue
 from engine.vocabulary import Channel, from_word, word
 from guardrails.admit import Admission, admit
-from guardrails.consent.purposes import OUTBOUND
+from guardrails.consent.purposes import outreach_key
 from guardrails.consent.settings import ConsentSettings
 from guardrails.consent.signals.gpc import gpc_from_header
 from guardrails.decide import Decision, decide
@@ -319,7 +319,7 @@ def _exposure(
         at_ms=question.now_ms,
         placement=question.placement.name,
         interruptive=question.placement.interruptive,
-        outbound=question.channel in OUTBOUND,
+        outbound=outreach_key(question.channel) is not None,
         suggestions=tuple(
             (int(catalogue.item_no[each.item_idx]), each.intent) for each in decision.suggestions
         ),

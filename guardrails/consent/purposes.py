@@ -181,6 +181,17 @@ def communications_key(channel: Channel) -> str:
     return KEY_OF[Purpose.COMMUNICATIONS] + word(channel)
 
 
+def outreach_key(channel: Channel) -> str | None:
+    """Return the key of the consent to speak first on a channel; ``None`` where the customer speaks first.
+
+    On the pages of others that is the consent to sharing (P9): what is advertised there tells them of whom
+    it is advertised to.
+    """
+    if channel is Channel.OFFSITE_ADS:
+        return KEY_OF[Purpose.SHARING]
+    return communications_key(channel) if channel in OUTBOUND else None
+
+
 def sensitive_key(sensitive_class: str) -> str:
     """Return the key of the explicit consent that a sensitive class needs."""
     return KEY_OF[Purpose.SENSITIVE] + sensitive_class

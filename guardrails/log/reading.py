@@ -19,7 +19,7 @@ from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
 from engine.vocabulary import Basis, Channel, Intent, from_word
 from guardrails.admit import Admission, Muted
 from guardrails.consent.permission import Denial, LawfulBasis, Permission
-from guardrails.consent.purposes import KEY_OF, Purpose, communications_key
+from guardrails.consent.purposes import KEY_OF, Purpose, outreach_key
 from guardrails.errors import RecordError
 from guardrails.holding import Holding
 from guardrails.log.record import open_body
@@ -153,7 +153,7 @@ def _admission(consent: Json, request: Request, muted: frozenset[str]) -> Admiss
         may_read_session=consent["session"],
         may_use_context=consent["context"],
         offers=permissions[KEY_OF[Purpose.TARGETED_OFFERS]],
-        outreach=permissions.get(communications_key(request.channel)),
+        outreach=permissions.get(outreach_key(request.channel) or ""),
         sensitive_granted=frozenset(consent["sensitive_granted"]),
         muted=Muted(items=muted, occasions=frozenset(consent["muted"]["occasions"])),
         age_assurance=AgeAssurance(consent["age_assurance"]),

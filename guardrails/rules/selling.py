@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engine.vocabulary import Intent
 from guardrails.consent.permission import Denial, Permission
-from guardrails.consent.purposes import OUTBOUND
+from guardrails.consent.purposes import outreach_key
 from guardrails.rules.base import View
 
 
@@ -20,8 +20,8 @@ def sells_on(view: View) -> NDArray[np.bool_]:
 
 
 def is_outbound(view: View) -> bool:
-    """Whether the shop speaks first on the request's channel."""
-    return view.request.channel in OUTBOUND
+    """Whether the shop speaks first on the request's channel, on the pages of others too."""
+    return outreach_key(view.request.channel) is not None
 
 
 def refused(view: View, among: Collection[Denial]) -> NDArray[np.bool_]:

@@ -119,7 +119,8 @@ class TestWhatMayBeRead:
         assert an_admission(a_request(), choices).sensitive_granted == frozenset()
 
     @pytest.mark.parametrize(
-        "channel", [Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.POST, Channel.PHONE]
+        "channel",
+        [Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.POST, Channel.PHONE, Channel.OFFSITE_ADS],
     )
     def test_speaking_first_needs_a_consent_of_its_own(self, channel):
         admission = an_admission(a_request("email", channel=channel))

@@ -30,7 +30,7 @@ from support.shops import (
 from engine.vocabulary import Basis, Channel, Intent, Kind, Source
 from guardrails.consent.events import Status
 from guardrails.consent.permission import LawfulBasis
-from guardrails.consent.purposes import communications_key
+from guardrails.consent.purposes import KEY_OF, Purpose, communications_key
 from guardrails.decide import MOST_CONSIDERED, REFILL_FACTOR, THE_SHOP_ITSELF, Action, Outcome
 from guardrails.holding import Hold, HoldKind
 from guardrails.policy.limits import EvidenceLimits, Limits, ScoreLimits
@@ -97,6 +97,16 @@ class TestTheLadder:
         decision = decided(a_request("email", channel=Channel.EMAIL), choices, knowing(REGULAR))
         assert {rule for taken in decision.rounds for _, rule in taken.slate.held_back} == {rule_id}
         assert all(taken.judged.withheld.all() for taken in decision.rounds)
+
+    @pytest.mark.parametrize("gpc", [False, True])
+    @pytest.mark.parametrize("purposes", [(), (KEY_OF[Purpose.SHARING],)], ids=["", "sharing"])
+    def test_nobody_is_followed_to_the_pages_of_others_without_the_consent_to_share(self, purposes, gpc):
+        choices = Choices(a_ledger(*EVERYTHING, *purposes))
+        request = a_request(channel=Channel.OFFSITE_ADS, gpc=gpc)
+        decision = decided(request, choices, knowing(REGULAR, STROLLING))
+        assert bool(decision.suggestions) is (bool(purposes) and not gpc)
+        if not purposes:
+            assert {rule for taken in decision.rounds for _, rule in taken.slate.held_back} == {"G01"}
 
     def test_what_the_shop_may_send_is_sent(self):
         choices = Choices(a_ledger(*EVERYTHING, communications_key(Channel.EMAIL)))
