@@ -66,13 +66,14 @@ def judge(view: View, score: NDArray[np.int64], rules: Sequence[Rule], limits: L
         rules: at least one; without any question asked nothing may be shown.
         limits: the numbers of the active policy.
     """
-    answers = [_ask(rule, view, limits) for rule in rules]
-    effects = _effects(answers, len(view))
+    n = len(view)
+    answers = [_ask(rule, view, limits, n) for rule in rules]
+    effects = _effects(answers, n)
     if effects.size and not Effect.ALLOW.value <= effects.min() <= effects.max() <= Effect.GAP.value:
-        answers = [_sensible(answer, len(view)) for answer in answers]
-        effects = _effects(answers, len(view))
+        answers = [_sensible(answer, n) for answer in answers]
+        effects = _effects(answers, n)
     withholds = effects >= WITHHOLDING.value
-    deciding = np.full(len(view), -1, np.int16)
+    deciding = np.full(n, -1, np.int16)
     for index in np.flatnonzero(withholds.any(axis=1))[::-1].tolist():
         deciding[withholds[index]] = index  # the first that withholds is written last
     return Judged(
@@ -86,13 +87,13 @@ def judge(view: View, score: NDArray[np.int64], rules: Sequence[Rule], limits: L
     )
 
 
-def _ask(rule: Rule, view: View, limits: Limits) -> _Answer:
+def _ask(rule: Rule, view: View, limits: Limits, n: int) -> _Answer:
     try:
         judgement = rule.judge(view, limits)
-        if judgement is not silent(len(view)):
-            _check_columns(judgement, len(view))
+        if judgement is not silent(n):
+            _check_columns(judgement, n)
     except Exception as error:  # noqa: BLE001 - whatever a rule raises, it must withhold
-        return _failed(type(error).__name__, len(view))
+        return _failed(type(error).__name__, n)
     return judgement, None
 
 

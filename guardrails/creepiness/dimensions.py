@@ -110,6 +110,8 @@ def _context_distance(view: View) -> NDArray[np.float64]:
     """
     travelled = view.from_history & ~view.same_visit
     own = np.where(travelled, np.where(view.evidence_channel_other, _OTHER_CHANNEL, _EARLIER), 0.0)
+    if not np.count_nonzero(view.evidence_provenance):
+        return own
     distance: NDArray[np.float64] = np.maximum(own, _FROM_ELSEWHERE[view.evidence_provenance])
     return distance
 

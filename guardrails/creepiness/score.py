@@ -118,26 +118,32 @@ def creepiness(dimensions: Dimensions, weights: Weights = DEFAULT_WEIGHTS) -> ND
 
     Source: noisy-or, Pearl 1988, section 4.3.2.
     """
-    harmless = _product(dimensions, weights, DIMENSION_NAMES)
-    return np.rint((1.0 - harmless) * unmitigated(dimensions, weights) * MICRO).astype(np.int64)
+    left = _left(dimensions, weights, DIMENSION_NAMES + MITIGATOR_NAMES)
+    harmless = _product(left[: len(DIMENSION_NAMES)])
+    softened = _capped(_product(left[len(DIMENSION_NAMES) :]), dimensions, weights)
+    return np.rint((1.0 - harmless) * softened * MICRO).astype(np.int64)
 
 
 def unmitigated(dimensions: Dimensions, weights: Weights = DEFAULT_WEIGHTS) -> NDArray[np.float64]:
     """Return which share of each score its mitigators leave, shape (n,), 0 to 1."""
-    left = _product(dimensions, weights, MITIGATOR_NAMES)
+    return _capped(_product(_left(dimensions, weights, MITIGATOR_NAMES)), dimensions, weights)
+
+
+def _capped(left: NDArray[np.float64], dimensions: Dimensions, weights: Weights) -> NDArray[np.float64]:
+    """Leave more of the score of what is sensitive, as the cap says; shape (n,)."""
     return np.where(dimensions.sensitive, np.maximum(left, 1.0 - weights.mitigation_cap / MICRO), left)
 
 
-def _product(dimensions: Dimensions, weights: Weights, names: tuple[str, ...]) -> NDArray[np.float64]:
-    """Multiply what each dimension leaves, in the order of the names; shape (n,).
-
-    One row a dimension; rows are multiplied from the first to the last, so the rounding is the same as
-    that of a loop.
-    """
+def _left(dimensions: Dimensions, weights: Weights, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return what each dimension leaves of what is harmless; one row a name, shape (names, n)."""
     n = dimensions.sensitivity.size
     level = np.concatenate([getattr(dimensions, name) for name in names], dtype=np.float64)
     weight = np.array([getattr(weights, name) / MICRO for name in names])
-    left = 1.0 - weight[:, np.newaxis] * level.reshape(len(names), n)
+    return 1.0 - weight[:, np.newaxis] * level.reshape(len(names), n)
+
+
+def _product(left: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Multiply rows from the first to the last, so that the rounding is that of a loop; shape (n,)."""
     product: NDArray[np.float64] = np.multiply.reduce(left, axis=0)
     return product
 
