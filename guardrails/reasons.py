@@ -41,6 +41,7 @@ class ReasonCode(StrEnum):
     GOES_WITH_BASKET = "goes_with_basket"
     OFTEN_TOGETHER = "often_together"
     YOUR_CHOICES = "your_choices"
+    FROM_ELSEWHERE = "from_elsewhere"
     FROM_CATEGORY = "from_category"
     FROM_BRAND = "from_brand"
     POPULAR = "popular"
@@ -56,6 +57,7 @@ SENTENCES = {
     ReasonCode.GOES_WITH_BASKET: "Goes with {item} in your basket",
     ReasonCode.OFTEN_TOGETHER: "Often bought together with {item}",
     ReasonCode.YOUR_CHOICES: "Based on your choices in this shop",
+    ReasonCode.FROM_ELSEWHERE: "Based on what you let us use from outside this shop",
     ReasonCode.FROM_CATEGORY: "Popular in {item}, going by your choices in this shop",
     ReasonCode.FROM_BRAND: "Popular from {item}, going by your choices in this shop",
     ReasonCode.POPULAR: "Many customers buy this; nothing about you was used",
@@ -171,6 +173,8 @@ class Explainer:
         if edges.size == 0:
             in_category = source == Source.POPULAR_IN_CATEGORY
             return ReasonCode.POPULAR_IN_CATEGORY if in_category else ReasonCode.POPULAR
+        if self.evidence.provenance[self.candidates.evidence[edges[0]]] != Provenance.OWN:
+            return ReasonCode.FROM_ELSEWHERE
         if not self._nameable(self.candidates.evidence[edges[:1]])[0]:
             return ReasonCode.YOUR_CHOICES
         if source in _SAID_OF:

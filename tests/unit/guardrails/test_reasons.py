@@ -186,7 +186,8 @@ def test_before_others_only_what_they_see_anyway_is_named(where, origin, is_name
 @pytest.mark.parametrize("provenance", [Provenance.SISTER, Provenance.LINKED, Provenance.THIRD_PARTY])
 def test_what_came_from_elsewhere_is_not_named_as_the_customers_own_doing(provenance):
     reason = explained(("lamp-0", HISTORY, Kind.PURCHASE, 9, 30), provenance=provenance)
-    assert reason.code is ReasonCode.YOUR_CHOICES
+    assert reason.code is ReasonCode.FROM_ELSEWHERE
+    assert reason.text == "Based on what you let us use from outside this shop"
     assert reason.evidence[0].item_idx is None
 
 
