@@ -13,6 +13,7 @@ from api.muting import end_of_mute
 from api.storage.customers import say_mute
 from api.storage.holds import put_holds
 from api.storage.interactions import mark_gift
+from api.storage.retention import Retention
 from api.storage.subjects import Subjects
 from engine.interactions import DAY_MS
 from guardrails.holding import Hold, HoldKind
@@ -20,6 +21,9 @@ from guardrails.policy.limits import Limits
 from guardrails.request import Mute, MuteScope
 
 _HOUR_MS = 3_600_000
+_UNNAMED_MS = Retention().device_days * DAY_MS
+"""The longest that a device or a visit is spared: nobody can lift what was said there under no name."""
+
 _CASES = {
     CircumstanceKind.COMPLAINT_OPENED: (HoldKind.COMPLAINT, False),
     CircumstanceKind.COMPLAINT_CLOSED: (HoldKind.COMPLAINT, True),
@@ -62,13 +66,14 @@ def store_circumstances(
 def life_event(at_ms: int, limits: Limits) -> Iterator[Hold]:
     """Yield what is kept of a life event: until when topics are off, and until when offers are.
 
-    Neither says what happened, nor when.
+    Both end with a day, so that they fit no purchase to the millisecond, and neither says what happened.
     """
+    end_of_day_ms = -(-at_ms // DAY_MS) * DAY_MS
     for kind, days in (
         (HoldKind.TOPICS, limits.holds.life_event_topics_days),
         (HoldKind.OFFERS, limits.holds.life_event_offers_days),
     ):
-        yield Hold(kind, "", 0, at_ms + days * DAY_MS)
+        yield Hold(kind, "", 0, end_of_day_ms + days * DAY_MS)
 
 
 def _held_at(news: NewCircumstance, person: Person) -> bytes:
@@ -91,11 +96,18 @@ def _holds(news: NewCircumstance, key: bytes, subjects: Subjects, limits: Limits
         kind, is_over = _CASES[news.kind]
         return [Hold(kind, subjects.reference(key, news.reference), at_ms, at_ms if is_over else None)]
     lifted = news.kind is CircumstanceKind.SELF_EXCLUSION_LIFTED
-    until_ms = at_ms + limits.holds.exclusion_hours * _HOUR_MS if lifted else None
+    until_ms = at_ms + limits.holds.exclusion_hours * _HOUR_MS if lifted else _at_the_latest(news)
     return [Hold(HoldKind.EXCLUSION, news.sensitive_class, at_ms, until_ms)]
 
 
 def _mute(news: NewCircumstance, scope: MuteScope, value: str, limits: Limits) -> Mute:
     """Return the mute that is said; lifting one ends it when that was said."""
-    lifted = news.kind is CircumstanceKind.UNMUTE
-    return Mute(scope, value, news.at_ms if lifted else end_of_mute(scope, news.at_ms, limits.holds))
+    if news.kind is CircumstanceKind.UNMUTE:
+        return Mute(scope, value, news.at_ms)
+    until_ms = end_of_mute(scope, news.at_ms, limits.holds)
+    return Mute(scope, value, _at_the_latest(news) if until_ms is None else until_ms)
+
+
+def _at_the_latest(news: NewCircumstance) -> int | None:
+    """Return when a word ends that nobody takes back; never, where a customer has given it."""
+    return news.at_ms + _UNNAMED_MS if news.customer_id is None else None

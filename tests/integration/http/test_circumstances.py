@@ -14,6 +14,7 @@ from api.imports.circumstances import CircumstanceKind
 from api.logging import JsonLines
 from api.storage import tables
 from api.storage.connection import reading
+from api.storage.retention import Retention
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel
 from guardrails.consent.purposes import KEY_OF, Purpose, communications_key, sensitive_key
@@ -114,10 +115,37 @@ def test_of_a_life_event_nothing_is_kept_but_two_ends(agreed, kind):
         topics.until_ms - offers.until_ms
         == (limits.life_event_topics_days - limits.life_event_offers_days) * DAY_MS
     )
-    assert 0 <= now_ms + limits.life_event_offers_days * DAY_MS - offers.until_ms < HOUR_MS
+    assert (
+        0 <= offers.until_ms - (now_ms + limits.life_event_offers_days * DAY_MS) + HOUR_MS < DAY_MS + HOUR_MS
+    )
     with reading(agreed.wiring.engine) as conn:
         kept = [str(row) for table in tables.metadata.sorted_tables for row in conn.execute(table.select())]
     assert not [row for row in kept if kind in row]
+
+
+def test_what_is_kept_of_a_life_event_fits_no_moment(agreed):
+    tell(agreed, "loss_declared", ago_ms=HOUR_MS + 1)
+    assert {row.until_ms % DAY_MS for row in holds(agreed)} == {0}
+
+
+@pytest.mark.parametrize("who", [{"session_id": "visit"}, {"session_id": "visit", "device_id": "tablet"}])
+def test_what_somebody_without_a_name_asked_for_is_not_kept_for_ever(agreed, who):
+    latest_ms = agreed.wiring.clock() + Retention().device_days * DAY_MS
+    tell(agreed, "self_excluded", sensitive_class="alcohol", who=who)
+    tell(agreed, "mute", scope="occasion", value="mothers_day", who=who)
+    with reading(agreed.wiring.engine) as conn:
+        (mute,) = conn.execute(tables.mutes.select()).all()
+    (exclusion,) = holds(agreed)
+    for kept in (exclusion, mute):
+        assert latest_ms - HOUR_MS < kept.until_ms <= latest_ms + HOUR_MS
+
+
+def test_what_a_customer_asked_for_holds_until_they_take_it_back(agreed):
+    tell(agreed, "self_excluded", sensitive_class="alcohol")
+    tell(agreed, "mute", scope="occasion", value="mothers_day")
+    with reading(agreed.wiring.engine) as conn:
+        assert [mute.until_ms for mute in conn.execute(tables.mutes.select())] == [None]
+    assert [hold.until_ms for hold in holds(agreed)] == [None]
 
 
 def test_what_is_bought_for_a_funeral_spares_whoever_bought_it(agreed):
