@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COMPLAINT_WITHIN_DAYS = 7
-"""A complaint counts against what was shown last, if that was at most so many days before."""
+"""A complaint that is open counts against what was shown last, if that was at most so many days before."""
 
 TOO_PERSONAL, NOT_INTERESTED = FeedbackKind.TOO_PERSONAL.value, FeedbackKind.NOT_INTERESTED.value
 COMPLAINT = "complaint"
@@ -318,7 +318,7 @@ def _draw_risk(report: Mapping[str, Any], axes: Axes) -> None:
         axes.plot(threshold, [100 * each for each in curve[name]], label=label)
     axes.axhline(100 * report["alpha"], color="#333333", linewidth=0.8, linestyle=":", label="ceiling")
     axes.axvline(after["generalise_micro"] / MICRO, color="#c44e52", linewidth=1.2, label="threshold")
-    axes.set_ylim(0, 400 * report["alpha"])
+    axes.set_ylim(0, 100 * max(4 * report["alpha"], 1.1 * min(curve["expected"])))
     axes.set_xlabel("nothing is shown from this score on")
     axes.set_ylabel("found too personal, % of what a customer is shown")
     axes.set_title("What a threshold lets through")

@@ -39,7 +39,7 @@ NO_LABELS = "no customer has said anything of a suggestion in this time: weights
 )
 @click.option("--confidence", type=click.FloatRange(0.5, 0.999), default=0.9, show_default=True)
 @click.option("--confident", is_flag=True, help="Keep below alpha with that confidence, not only on average.")
-@click.option("--strict", is_flag=True, help="Count mutes, and complaints within 7 days, as flags too.")
+@click.option("--strict", is_flag=True, help="Count mutes and complaints that are open as flags too.")
 @click.option("--weights/--no-weights", default=True, help="Fit the weights, or set thresholds only.")
 @click.option("--since", type=_DAY, help="Only what was shown from this time on (UTC).")
 @click.option("--until", type=_DAY, help="Only what was shown before this time (UTC).")
@@ -62,8 +62,8 @@ def calibrate(
     """Fit the creepiness score to what customers found too personal, and set its thresholds.
 
     What a customer flags counts; with --strict what they mute does too, and the slate they were shown
-    last before a complaint. The thresholds keep the expected share of flagged suggestions at most
-    alpha. The result is a policy of its own; it is in force only with --activate.
+    last in the week before a complaint that is open. The thresholds keep the expected share of flagged
+    suggestions at most alpha. The result is a policy of its own; it is in force only with --activate.
     """
     from api import calibrating  # noqa: PLC0415  storage and scikit-learn are not needed for --help
     from api.cli.shop import open_shop  # noqa: PLC0415  as above
@@ -89,13 +89,13 @@ def calibrate(
         silent = result.outcome is Outcome.NOTHING_SHOWN
         stored = calibrating.store(shop.engine, result, shop.now_ms, put_in_force=activate and not silent)
     report = calibrating.as_dict(labels, result, stored, strict=strict)
-    if plot_dir is not None:
-        for file in calibrating.draw(report, plot_dir):
-            say(f"wrote `{file}`")
     if as_json:
         print_json({"calibrated": True, **report})
     else:
         _print(report)
+    if plot_dir is not None:
+        for file in calibrating.draw(report, plot_dir):
+            say(f"wrote `{file}`")
     if activate and silent:
         raise click.ClickException("not put in force: the shop would show nothing at all")
 

@@ -79,9 +79,14 @@ def read_said(conn: Connection, decision_ids: Sequence[str]) -> dict[str, dict[s
 
 
 def read_complaints(conn: Connection) -> Mapping[bytes, tuple[int, ...]]:
-    """Return since when complaints are or were open, in milliseconds since the epoch, by subject key."""
+    """Return since when complaints are open, in milliseconds since the epoch, by subject key.
+
+    Of a complaint that was closed nothing is kept but when that was, so it blames nothing.
+    """
     found: dict[bytes, tuple[int, ...]] = {}
-    query = select(holds.c.subject_key, holds.c.since_ms).where(holds.c.kind == HoldKind.COMPLAINT.value)
+    query = select(holds.c.subject_key, holds.c.since_ms).where(
+        holds.c.kind == HoldKind.COMPLAINT.value, holds.c.until_ms.is_(None)
+    )
     for row in conn.execute(query.order_by(holds.c.subject_key, holds.c.since_ms)):
         found[row.subject_key] = (*found.get(row.subject_key, ()), row.since_ms)
     return found

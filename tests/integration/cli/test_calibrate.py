@@ -187,6 +187,18 @@ def test_a_complaint_counts_against_what_was_shown_last_and_lately(shop):
     assert report("--strict")["labels"]["n_flagged"] == last
 
 
+def test_a_complaint_that_was_closed_blames_nothing_that_was_shown_after_it(shop):
+    customer = {"customer_id": BUYER, "reference": "ticket-1"}
+    news = [
+        {"event_id": "o", "kind": "complaint_opened", "at_ms": now_ms() - 5 * DAY_MS, **customer},
+        {"event_id": "c", "kind": "complaint_closed", "at_ms": now_ms() + 1_000, **customer},
+    ]
+    decision_id, items = ask(shop)
+    tell(shop, decision_id, items[0], "helpful")
+    assert shop.ask("POST", "/v1/events", json={"events": news}).json()["noted"] == 2
+    assert report("--strict")["labels"]["n_flagged"] == 0
+
+
 def test_a_complaint_long_after_counts_against_nothing(shop):
     ask(shop)
     complain(shop, BUYER, days=8)
@@ -256,3 +268,12 @@ def test_nobody_is_named(shop):
 )
 def test_what_cannot_be_understood_is_refused(arguments):
     assert calibrate(*arguments).exit_code == 2
+
+
+def test_what_was_found_is_not_lost_where_pictures_cannot_be_written(shop, tmp_path):
+    decision_id, items = ask(shop)
+    tell(shop, decision_id, items[0], "too_personal")
+    (tmp_path / "file").touch()
+    result = calibrate("--json", "--plot-dir", tmp_path / "file" / "folder")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["calibrated"] is True
