@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from api.cli.terminal import console, json_option, print_json, progress, say
 
@@ -52,11 +53,18 @@ def evaluate(
     if guardrails is (folder is not None):
         raise click.UsageError("give either a FOLDER or --guardrails")
     if guardrails:
+        _refuse("--k goes with a FOLDER", "k")
         _restraint(placement, days, plot, as_json=as_json)
         return
-    if plot is not None:
-        raise click.UsageError("--plot goes with --guardrails")
+    _refuse("--placement, --days and --plot go with --guardrails", "placement", "days", "plot")
     _learners(folder or Path(), k, as_json=as_json)
+
+
+def _refuse(because: str, *names: str) -> None:
+    """Refuse options that were given and would be without effect."""
+    context = click.get_current_context()
+    if any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in names):
+        raise click.UsageError(because)
 
 
 def _learners(folder: Path, k: int, *, as_json: bool) -> None:
@@ -82,12 +90,13 @@ def _restraint(placement: str, days: int, plot: Path | None, *, as_json: bool) -
 
     with open_shop() as shop, progress("evaluating") as show:
         report = measure_restraint(shop.engine, shop.settings, shop.now_ms, placement, days, show)
-    if plot is not None:
-        draw(report, plot)
     if as_json:
         print_json(asdict(report))
-        return
-    _show(report)
+    else:
+        _show(report)
+    if plot is not None:
+        draw(report, plot)
+        say(f"wrote `{plot}`")
 
 
 def _show(report: Restraint) -> None:

@@ -10,6 +10,8 @@ from api.errors import UnknownPlacementError
 from api.evaluating.past import past
 from api.imports.importer import Progress
 from api.settings import Settings
+from api.storage.connection import reading
+from api.storage.placements import read_placements
 from api.training import BUDGET_S
 from guardrails.messages import Phrase
 from guardrails.restraint import Restraint, measure
@@ -33,9 +35,10 @@ def measure_restraint(
         NothingToMeasureError: there is nothing to measure on.
         ModelFitError: there is nothing to learn from.
     """
-    with past(engine, settings, now_ms, test_days, BUDGET_S, progress) as shop:
-        if placement not in shop.placements:
+    with reading(engine) as conn:
+        if placement not in read_placements(conn):  # asked before anything is learned, which takes a while
             raise UnknownPlacementError(Phrase("unknown placement `{name}`", name=placement))
+    with past(engine, settings, now_ms, test_days, BUDGET_S, progress) as shop:
         return measure(shop.house, shop.shoppers, shop.relevant, shop.placements[placement], now_ms, progress)
 
 
