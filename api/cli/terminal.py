@@ -81,10 +81,14 @@ def progress(what: str) -> Iterator[Progress]:
 
 def _plain(what: str) -> Progress:
     started = written = time.monotonic()
+    last = 0
 
     def show(done: int, total: int | None, message: str) -> None:
-        nonlocal written
+        nonlocal started, written, last
         now = time.monotonic()
+        if done < last:  # other work has begun, which goes at a pace of its own
+            started = now
+        last = done
         if now - written < PLAIN_EVERY_S:
             return
         written = now

@@ -31,6 +31,17 @@ def test_progress_is_a_plain_line_where_there_is_no_terminal(capsys, done, total
     assert (captured.out, captured.err) == ("", said)
 
 
+@pytest.mark.usefixtures("_at_once")
+def test_what_is_left_of_the_next_stage_is_not_reckoned_from_the_time_of_the_last(capsys, monkeypatch):
+    clock = iter([0.0, 100.0, 100.0, 101.0])
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: next(clock))
+    with terminal.progress("evaluating") as show:
+        show(7, 7, "learning")
+        show(0, 100, "serving")
+        show(1, 100, "serving")
+    assert capsys.readouterr().err.splitlines()[-1] == "evaluating: 1 %, about 99 s left, serving"
+
+
 def test_progress_is_not_written_more_often_than_every_few_seconds(capsys):
     with terminal.progress("importing") as show:
         for done in range(1000):
