@@ -89,7 +89,7 @@ def _show_review(report: RuleReview) -> None:
             entry.assumes.measure,
             f"{_percent(low)} to {_percent(high)}",
             "" if known is None else _percent(known.lately.micro),
-            "; ".join(_flaw(row) for row in flaws.get(entry.id, ())),
+            "; ".join(_flaw(row) for row in flaws.get(entry.id, ())) or _too_few(known),
         )
     console().print(table)
     n_blocking = len({row.rule_id for row in report.overdue if row.blocks_approval})
@@ -97,6 +97,8 @@ def _show_review(report: RuleReview) -> None:
         f"{len(flaws)} of {len(report.entries)} rules to look at, {n_blocking} of them keep a policy from "
         f"being approved; measured on {report.n_decisions:,} decisions"
     )
+    if any(map(_too_few, report.measured.values())):
+        say("too few: so little can be a matter of chance, and is held against no rule")
 
 
 def _flaw(row: Overdue) -> str:
@@ -108,8 +110,14 @@ def _flaw(row: Overdue) -> str:
     return words[row.flaw] + (", blocks approval" if row.blocks_approval else "")
 
 
+def _too_few(known: Measured | None) -> str:
+    from guardrails.policy.review import FEWEST_MEASURED  # noqa: PLC0415  not needed for --help
+
+    return "too few" if known is not None and known.lately.n < FEWEST_MEASURED else ""
+
+
 def _percent(micro: int | None) -> str:
-    return "" if micro is None else f"{micro / _PERCENT_MICRO:g} %"
+    return "" if micro is None else f"{micro / _PERCENT_MICRO:.3g} %"
 
 
 def _unused_as_json(row: Unused) -> dict[str, Any]:
@@ -128,9 +136,16 @@ def _unused_as_json(row: Unused) -> dict[str, Any]:
 
 
 def _show_unused(report: UnusedReport) -> None:
-    from rich.table import Table  # noqa: PLC0415  slow to import, not needed for --help
+    from rich.table import Column, Table  # noqa: PLC0415  slow to import, not needed for --help
 
-    table = Table("collected", "for", "channel", "from", "rows", "", box=None)
+    if report.n_decisions == 0:
+        say(f"nothing was decided in {report.days} days, so nothing can be said of what is used")
+        return
+    if not report.unused:
+        n = report.n_decisions
+        say(f"all that is collected was used by some of {n:,} decisions of {report.days} days")
+        return
+    table = Table("collected", Column("for", overflow="fold"), "channel", "from", "rows", "", box=None)
     for row in map(_unused_as_json, report.unused):
         table.add_row(
             row["data"],

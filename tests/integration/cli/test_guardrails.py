@@ -173,3 +173,30 @@ def test_facts_of_customers_are_counted_and_customers_are_not_named(run):
 
 def test_a_number_of_days_that_cannot_be_is_refused(run):
     assert run("guardrails", "unused", "--days", "0").exit_code == 2
+
+
+def test_of_few_decisions_it_is_said_that_they_are_few(run):
+    decide_some(run.settings)
+    shown = run("guardrails", "review")
+    assert "too few" in shown.stdout
+    assert "a matter of chance" in shown.stderr
+
+
+def test_where_nothing_was_decided_nothing_is_called_unused(run):
+    shown = run("guardrails", "unused")
+    assert (shown.exit_code, shown.stdout) == (0, "")
+    assert "nothing can be said" in shown.stderr
+
+
+def test_the_purpose_of_what_is_unused_can_be_read_in_full(run):
+    decide_some(run.settings, channel=Channel.APP)
+    shown = run("guardrails", "unused")
+    assert "…" not in shown.stdout
+    assert "purchase" in shown.stdout
+
+
+def test_where_all_is_used_it_is_not_asked_to_stop(run):
+    decide_some(run.settings)
+    shown = run("guardrails", "unused")
+    assert shown.stdout == ""
+    assert "was used by some of 1 decisions" in shown.stderr
