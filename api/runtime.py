@@ -243,5 +243,5 @@ def _artefact(model: ModelRow | None, before: Artefact | None) -> tuple[Artefact
     try:
         return load_artefact(model.location), None
     except ArtefactError as error:
-        warn("model:load:failed", error)
+        warn("model:load:failed", error, because=str(error))  # names files and formats, and nobody
         return before, type(error).__name__

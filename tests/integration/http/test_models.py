@@ -1,11 +1,13 @@
 """A model is swapped under load without a failed request; a broken one changes nothing."""
 
+import logging
 import threading
 import time
 
 import httpx
 from support.http import store_model
 
+from api.logging import JsonLines
 from api.storage.api_keys import Role
 from api.storage.connection import writing
 from api.storage.versions import MODEL, activate, mark_erased
@@ -112,6 +114,25 @@ def test_a_process_goes_on_with_a_model_whose_folder_is_gone_until_it_loads_the_
     assert shop.recommend().json()["model_version"] == before
     other = store_model(shop.settings, seed=21)
     until(lambda: shop.recommend().json()["model_version"] == other)
+
+
+def test_a_model_of_an_older_format_is_refused_and_the_log_says_what_to_do(shop, caplog):
+    before = shop.recommend().json()["model_version"]
+    older = store_model(shop.settings, seed=21, active=False)
+    manifest = shop.settings.artefacts_dir / older / "manifest.json"
+    manifest.chmod(0o600)
+    manifest.write_bytes(manifest.read_bytes().replace(b'"format": 2', b'"format": 1'))
+    caplog.handler.setFormatter(JsonLines())
+    with writing(shop.wiring.engine) as conn:
+        activate(conn, MODEL, older, 1)
+    logger = logging.getLogger("tactful")
+    logger.addHandler(caplog.handler)
+    until(lambda: shop.recommend().status_code == 200 and "model:load:failed" in caplog.text)
+    logger.removeHandler(caplog.handler)
+    assert "train a new model" in caplog.text
+    assert shop.recommend().json()["model_version"] == before
+    newer = store_model(shop.settings, seed=22)
+    until(lambda: shop.recommend().json()["model_version"] == newer)
 
 
 def test_a_removed_model_is_not_served_any_longer_even_if_the_next_cannot_be_loaded(shop):
