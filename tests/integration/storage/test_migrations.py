@@ -4,8 +4,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 from support.shops import an_event
-from support.stores import NOW_MS, a_decision, settings_for
+from support.stores import (
+    NOW_MS,
+    a_decision,
+    an_interaction,
+    settings_for,
+    store_customer,
+    store_interactions,
+    store_items,
+)
 
+from api.classifying import classify_catalogue
 from api.errors import StoreRefusedError, StoreUnavailableError
 from api.storage.connection import alembic_config, is_current, open_engine, reading, upgrade, writing
 from api.storage.consents import append_events
@@ -16,6 +25,7 @@ from guardrails.placements import DEFAULT_PLACEMENTS
 from guardrails.request import SubjectKind
 
 CUSTOMER = b"c" * 16
+TABLES = ("items", "interactions")
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_code_uses(store):
@@ -40,6 +50,35 @@ def test_a_store_can_be_taken_down_and_put_up_again(store):
 def test_upgrading_twice_changes_nothing(store):
     upgrade(store.engine)
     assert is_current(store.engine)
+
+
+def test_a_shop_that_was_there_before_the_holds_goes_up_with_all_it_has_and_down_again(store):
+    item_no = store_items(store, "Only 2 left", title="Only 2 left! Christmas tree")["Only 2 left"]
+    store_interactions(store, [an_interaction(store, item_no, customer_no=store_customer(store))])
+
+    def migrate(step, revision):
+        with writing(store.engine) as conn:
+            step(alembic_config(conn), revision)
+
+    def rows():
+        with reading(store.engine) as conn:
+            return [conn.execute(text(f"SELECT * FROM {table}")).mappings().one() for table in TABLES]  # noqa: S608  two known names
+
+    migrate(command.downgrade, "0002")
+    before = rows()
+    assert not {"provenance", "occasions", "pressing"} & {name for row in before for name in row}
+    assert not {"holds", "category_marks"} & set(inspect(store.engine).get_table_names())
+    migrate(command.upgrade, "head")
+    assert [row.items() >= old.items() for row, old in zip(rows(), before, strict=True)] == [True, True]
+    assert [bool(rows()[0][name]) for name in ("occasions", "pressing", "unclassified", "sponsored")] == [
+        False
+    ] * 4
+    assert rows()[1]["provenance"] == 0
+    done = classify_catalogue(store.engine, NOW_MS)
+    assert (done.n_changed, done.n_other_occasions) == (1, 1)
+    assert rows()[0]["occasions"] != 0
+    migrate(command.downgrade, "0002")
+    assert rows()[1] == before[1]
 
 
 def test_upgrading_keeps_the_placements_that_the_shop_has_changed(store):
