@@ -18,9 +18,8 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
-from api.storage.statements import chunks, insert_new, insert_or_replace
+from api.storage.statements import chunks, insert_into, insert_new, insert_or_replace
 from api.storage.subjects import Subjects
 from api.storage.tables import customers, mutes
 from guardrails.consent.ages import AgeBand
@@ -174,7 +173,7 @@ def say_mute(conn: Connection, subject_key: bytes, mute: Mute, said_ms: int) -> 
     A mute that was lifted is one that has ended. Of two words at the same time the one that mutes
     for longer stays.
     """
-    insert = postgresql.insert(mutes) if conn.dialect.name == "postgresql" else sqlite.insert(mutes)
+    insert = insert_into(conn, mutes)
     told = insert.excluded
     later = or_(
         told.created_at_ms > mutes.c.created_at_ms,

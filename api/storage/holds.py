@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, case, func, literal, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from api.storage.statements import insert_into
 from api.storage.tables import holds
 from guardrails.holding import Hold, HoldKind
 
@@ -42,7 +42,7 @@ def put_holds(conn: Connection, said: Iterable[tuple[bytes, Hold]]) -> None:
     ]
     if not rows:
         return
-    insert = postgresql.insert(holds) if conn.dialect.name == "postgresql" else sqlite.insert(holds)
+    insert = insert_into(conn, holds)
     told = insert.excluded
     later = or_(
         told.since_ms > holds.c.since_ms,

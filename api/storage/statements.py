@@ -14,16 +14,19 @@ CHUNK = 500
 """Values in one ``IN (…)``: below the limit of every SQLite that is still in use."""
 
 
+def insert_into(conn: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT that can be told what to do about a row that is there already."""
+    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
+
+
 def insert_new(conn: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT that leaves alone what is there already."""
-    if conn.dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+    return insert_into(conn, table).on_conflict_do_nothing()
 
 
 def insert_or_replace(conn: Connection, table: Table, *key: str) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT that overwrites every other column of a row with the same ``key``."""
-    insert = postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
+    insert = insert_into(conn, table)
     given = {
         column.name: insert.excluded[column.name]
         for column in table.columns

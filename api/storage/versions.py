@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import BigInteger, Connection, Text, cast, delete, func, select, true, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from api.storage.statements import insert_new, insert_or_replace
+from api.storage.statements import insert_into, insert_new, insert_or_replace
 from api.storage.tables import active_versions, models, policies
 from guardrails.errors import PolicyError
 from guardrails.policy.document import from_document, to_document, version_of
@@ -67,8 +66,7 @@ def activate(conn: Connection, name: str, version: str, now_ms: int) -> None:
 
 def count_up(conn: Connection, name: str, now_ms: int) -> None:
     """Count the version of catalogue or notices up, so that every process loads them anew."""
-    on_postgresql = conn.dialect.name == "postgresql"
-    insert = postgresql.insert(active_versions) if on_postgresql else sqlite.insert(active_versions)
+    insert = insert_into(conn, active_versions)
     next_version = cast(cast(active_versions.c.version, BigInteger) + 1, Text)
     conn.execute(
         insert.values(name=name, version="1", changed_at_ms=now_ms).on_conflict_do_update(
