@@ -99,8 +99,6 @@ class Muted:
         """Return for each catalogue row, shape (n,), whether it is made for a muted occasion; bool."""
         if not self.occasions:
             return np.zeros(item_idx.shape, np.bool_)
-        if not self.occasions:
-            return np.zeros(item_idx.shape, np.bool_)
         return np.asarray(catalogue.occasions[item_idx] & mask_of(*self.occasions) != 0)
 
     def _covers_one(self, catalogue: Catalogue, idx: int) -> bool:
@@ -130,8 +128,6 @@ def in_classes(
 
     An item of no class is in none.
     """
-    if not names:
-        return np.zeros(item_idx.shape, np.bool_)
     if not names:
         return np.zeros(item_idx.shape, np.bool_)
     by_class = np.array([name in names for name in catalogue.sensitive_classes] + [False], np.bool_)
