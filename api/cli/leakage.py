@@ -52,13 +52,13 @@ def leakage(
             lift_max_micro=None if lift_max is None else round(lift_max * MICRO),
             n_customers=n_customers,
         )
-    if plot is not None:
-        draw(report, plot)
-        say(f"wrote `{plot}`")
     if as_json:
         print_json(_as_dict(report))
     else:
         _print(report)
+    if plot is not None:
+        draw(report, plot)
+        say(f"wrote `{plot}`")
 
 
 def _as_dict(report: Leakage) -> dict[str, Any]:
@@ -84,14 +84,14 @@ def _as_dict(report: Leakage) -> dict[str, Any]:
 
 
 def _print(report: Leakage) -> None:
-    from rich.table import Table  # noqa: PLC0415  slow to import, not needed for --help
+    from rich.table import Column, Table  # noqa: PLC0415  slow to import, not needed for --help
 
-    columns = ("guardrails off", "on", "evidence itself", "popular")
-    table = Table("", "", "customers", *columns, "excess gone", "goal", box=None)
+    widths = {"guardrails off": 11, "on": 11, "evidence itself": 11, "popular": 4}  # 11: an interval
+    name, *columns = Column("", overflow="fold"), *(Column(each, min_width=n) for each, n in widths.items())
+    table = Table(name, "buyers", *columns, "excess gone", "goal", box=None, padding=(0, 1, 0, 0))
     for row in report.rows:
         table.add_row(
-            row.name.rsplit(" > ", 1)[-1].lower(),
-            f"S{row.tier}",
+            f"{row.name.rsplit(' > ', 1)[-1].lower()} S{row.tier}",
             f"{row.n_positive:,}",
             *(_cell(row.leaks[column]) for column in ("off", "on", "evidence", "popular")),
             "" if row.gone is None else f"{row.gone:.0%}",
@@ -108,4 +108,6 @@ def _print(report: Leakage) -> None:
 
 
 def _cell(leak: Leak) -> str:
-    return f"{leak.auc:.3f} ({leak.low:.3f}-{leak.high:.3f})"
+    if leak.low == leak.high:
+        return f"{leak.auc:.2f}"
+    return f"{leak.auc:.2f} ({leak.low:.2f}-{leak.high:.2f})"

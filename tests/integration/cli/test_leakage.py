@@ -9,6 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from api.cli import main
+from api.cli.leakage import _print
+from api.evaluating.leakage import Leakage, Row
+from engine.evaluation.attacker import Leak
 
 N_CUSTOMERS = 240
 NOW = datetime.now(UTC)
@@ -99,11 +102,19 @@ def test_the_table_says_the_same_and_names_nobody(shop):
     plot = shop / "leak.png"
     result = leakage("--customers", 200, "--plot", plot)
     assert "beer" in result.stdout
+    assert "…" not in result.stdout
     assert "200 customers" in result.stderr
     assert "no lift is known" in result.stderr
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert not re.search("somebody", result.stdout + result.stderr)
     assert not any(b"somebody" in file.read_bytes() for file in shop.glob("leak.png"))
+
+
+def test_what_was_measured_is_not_lost_where_a_picture_cannot_be_written(shop):
+    arguments = ["leakage", "--json", "--customers", "200", "--plot", str(shop / "no" / "leak.png")]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["n_customers"] == 200
 
 
 def test_what_cannot_be_measured_is_said(shop):
@@ -113,3 +124,15 @@ def test_what_cannot_be_measured_is_said(shop):
     few = CliRunner().invoke(main, ["leakage", "--customers", "60"])
     assert few.exit_code == 1
     assert "of no sensitive class" in few.stderr
+
+
+def test_the_table_can_be_read_in_full_on_a_narrow_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    leak = Leak(0.6204, 0.5771, 0.6732)
+    leaks = {"off": leak, "on": leak, "evidence": leak, "popular": Leak(0.5, 0.5, 0.5)}
+    rows = (Row("Drug store > tobacco_nicotine", 3, True, 1_234, leaks),)
+    _print(Leakage(1_500, "home", 2_000_000, 1, rows))
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert shown.count("(0.58-0.67)") == 3
+    assert shown.split().count("missed") == 1
