@@ -40,7 +40,7 @@ from engine.vocabulary import Channel, Kind
 from guardrails.admit import SENSITIVE_FROM_TIER, Admission, admit, select
 from guardrails.consent.events import ConsentEvent, Status
 from guardrails.consent.ledger import Ledger, replay
-from guardrails.consent.purposes import KEY_OF, sensitive_key
+from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
 from guardrails.decide import decide
 from guardrails.house import House
 from guardrails.inference import telling_mask
@@ -49,6 +49,9 @@ from guardrails.request import Choices, Known, Placement, Request, SubjectKind
 from guardrails.rules.groups import GROUPS, NEVER_OFF
 
 COLUMNS = ("off", "on", "evidence", "popular")
+PURPOSES = (Purpose.PROFILING, Purpose.ESSENTIAL_SERVICE)
+"""What purchases are kept for: the profile, and the order alone."""
+
 FEWEST = 50
 """Customers who have bought of a class, and who have not, for it to be measured."""
 
@@ -126,6 +129,7 @@ def measure_leakage(
     placement: str = "home",
     lift_max_micro: int | None = None,
     n_customers: int | None = None,
+    with_orders: bool = False,
 ) -> Leakage:
     """Measure the shop as it stands, on customers from whose history a model may learn now.
 
@@ -137,6 +141,7 @@ def measure_leakage(
         placement: name of a placement of the shop.
         lift_max_micro: the limit of G07 to try; that in force where left out.
         n_customers: measure so many at most, drawn at random.
+        with_orders: take as bought also what is kept only as the fact of an order.
 
     Raises:
         NothingToMeasureError: there is no model, or nobody to measure.
@@ -152,7 +157,12 @@ def measure_leakage(
         placements = read_placements(conn)
         version = active(conn).get(MODEL)
         stored = None if version is None else get_model(conn, version)
-        found, _ = read_for_training(conn, catalogue, training_customers(conn, consent, now_ms))
+        found, _ = read_for_training(
+            conn,
+            catalogue,
+            training_customers(conn, consent, now_ms),
+            PURPOSES[: 1 + with_orders],
+        )
     if placement not in placements:
         raise UnknownPlacementError(Phrase("unknown placement `{name}`", name=placement))
     if stored is None:
@@ -194,7 +204,10 @@ def measure(
         raise NothingToMeasureError("there is nothing yet to measure on")
     truths = list(_truths(found, house.catalogue, with_topics=with_topics))
     if not truths:
-        raise NothingToMeasureError(f"of no sensitive class {FEWEST} customers have bought, and {FEWEST} not")
+        raise NothingToMeasureError(
+            f"of no sensitive class {FEWEST} customers are known to have bought, and {FEWEST} not; what is "
+            "kept only as the fact of an order counts with `--with-orders`"
+        )
     progress(0, None, "learning without guardrails")
     bare = _without_guardrails(house, model.manifest, found, now_ms)
     seen = _seen(house, bare, found, placement, now_ms, progress)
@@ -325,7 +338,7 @@ def _seen(
     nobody = _slate(replace(request, subject_kind=SubjectKind.NONE), without, Known.nothing(), house)
     n_customers = int(found.customer_idx.max()) + 1
     slates = {
-        "off": served(bare, found, placement, now_ms, everything=True),
+        "off": served(bare, _as_profiled(found), placement, now_ms, everything=True),
         "on": served(house, found, placement, now_ms, everything=False),
         "popular": itertools.repeat(nobody, n_customers),
     }
@@ -394,11 +407,16 @@ def _prominence(slate: NDArray[np.int32]) -> NDArray[np.float64]:
 
 
 def _histories(found: Interactions) -> Iterator[Known]:
-    """Yield what may be read of each customer; whatever was done counts as collected for a profile."""
+    """Yield what may be read of each customer."""
     nobody = replace(found, customer_idx=np.zeros(len(found), np.int32))
     ends = np.cumsum(np.bincount(found.customer_idx)).tolist()
     for start, end in itertools.pairwise([0, *ends]):
         yield Known(history=nobody.between(start, end), session=Interactions.empty(), profiling=True)
+
+
+def _as_profiled(found: Interactions) -> Interactions:
+    """Return the same as if all of it had been collected for a profile."""
+    return replace(found, purpose=np.full(len(found), Purpose.PROFILING.value, np.int8))
 
 
 def _granting(purposes: Iterable[str], now_ms: int) -> Ledger:

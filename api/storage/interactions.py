@@ -73,7 +73,10 @@ _SESSION = (
 )
 _TRAINING = (
     select(interactions.c.customer_no, *_READ_COLUMNS[:-1])
-    .where(interactions.c.customer_no.is_not(None), interactions.c.purpose == int(Purpose.PROFILING))
+    .where(
+        interactions.c.customer_no.is_not(None),
+        interactions.c.purpose.in_(bindparam("purposes", expanding=True)),
+    )
     .order_by(interactions.c.customer_no, *_IN_ORDER)
     .execution_options(yield_per=_FETCHED)
 )
@@ -153,15 +156,19 @@ def read_both(
 
 
 def read_for_training(
-    conn: Connection, catalogue: Catalogue, customer_nos: Iterable[int]
+    conn: Connection,
+    catalogue: Catalogue,
+    customer_nos: Iterable[int],
+    purposes: Iterable[Purpose] = (Purpose.PROFILING,),
 ) -> tuple[Interactions, int]:
     """Return what may be learned from, and of how many customers, by customer and then oldest first.
 
-    Only interactions that were collected for profiling, of these customers, of known items.
+    Only interactions that were collected for profiling, of these customers, of known items; for other
+    purposes only where a measurement asks for them that learns nothing and keeps nothing.
     ``customer_idx`` is the position of the customer in ascending ``customer_nos``.
     """
     wanted = np.array(sorted(set(customer_nos)), np.int64)
-    runs = conn.execute(_TRAINING).partitions()
+    runs = conn.execute(_TRAINING, {"purposes": [int(each) for each in purposes]}).partitions()
     parts = [_training_part(_table(run), wanted, catalogue) for run in runs]
     return (Interactions.joined(*parts) if parts else Interactions.empty()), int(wanted.size)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -124,6 +125,20 @@ def test_what_cannot_be_measured_is_said(shop):
     few = CliRunner().invoke(main, ["leakage", "--customers", "60"])
     assert few.exit_code == 1
     assert "of no sensitive class" in few.stderr
+
+
+def test_once_private_purchases_are_facts_of_orders_alone_they_count_only_where_a_shop_says_so(
+    shop, tmp_path, monkeypatch
+):
+    shutil.copytree(shop / "shop", tmp_path / "later")
+    monkeypatch.setenv("TACTFUL_DATA_DIR", str(tmp_path / "later"))
+    run("purge")
+    few = CliRunner().invoke(main, ["leakage"])
+    assert few.exit_code == 1
+    assert "`--with-orders`" in few.stderr
+    rows = json.loads(leakage("--with-orders", "--json").stdout)["rows"]
+    assert {row["name"]: row["n_positive"] for row in rows} == {"alcohol": 96, "Drinks > Beer": 96}
+    assert rows[0]["off"]["auc"] > 0.95
 
 
 def test_the_table_can_be_read_in_full_on_a_narrow_terminal(capsys, monkeypatch):
