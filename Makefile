@@ -25,11 +25,12 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(BIN)/pytest -q --doctest-modules engine guardrails api
-	$(BIN)/pytest -q -n 2 -m "not postgres and not thorough" tests/unit tests/properties tests/contracts \
+	$(BIN)/pytest -q -n 2 -m "not postgres and not thorough" --hypothesis-profile quick \
+	  --doctest-modules engine guardrails api tests/unit tests/properties tests/contracts \
 	  --cov=guardrails --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 
-integration: $(STAMP)
+integration: $(STAMP)  ## properties tried harder, PostgreSQL, HTTP, the whole of the demo's data
+	$(BIN)/pytest -q -n 2 -m "not postgres and not thorough" tests/properties tests/unit/api/imports
 	$(BIN)/pytest -q -n 2 -m "postgres or thorough" tests/contracts tests/properties
 	$(BIN)/pytest -q -n 2 --dist loadgroup tests/integration
 

@@ -17,6 +17,7 @@ from support.stores import Clock, PostgresServer, Store, a_postgres_server, crea
 hypothesis.settings.register_profile(
     "default", max_examples=60, deadline=None, derandomize=bool(os.environ.get("CI"))
 )
+hypothesis.settings.register_profile("quick", max_examples=15, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("default")
 
 _TEMPLATE = "tactful_template"

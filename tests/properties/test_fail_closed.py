@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shops
 from support.scenes import Scene, any_scenes, scenes
+from support.tries import tries
 from support.views import a_view
 
 from engine.vocabulary import Basis, Origin
@@ -23,7 +24,7 @@ from guardrails.rules.base import MICRO, Effect, Judgement, Rule
 from guardrails.rules.slate import SLATE_CATALOGUE
 
 N = 3
-FEW = settings(max_examples=30)
+FEW = tries(30)
 
 
 class BrokenRule(Rule):

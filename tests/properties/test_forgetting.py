@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.models import item_ids
+from support.tries import tries
 
 from engine.artefact import Manifest, ModelArrays, write_artefact
 from engine.errors import ModelFitError
@@ -97,7 +98,7 @@ def same(left: ModelArrays, right: ModelArrays) -> bool:
     )
 
 
-@settings(max_examples=25)
+@tries(25)
 @given(recipes(), shops(), tiers, customers)
 def test_taking_customers_out_gives_the_model_that_never_had_them(recipe, found, tier, gone):
     found = interactions(found)
@@ -108,7 +109,7 @@ def test_taking_customers_out_gives_the_model_that_never_had_them(recipe, found,
     assert forgotten.manifest == never.manifest
 
 
-@settings(max_examples=25)
+@tries(25)
 @given(recipes(), shops(), tiers, st.permutations(range(N_CUSTOMERS)), st.integers(2, 5))
 def test_one_after_the_other_is_the_same_as_all_at_once(recipe, found, tier, order, n_gone):
     found, gone = interactions(found), set(order[:n_gone])
@@ -123,7 +124,7 @@ def test_one_after_the_other_is_the_same_as_all_at_once(recipe, found, tier, ord
     assert step.manifest == at_once.manifest
 
 
-@settings(max_examples=25)
+@tries(25)
 @given(recipes(), shops(), tiers, customers)
 def test_no_edge_is_left_that_too_few_of_the_others_share(recipe, found, tier, gone):
     found = interactions(found)
@@ -140,7 +141,7 @@ def test_no_edge_is_left_that_too_few_of_the_others_share(recipe, found, tier, g
     assert np.all(arrays.support >= np.where((tier[row] > 0) | (tier[arrays.indices] > 0), 3, 2))
 
 
-@settings(max_examples=25)
+@tries(25)
 @given(st.sampled_from(sorted(LEARNERS)), shops(), st.permutations(range(N_CUSTOMERS)), st.data())
 def test_neither_the_numbers_of_customers_nor_any_order_change_a_bit(name, found, order, data):
     """Trained with a contest: the numbers differ, and have gaps, as where others never were."""
@@ -156,7 +157,7 @@ def test_neither_the_numbers_of_customers_nor_any_order_change_a_bit(name, found
     assert one.manifest.training_digest == other.manifest.training_digest
 
 
-@settings(max_examples=25)
+@tries(25)
 @given(st.sampled_from(sorted(LEARNERS)), shops())
 def test_learning_anew_without_a_contest_gives_what_the_contest_chose(name, found):
     assume(any(row[2] != RETURN for row in found))
@@ -168,7 +169,7 @@ def test_learning_anew_without_a_contest_gives_what_the_contest_chose(name, foun
     assert again.manifest == trained.manifest
 
 
-@settings(max_examples=25)
+@tries(25)
 @given(shops(), customers)
 def test_what_one_customer_contributes_does_not_depend_on_the_others(found, gone):
     """Clipping to the heaviest items and saturation look at nobody else."""
@@ -183,7 +184,7 @@ def test_what_one_customer_contributes_does_not_depend_on_the_others(found, gone
 WALK = Manifest(learner="walk", params=LEARNERS["walk"]().get_params(), min_support=2)
 
 
-@settings(max_examples=25)
+@tries(25)
 @given(shops(), st.data())
 def test_a_training_set_that_is_not_the_one_it_was_is_noticed(found, data):
     """One interaction more, less or other than at training, and the model has to be learned anew."""

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from support import shops
 from support.scenes import HOLDS, Scene, any_scenes, scenes, watchful_scenes
 from support.shops import BRANDS, CATEGORIES, CLASSES, NOW_MS, a_catalogue, a_house, knowing, was_shown
+from support.tries import tries
 
 from engine.interactions import DAY_MS
 from engine.vocabulary import Basis, Intent, Source
@@ -29,7 +30,7 @@ from guardrails.rules import CATALOGUE
 from guardrails.rules.base import Effect, Judgement, Rule, Unit
 from guardrails.sensitive.occasions import names_of
 
-FEW = settings(max_examples=40)
+FEW = tries(40)
 SELLING = (Intent.UPSELL, Intent.CROSS_SELL)
 QUIET_INTENTS = (Intent.SIMILAR, Intent.DISCOVER, Intent.REPLENISH, Intent.POPULAR)
 

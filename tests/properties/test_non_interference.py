@@ -25,13 +25,14 @@ from support.scenes import (
     things,
 )
 from support.shops import NOW_MS, OFFERS, an_event, did, just_did, knowing
+from support.tries import tries
 
 from engine.interactions import DAY_MS, Interactions
 from engine.vocabulary import Kind
 from guardrails.consent.events import Status
 from guardrails.request import Known, SubjectKind
 
-FEW = settings(max_examples=15)  # of each of many kinds
+FEW = tries(15)  # of each of many kinds
 FIRST_FOUND = settings(max_examples=15, phases=[Phase.generate])
 SELLING_ON = ("product_page", "cart")
 

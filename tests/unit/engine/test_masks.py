@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.models import catalogue, evidence, item_ids, model
+from support.tries import tries
 
 from engine.artefact import Manifest, load_artefact, write_artefact
 from engine.serving.candidates import Candidates, Evidence
@@ -80,7 +81,7 @@ def test_exactly_what_is_above_the_limit_is_masked(tmp_path):
 
 
 @given(st.integers(0, 4 * MICRO), st.integers(0, 4 * MICRO))
-@settings(max_examples=25)
+@tries(25)
 def test_a_lower_limit_masks_no_less(tmp_path_factory, one, other):
     shop = recommender(tmp_path_factory.mktemp("models"), some_edges())
     lower, higher = (shop.mask(frozenset(LIFTS["classes"]), each).items for each in sorted((one, other)))

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shops
 from support.shops import (
@@ -30,6 +30,7 @@ from support.shops import (
     knowing,
     on_page,
 )
+from support.tries import tries
 
 from engine.artefact import Manifest, ModelArrays, load_artefact, write_artefact
 from engine.serving.recommender import Recommender
@@ -199,7 +200,7 @@ PAST = st.lists(st.sampled_from([f"{family}-{n}" for family in ("bread", "milk",
 
 
 @given(past=PAST, limits=st.tuples(st.integers(0, 4 * MICRO), st.integers(0, 4 * MICRO)))
-@settings(max_examples=30)
+@tries(30)
 def test_a_lower_limit_admits_no_more_evidence_and_never_what_a_higher_one_keeps_out(past, limits):
     request, known = a_request(), knowing([did(each) for each in past])
     admission = an_admission(request)
@@ -219,7 +220,7 @@ def test_a_lower_limit_admits_no_more_evidence_and_never_what_a_higher_one_keeps
 
 
 @given(past=PAST, visit=PAST)
-@settings(max_examples=30)
+@tries(30)
 def test_nothing_a_customer_is_told_names_a_class(past, visit):
     known = knowing([did(each) for each in past], [just_did(each) for each in visit])
     for lift_max_micro in (0, 2 * MICRO):

@@ -2,8 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.tries import tries
 
 from api.errors import InvalidRequestError
 from api.imports import ga4_events, segment_events
@@ -286,7 +287,7 @@ bodies = (
 )
 
 
-@settings(max_examples=120)
+@tries(120)
 @given(bodies, st.sampled_from([None, "native", "ga4", "segment"]))
 def test_whatever_is_sent_is_understood_or_refused_and_every_bad_event_is_inside_the_batch(payload, shape):
     try:

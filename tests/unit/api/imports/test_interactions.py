@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.tries import tries
 
 from api.errors import FieldError
 from api.imports.batches import ColumnBatch, RowBatch
@@ -151,13 +152,13 @@ def agree(batch):
     return plain
 
 
-@settings(max_examples=100)
+@tries(100)
 @given(st.lists(st.fixed_dictionaries({}, optional=texts), min_size=1, max_size=8))
 def test_text_records_mean_the_same_at_once_and_one_by_one(rows):
     agree(RowBatch(range(1, len(rows) + 1), (), 0, rows))
 
 
-@settings(max_examples=100)
+@tries(100)
 @given(st.lists(st.fixed_dictionaries({}, optional=typed), min_size=1, max_size=8))
 def test_typed_records_mean_the_same_at_once_and_one_by_one(rows):
     agree(RowBatch(range(1, len(rows) + 1), (), 0, rows))

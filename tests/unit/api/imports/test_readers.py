@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.tries import tries
 
 from api.errors import ImportFileError
 from api.imports import readers
@@ -161,7 +162,7 @@ def test_a_damaged_parquet_file_is_refused(tmp_path, file):
 cells = st.text(st.sampled_from('ab ,\t"\n\r;é\x0b\u2028'), max_size=6)
 
 
-@settings(max_examples=80)
+@tries(80)
 @given(st.lists(st.tuples(cells, cells), max_size=12), st.booleans(), st.integers(8, 64))
 def test_whatever_a_spreadsheet_writes_is_read_back_with_its_line(tmp_path_factory, rows, quote_all, block):
     text = io.StringIO()
@@ -180,7 +181,7 @@ def test_whatever_a_spreadsheet_writes_is_read_back_with_its_line(tmp_path_facto
     assert found == {line: {"a": a, "b": b} for line, (a, b) in zip(lines, rows, strict=True)}
 
 
-@settings(max_examples=80)
+@tries(80)
 @given(st.binary(max_size=300), st.integers(1, 64))
 def test_whatever_bytes_a_file_holds_it_is_read_or_refused_and_every_line_is_accounted_for(
     tmp_path_factory, content, block

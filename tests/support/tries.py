@@ -1,0 +1,18 @@
+"""How hard a property is tried: in proportion to the profile, so that the fast loop stays fast."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+
+USUAL = 60
+"""Examples under the profile that numbers of tries are written for."""
+
+FEWEST = 3
+
+
+def tries(n: int, **more: Any) -> settings:
+    """Settings for ``n`` examples under the usual profile, and fewer where the profile has fewer."""
+    profile: settings = settings.default  # type: ignore[assignment]  # it is None only while hypothesis is imported
+    return settings(max_examples=max(FEWEST, n * profile.max_examples // USUAL), **more)
