@@ -56,7 +56,12 @@ def stand_ins(
         if len(rows) == view.request.count:
             break
     originals = candidates.take(np.array(rows, np.int64))
-    return replace(originals, item_idx=np.array(items, np.int32), source=np.array(sources, np.int8))
+    return replace(
+        originals,
+        item_idx=np.array(items, np.int32),
+        source=np.array(sources, np.int8),
+        n_masked=0,  # counted with the originals
+    )
 
 
 def _too_exact(candidates: Candidates, view: View, judged: Judged) -> Iterator[int]:

@@ -327,6 +327,7 @@ def _considered(taken: Round, catalogue: Catalogue) -> Json:
         "source": candidates.source,
         "intent": taken.intent,
         "n_terms": np.diff(taken.candidates.ptr),
+        "n_masked": taken.candidates.n_masked,
         "ptr": candidates.ptr,
         "edge_evidence": candidates.evidence,
         "edge_contribution": candidates.contribution,

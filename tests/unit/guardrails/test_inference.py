@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -173,6 +174,14 @@ class TestSuggestions:
         masked = items(decided(request, None, known, a_telling_house()))
         assert not masked & {idx("milk-1"), idx("lamp-0")}
         assert plain & {idx("milk-1"), idx("lamp-0")}
+
+    def test_the_record_says_how_many_edges_were_left_out(self):
+        known, request = knowing([did("bread-0"), did("soap-0"), did("bread-2")]), a_request(count=20)
+        for house, left_out in ((a_telling_house(), True), (a_house(), False)):
+            decision = decided(request, None, known, house)
+            record = shops.recorded(decision, request, known, house)
+            considered = orjson.loads(shops.sections_of(record)["cand"])["rounds"][0]
+            assert (considered["n_masked"] > 0) is left_out
 
     def test_under_a_limit_below_one_nothing_that_a_person_did_counts(self):
         house = a_telling_house(lift_max_micro=MICRO - 1)
