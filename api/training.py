@@ -29,14 +29,13 @@ from api.storage.notices import consent_in_force
 from api.storage.training import once_learned_from, training_customers
 from api.storage.versions import (
     MODEL,
-    POLICY,
     ModelRow,
     activate,
     active,
     deactivate,
     get_model,
-    get_policy,
     mark_erased,
+    policy_in_force,
     put_model,
 )
 from engine.artefact import (
@@ -54,7 +53,6 @@ from engine.interactions import Interactions
 from engine.training import Classes, Trained, fit, forget, refit
 from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.settings import ConsentSettings
-from guardrails.policy.document import from_document
 from guardrails.policy.limits import Limits
 from guardrails.training_gate import Learnable, TrainingCustomer, learnable
 
@@ -375,9 +373,7 @@ class _Found(NamedTuple):
 
 
 def _read_shop(conn: Connection, settings: Settings) -> _Shop:
-    policy = active(conn).get(POLICY)
-    document = None if policy is None else get_policy(conn, policy)
-    limits = Limits() if document is None else from_document(document.encode())
+    limits, _ = policy_in_force(conn)
     catalogue = load_catalogue(conn, settings.consent.raised_classes)
     return _Shop(catalogue, limits, consent_in_force(conn, settings.consent))
 
