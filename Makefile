@@ -30,7 +30,7 @@ unit: $(STAMP)
 	  --cov=guardrails --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 
 integration: $(STAMP)  ## properties tried harder, PostgreSQL, HTTP, the whole of the demo's data
-	$(BIN)/pytest -q -n 2 -m "not postgres and not thorough" tests/properties tests/unit/api/imports
+	$(BIN)/pytest -q -n 2 -m "hypothesis and not postgres and not thorough" tests/unit tests/properties tests/contracts
 	$(BIN)/pytest -q -n 2 -m "postgres or thorough" tests/contracts tests/properties
 	$(BIN)/pytest -q -n 2 --dist loadgroup tests/integration
 

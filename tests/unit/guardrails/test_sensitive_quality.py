@@ -41,11 +41,15 @@ def categories(labels: tuple[Labelled, ...]) -> list[str]:
     return [label.facts.category for label in labels]
 
 
-def test_complete_journey_is_found_without_a_miss_and_with_few_false_alarms():
-    quality = measure(labelled(row) for row in rows("complete_journey.csv") if row["drawn"] != "found_later")
+@pytest.mark.parametrize(
+    ("added", "least_precision"), [(("found_later", "random_later"), 0.97), (("found_later",), 0.96)]
+)
+def test_complete_journey_is_found_without_a_miss_and_with_few_false_alarms(added, least_precision):
+    """The rows drawn first; and with those drawn later, among which goods stand on wrong shelves."""
+    quality = measure(labelled(row) for row in rows("complete_journey.csv") if row["drawn"] not in added)
     announce("complete journey", quality)
     assert categories(quality.missed) == []
-    assert quality.precision >= 0.96, categories(quality.false_alarms)
+    assert quality.precision >= least_precision, categories(quality.false_alarms)
     assert quality.class_accuracy >= 0.98
     assert quality.tier_accuracy >= 0.98
 
