@@ -168,7 +168,7 @@ def _serve_all(
 
 def _settings(house: House) -> list[tuple[str, frozenset[str]]]:
     """Return what is measured: all on, each group off that has a rule in force, all of these off."""
-    asked = {rule.id for rule in house.rules} | {rule.id for rule in house.slate_rules}
+    asked = {rule.id for rule in (*house.rules, *house.slate_rules)}
     groups = [name for name, ids in GROUPS.items() if name != NEVER_OFF and asked.intersection(ids)]
     one_by_one = [(f"without {name}", frozenset({name})) for name in groups]
     return [(ALL_ON, frozenset()), *one_by_one, (ALL_OFF, frozenset(groups))]

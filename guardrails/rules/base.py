@@ -291,11 +291,11 @@ def flagged(condition: NDArray[np.bool_]) -> Judgement:
     return Judgement.of(blocked_where(condition), condition, 0)
 
 
-class Rule(ABC):
-    """One question. Subclasses set the class variables and implement ``judge``.
+class Listed(ABC):
+    """What every rule says of itself, whether it is asked of a candidate or of a list.
 
     Attributes:
-        id: catalogue number, e.g. ``"G17"``.
+        id: catalogue number, e.g. ``"G17"``; a rule of a list may be the part that only a list can keep.
         name: catalogue name, e.g. ``"PRICE_ESCALATION"``.
         locked: a shop may tighten it, never loosen it.
         reason_code: code of the closed registry in ``guardrails.log.codes``.
@@ -311,6 +311,10 @@ class Rule(ABC):
     sentence: ClassVar[str]
     ground: ClassVar[str]
     unit: ClassVar[Unit]
+
+
+class Rule(Listed):
+    """One question. Subclasses set the class variables and implement ``judge``."""
 
     @abstractmethod
     def judge(self, view: View, limits: Limits) -> Judgement:

@@ -7,13 +7,13 @@ lets it in; it never lets in what another rule withholds, and never orders anyth
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from engine.vocabulary import Intent
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import Unit, View
+from guardrails.rules.base import Listed, View
 
 SELLING = (Intent.UPSELL.value, Intent.CROSS_SELL.value)
 """Intents of what sells on, as numbers."""
@@ -113,26 +113,8 @@ LETS_IN = SlateVerdict(refuses=False, observed=0, limit=0)
 """Said where the rule has nothing to say."""
 
 
-class SlateRule(ABC):
-    """One question about a whole list. Subclasses set the class variables and implement ``judge``.
-
-    Attributes:
-        id: catalogue number; a slate rule may be the part of a rule that only a list can keep.
-        name: catalogue name.
-        locked: a shop may tighten it, never loosen it.
-        reason_code: code of the closed registry in ``guardrails.log.codes``.
-        sentence: what a customer is told, plain words, at most 140 characters.
-        ground: the law or the research it rests on.
-        unit: what ``observed`` and ``limit`` count.
-    """
-
-    id: ClassVar[str]
-    name: ClassVar[str]
-    locked: ClassVar[bool]
-    reason_code: ClassVar[str]
-    sentence: ClassVar[str]
-    ground: ClassVar[str]
-    unit: ClassVar[Unit]
+class SlateRule(Listed):
+    """One question about a whole list. Subclasses set the class variables and implement ``judge``."""
 
     @abstractmethod
     def judge(self, draft: Draft, limits: Limits) -> SlateVerdict:
