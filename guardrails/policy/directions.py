@@ -128,3 +128,32 @@ DIRECTIONS = MappingProxyType(
 
 NAMES = frozenset({("weights", "version")})
 """What stands among the limits and is none: it only says which numbers these are."""
+
+WEIGHTS_VERSION = "G31.weights_version"
+"""How a policy writes that."""
+
+_BEGINS_THERE = {
+    "show_micro": "explain",
+    "with_reason_micro": "generalise",
+    "generalise_micro": "suppress",
+}
+"""The thresholds of the score are written by what begins at each of them."""
+
+
+def _written(section: str, name: str) -> str:
+    """Return how a policy writes a limit."""
+    rule_id = DIRECTIONS[section, name].rule_id
+    if section == "score":
+        return f"{rule_id}.{_BEGINS_THERE[name]}"
+    if section == "weights":
+        return f"{rule_id}.weight_{name}"
+    return f"{rule_id}.{name.removesuffix('_micro')}"
+
+
+def is_share(section: str, name: str) -> bool:
+    """Tell whether a limit is a share, written as a decimal and kept in millionths."""
+    return section == "weights" or name.endswith("_micro")
+
+
+WRITTEN = MappingProxyType({_written(*limit): limit for limit in DIRECTIONS})
+"""Every limit by how a policy writes it, such as ``G17.upsell_hard``: section and name."""
