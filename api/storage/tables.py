@@ -378,6 +378,47 @@ policies = Table(
     Column("version", Text, primary_key=True, comment="SHA-256 of the canonical document"),
     Column("document", Text, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
+    Column("name", Text, nullable=False, server_default="house", comment="which policy it is a version of"),
+    Index("ix_policies_name", "name", "created_at_ms"),
+)
+
+policy_steps = Table(
+    "policy_steps",
+    metadata,
+    Column("step_no", BigInteger, primary_key=True, autoincrement=False, comment="from 1, without a gap"),
+    Column("name", Text, nullable=False, comment="of the policy"),
+    Column("version", Text, nullable=False),
+    Column("base", Text, comment="version that it is to take the place of; null where there is none"),
+    Column("kind", Text, nullable=False, comment="drafted, proposed, approved, activated, ..."),
+    Column("actor", Text, nullable=False, comment="id of a key, or system"),
+    Column("actor_role", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False, comment="JSON: reason, time, share, hash of a report"),
+    Column(
+        "header", LargeBinary, nullable=False, comment="canonical bytes; names the hash of the step before"
+    ),
+    Index("ix_policy_steps_version", "version"),
+    comment="append-only: UPDATE and DELETE are refused by trigger",
+)
+
+rehearsals = Table(
+    "rehearsals",
+    metadata,
+    Column("rehearsal_id", Text, primary_key=True),
+    Column("version", Text, nullable=False, comment="the draft"),
+    Column("base", Text, nullable=False, comment="what it was held against"),
+    Column("state", Text, nullable=False, comment="running, done or failed"),
+    Column("n_done", BigInteger, nullable=False, comment="decisions"),
+    Column("n_total", BigInteger, nullable=False),
+    Column("report", Text, comment="JSON; examples name items and decisions, and no customer"),
+    Column("report_sha256", Text, comment="of its canonical bytes"),
+    Column("actor", Text, nullable=False, comment="id of a key"),
+    Column("started_at_ms", BigInteger, nullable=False),
+    Column(
+        "claimed_until_ms", BigInteger, nullable=False, comment="whoever runs it has to say so again by then"
+    ),
+    Column("finished_at_ms", BigInteger),
+    Index("ix_rehearsals_version", "version", "started_at_ms"),
 )
 
 models = Table(
