@@ -161,6 +161,7 @@ class Admission:
         non_profiled: suggestions without a profile were asked for, now or for good.
         enrichment: the permission to use what others collected; ``None`` where it was never answered.
         pricing: the permission to set a price for this customer alone; ``None`` likewise.
+        jurisdiction: code of the place where the customer lives; ``None`` when not known.
     """
 
     permissions: tuple[Permission, ...]
@@ -182,6 +183,7 @@ class Admission:
     non_profiled: bool = False
     enrichment: Permission | None = None
     pricing: Permission | None = None
+    jurisdiction: str | None = None
 
     @property
     def may_read_messages(self) -> bool:
@@ -280,6 +282,7 @@ def admit(
         non_profiled=profile_off,
         enrichment=enrichment,
         pricing=pricing,
+        jurisdiction=choices.jurisdiction,
     )
 
 
@@ -356,6 +359,7 @@ def _nobody(request: Request, choices: Choices, because: Denial) -> Admission:
         raised_classes=raised_where(choices.jurisdiction),
         holding=Holding.in_force(choices.holds, request.now_ms),
         non_profiled=request.non_profiled or choices.non_profiled,
+        jurisdiction=choices.jurisdiction,
     )
 
 

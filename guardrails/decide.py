@@ -32,7 +32,8 @@ from guardrails.inference import telling_mask
 from guardrails.judge import Judged, judge
 from guardrails.reasons import Explainer, Reason
 from guardrails.request import Exposure, Known, Request
-from guardrails.rules.base import View
+from guardrails.rules.base import Effect, View, obligations
+from guardrails.shadow import Beside, ask_beside
 from guardrails.view import look
 
 REFILL_FACTOR = 4
@@ -40,6 +41,8 @@ REFILL_FACTOR = 4
 
 MOST_CONSIDERED = 200
 """No more candidates than this are judged on one step, stand-ins aside."""
+
+_HAND_OFF = "hand_off"
 
 THE_SHOP_ITSELF = Permission(
     KEY_OF[Purpose.ESSENTIAL_SERVICE], permitted=True, because=None, basis=LawfulBasis.CONTRACT
@@ -89,6 +92,8 @@ class Suggestion:
         reason: why it is shown.
         rests_on: the purpose it is shown under, with its lawful basis (GDPR 5(1)(a), 6(1)).
         stands_for: the category or brand that it is shown as; ``None`` where it is shown as itself.
+        obligations: what rules ask for beside it, words of ``OBLIGES``.
+        warnings: ids of rules of the shop that only warn, and would have acted on it.
     """
 
     item_idx: int
@@ -99,6 +104,8 @@ class Suggestion:
     reason: Reason
     rests_on: Permission
     stands_for: StandsFor | None = None
+    obligations: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,6 +142,7 @@ class Decision:
         kept_out: rule id to number of interactions that were kept out as evidence.
         degraded: why the answer is less than it might be: ``model_missing``, ``consent_unreadable``,
             ``rule_failed``.
+        beside: what a policy in shadow would have made of the last step; ``None`` without one.
     """
 
     basis: Basis
@@ -143,11 +151,12 @@ class Decision:
     admission: Admission
     kept_out: tuple[tuple[str, int], ...]
     degraded: tuple[str, ...]
+    beside: Beside | None = None
 
     @property
     def for_a_human(self) -> bool:
-        """Whether nothing may be said, so that a human is to take over."""
-        return self.basis is Basis.NONE
+        """Whether a human is to take over: nothing may be said, or a rule asks for one beside it."""
+        return self.basis is Basis.NONE or any(_HAND_OFF in each.obligations for each in self.suggestions)
 
     @property
     def outcome(self) -> Outcome:
@@ -193,7 +202,14 @@ def decide(request: Request, admission: Admission, known: Known, house: House) -
         admission=admission,
         kept_out=admitted.kept_out,
         degraded=_degraded(admission, rounds, house),
+        beside=_beside(rounds[-1], house),
     )
+
+
+def _beside(last: Round, house: House) -> Beside | None:
+    if house.shadow is None:
+        return None
+    return ask_beside(house.shadow, last.view, last.candidates.score, last.slate)
 
 
 def _ladder(request: Request, admission: Admission, evidence: Evidence) -> Iterator[Step]:
@@ -258,7 +274,7 @@ class _Making:
         candidates, intent = proposed.take(fits), intent[fits]
         used = replace(self.admitted, evidence=step.evidence)
         view = look(step.basis, request, self.admission, used, self.exposures, candidates, intent, house)
-        judged = judge(view, candidates.score, house.rules, house.limits)
+        judged = judge(view, candidates.score, house.rules, house.limits, house.watched)
         return Round(step.basis, step.evidence, candidates, view, judged, Slate((), ()))
 
     def _propose(self, step: Step, n: int) -> Candidates:
@@ -304,6 +320,8 @@ def _suggestions(last: Round, request: Request, admission: Admission, house: Hou
             stands_for=_stands_for(last, row),
             reason=explainer.reason(row),
             rests_on=_rests_on(request, admission, of_history=bool(last.view.from_history[row])),
+            obligations=obligations(int(last.judged.obliges[row])),
+            warnings=_warnings(last, row),
         )
         for rank, row in enumerate(last.slate.shown, start=1)
     )
@@ -313,6 +331,14 @@ def _action(last: Round, row: int) -> Action:
     if _stands_for(last, row) is not None:
         return Action.GENERALISE
     return Action.SHOW_WITH_REASON if last.judged.needs_reason[row] else Action.SHOW
+
+
+def _warnings(last: Round, row: int) -> tuple[str, ...]:
+    return tuple(
+        watched.asked.rule.id
+        for watched in last.judged.watched
+        if watched.asked.warns and watched.judgement.effect[row] != Effect.ALLOW
+    )
 
 
 def _stands_for(last: Round, row: int) -> StandsFor | None:

@@ -7,6 +7,7 @@ policy that changes meanwhile cannot mix into its answer.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ from engine.serving.candidates import Candidates, Evidence, Mask
 from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.limits import Limits
 from guardrails.rules import CATALOGUE
-from guardrails.rules.base import Rule
+from guardrails.rules.base import Rule, WatchedRule
 from guardrails.rules.slate import SLATE_CATALOGUE
 from guardrails.rules.slate.base import SlateRule
 
@@ -76,6 +77,30 @@ class Recommender(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowPolicy:
+    """A policy that is asked beside the one in force; what it says is recorded and changes nothing.
+
+    Attributes:
+        version: SHA-256 of its document.
+        limits: its numbers.
+        rules: what it asks of every candidate.
+        slate_rules: what it asks of each next suggestion.
+    """
+
+    version: str
+    limits: Limits
+    rules: tuple[Rule, ...] = CATALOGUE
+    slate_rules: tuple[SlateRule, ...] = SLATE_CATALOGUE
+
+
+class Arm(StrEnum):
+    """Which policy a customer is served by while two are compared."""
+
+    CHAMPION = "champion"
+    CHALLENGER = "challenger"
+
+
+@dataclass(frozen=True, slots=True)
 class House:
     """Model, catalogue and policy of one moment.
 
@@ -87,9 +112,12 @@ class House:
         weighting: what an interaction is worth as evidence.
         consent: validity and signals.
         n_considered: candidates looked at for each round; bounds the record.
-        rules: what is asked of every candidate, in this order; less than the catalogue only to measure
-            what a rule costs.
+        rules: what is asked of every candidate, in this order: the catalogue, then the shop's own; less
+            than the catalogue only to measure what a rule costs.
         slate_rules: what is asked of each next suggestion of a slate; the same goes for these.
+        watched: rules of the shop that are asked as well, and whose answers change nothing.
+        shadow: a policy that is asked beside this one.
+        arm: which of two policies this one is, while they are compared.
     """
 
     recommender: Recommender
@@ -101,3 +129,6 @@ class House:
     n_considered: int = 50
     rules: tuple[Rule, ...] = CATALOGUE
     slate_rules: tuple[SlateRule, ...] = SLATE_CATALOGUE
+    watched: tuple[WatchedRule, ...] = ()
+    shadow: ShadowPolicy | None = None
+    arm: Arm | None = None

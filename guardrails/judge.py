@@ -8,18 +8,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.vocabulary import word
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import MICRO, Effect, Judgement, Rule, View, silent, the_same
+from guardrails.rules.base import (
+    MICRO,
+    OBLIGES,
+    Effect,
+    Judgement,
+    Rule,
+    View,
+    WatchedRule,
+    silent,
+    the_same,
+)
 
 WITHHOLDING = Effect.GENERALISE
 """From this effect on a candidate is withheld."""
 
+_EXPLAIN = OBLIGES[word(Effect.EXPLAIN)]
+
 _Answer: TypeAlias = tuple[Judgement, str | None]
+
+
+class Watched(NamedTuple):
+    """What a rule said that withholds nothing.
+
+    Attributes:
+        asked: the rule, and whether the answer names it.
+        judgement: what it said.
+        error: name of what it raised; ``None`` where it answered.
+    """
+
+    asked: WatchedRule
+    judgement: Judgement
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,20 +57,26 @@ class Judged:
         rules: the rules asked, in order.
         judgements: one each, in the same order.
         effect: shape (n,), int8: the most restrictive ``Effect`` of any rule.
-        needs_reason: shape (n,), bool: a rule lets it pass only together with its reason, whatever
-            else another rule asks for.
         deciding: shape (n,), int16: index into ``rules`` of the first rule that withholds; -1 if none.
         rank_score: shape (n,), int64: the score after demotions; orders the slate, never shown as the score.
         failed: ids of rules that raised, with the name of what they raised.
+        obliges: shape (n,), int8: bits of ``OBLIGES`` that any rule asks for.
+        watched: what rules said that withhold nothing.
     """
 
     rules: tuple[Rule, ...]
     judgements: tuple[Judgement, ...]
     effect: NDArray[np.int8]
-    needs_reason: NDArray[np.bool_]
     deciding: NDArray[np.int16]
     rank_score: NDArray[np.int64]
     failed: tuple[tuple[str, str], ...]
+    obliges: NDArray[np.int8]
+    watched: tuple[Watched, ...] = ()
+
+    @property
+    def needs_reason(self) -> NDArray[np.bool_]:
+        """Whether a rule lets each candidate pass only with its reason, whatever else another asks for."""
+        return np.asarray(self.obliges & _EXPLAIN != 0)
 
     @property
     def withheld(self) -> NDArray[np.bool_]:
@@ -57,7 +90,13 @@ class Judged:
         )
 
 
-def judge(view: View, score: NDArray[np.int64], rules: Sequence[Rule], limits: Limits) -> Judged:
+def judge(
+    view: View,
+    score: NDArray[np.int64],
+    rules: Sequence[Rule],
+    limits: Limits,
+    watched: Sequence[WatchedRule] = (),
+) -> Judged:
     """Ask ``rules`` about every candidate of ``view``.
 
     Args:
@@ -65,6 +104,7 @@ def judge(view: View, score: NDArray[np.int64], rules: Sequence[Rule], limits: L
         score: shape (n,), int64, what demotions start from.
         rules: at least one; without any question asked nothing may be shown.
         limits: the numbers of the active policy.
+        watched: rules that are asked as well, and whose answers change nothing.
     """
     n = len(view)
     answers = [_ask(rule, view, limits, n) for rule in rules]
@@ -80,11 +120,26 @@ def judge(view: View, score: NDArray[np.int64], rules: Sequence[Rule], limits: L
         rules=tuple(rules),
         judgements=tuple(judgement for judgement, _ in answers),
         effect=effects.max(axis=0),
-        needs_reason=(effects == Effect.EXPLAIN.value).any(axis=0),
         deciding=deciding,
         rank_score=_demoted(score, [judgement.factor_micro for judgement, _ in answers]),
         failed=tuple((rule.id, error) for rule, (_, error) in zip(rules, answers, strict=True) if error),
+        obliges=_obliged(effects, answers),
+        watched=tuple(_watch(asked, view, limits, n) for asked in watched),
     )
+
+
+def _watch(asked: WatchedRule, view: View, limits: Limits, n: int) -> Watched:
+    return Watched(asked, *_sensible(_ask(asked.rule, view, limits, n), n))
+
+
+def _obliged(effects: NDArray[np.int8], answers: Sequence[_Answer]) -> NDArray[np.int8]:
+    """Add up what all rules ask for besides, shape (n,); to explain is an effect of its own as well."""
+    explained = (effects == Effect.EXPLAIN.value).any(axis=0)
+    obliges: NDArray[np.int8] = np.where(explained, np.int8(_EXPLAIN), np.int8(0))
+    for judgement, _ in answers:
+        if judgement.obliges is not None:
+            obliges |= judgement.obliges.astype(np.int8, copy=False)
+    return obliges
 
 
 def _ask(rule: Rule, view: View, limits: Limits, n: int) -> _Answer:
@@ -100,7 +155,8 @@ def _ask(rule: Rule, view: View, limits: Limits, n: int) -> _Answer:
 def _check_columns(judgement: Judgement, n: int) -> None:
     """Refuse an answer of another shape, and one that would promote; effects are looked at all at once."""
     shape, factor = (n,), judgement.factor_micro
-    for column in (judgement.effect, judgement.observed, judgement.limit, factor):
+    obliges = () if judgement.obliges is None else (judgement.obliges,)
+    for column in (judgement.effect, judgement.observed, judgement.limit, factor, *obliges):
         if column.shape != shape or column.dtype.kind != "i":
             raise ValueError("a rule answers with one whole number a candidate")
     if factor is not the_same(n, MICRO) and n and (factor.min() < 0 or factor.max() > MICRO):

@@ -57,6 +57,7 @@ class ReasonCode(StrEnum):
     DISMISSED = "DISMISSED"
     SELLING_SHARE = "SELLING_SHARE"
     TUNNEL = "TUNNEL"
+    HOUSE_RULE = "HOUSE_RULE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ _ENTRIES = (
     ReasonEntry(ReasonCode.DISMISSED, "the customer waved it off, on this channel or another", "GDPR 21"),
     ReasonEntry(ReasonCode.SELLING_SHARE, "selling on would fill too much of the slate", "UCPD 5(2)"),
     ReasonEntry(ReasonCode.TUNNEL, "the slates would show one category only", "DSA 27"),
+    ReasonEntry(ReasonCode.HOUSE_RULE, "a rule of the shop's own policy", ""),
 )
 
 REGISTRY = {entry.code: entry for entry in _ENTRIES}

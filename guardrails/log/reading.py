@@ -8,12 +8,13 @@ those the customer had, so nothing raises them again.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
 from engine.vocabulary import Basis, Channel, Intent, from_word
@@ -164,6 +165,7 @@ def _admission(consent: Json, request: Request, muted: frozenset[str]) -> Admiss
         non_profiled=consent["non_profiled"],
         enrichment=None if enrichment is None else _permission(enrichment),
         pricing=None if pricing is None else _permission(pricing),
+        jurisdiction=consent["jurisdiction"],
     )
 
 
@@ -186,6 +188,7 @@ def _catalogue(considered: Json, page: Json | None, muted_occasions: int) -> Cat
     class_names = [page["sensitive_class"], *seen["sensitive_class"]]
     classes = sorted({name for name in class_names if name is not None})
     category = np.array([page["category"], *seen["category"]], np.int32)
+    brand = np.array([NO_CODE, *seen["brand"]], np.int32)
     item_ids = ("(the page)", *considered["items"])
     n_items = len(item_ids)
     nobodys = np.zeros(1, np.bool_)
@@ -196,9 +199,9 @@ def _catalogue(considered: Json, page: Json | None, muted_occasions: int) -> Cat
         titles=item_ids,
         item_no=np.arange(n_items, dtype=np.int64),
         category=category,
-        categories=("",) * (int(category.max()) + 1),
-        brand=np.full(n_items, NO_CODE, np.int32),
-        brands=(),
+        categories=_names(category, category[1:], considered["categories"]),
+        brand=brand,
+        brands=_names(brand, brand[1:], considered["brands"]),
         price_minor=np.array([UNKNOWN_PRICE, *seen["price_minor"]], np.int64),
         currency="",
         available=np.ones(n_items, np.bool_),
@@ -213,3 +216,14 @@ def _catalogue(considered: Json, page: Json | None, muted_occasions: int) -> Cat
         sponsored=np.append(nobodys, np.array(seen["sponsored"], np.bool_)),
         pressing=np.append(nobodys, np.array(seen["pressing"], np.bool_)),
     )
+
+
+def _names(
+    codes: NDArray[np.int32], of_candidates: NDArray[np.int32], recorded: Sequence[str]
+) -> tuple[str, ...]:
+    """Put the recorded names back in the places of their codes; of other codes nothing is known."""
+    names = [""] * (int(codes.max()) + 1)
+    known = np.unique(of_candidates[of_candidates != NO_CODE]).tolist()
+    for code, name in zip(known, recorded, strict=True):
+        names[code] = name
+    return tuple(names)

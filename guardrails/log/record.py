@@ -17,7 +17,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
@@ -35,7 +35,7 @@ from guardrails.log.canonical import canonical
 from guardrails.log.codes import ReasonCode
 from guardrails.reasons import MAX_TERMS
 from guardrails.request import Known, Placement, Presentation, Request, Visit
-from guardrails.rules.base import View
+from guardrails.rules.base import Judgement, View
 
 FORMAT = 1
 SECTIONS = ("req", "consent", "cand", "rules", "out")
@@ -157,6 +157,7 @@ def _header(
         "model": house.recommender.version if decision.basis >= Basis.POPULAR else None,
         "mode": "fallback" if decision.degraded else "enforce",
         "outcome": decision.outcome.value,
+        "arm": None if house.arm is None else house.arm.value,
         "n_cand": sum(len(taken.candidates) for taken in decision.rounds),
         "n_shown": len(decision.suggestions),
         "n_withheld": n_withheld,
@@ -234,6 +235,7 @@ def _consent(decision: Decision, known: Known) -> Json:
         "raised_classes": sorted(admission.raised_classes),
         "holding": _holding(admission.holding),
         "non_profiled": admission.non_profiled,
+        "jurisdiction": admission.jurisdiction,
         "enrichment": _optional(admission.enrichment),
         "pricing": _optional(admission.pricing),
         "degraded": admission.degraded,
@@ -333,7 +335,14 @@ def _considered(taken: Round, catalogue: Catalogue) -> Json:
         "edge_contribution": candidates.contribution,
         "edge_support": candidates.support,
         "seen": _seen(taken.view),
+        "categories": _named(catalogue.categories, taken.view.category),
+        "brands": _named(catalogue.brands, taken.view.brand),
     }
+
+
+def _named(names: Sequence[str], codes: NDArray[np.int32]) -> list[str]:
+    """Return the names of the codes that occur, by ascending code."""
+    return [names[code] for code in np.unique(codes).tolist() if code >= 0]
 
 
 def _seen(view: View) -> Json:
@@ -346,6 +355,7 @@ def _seen(view: View) -> Json:
         "sensitive_class": _class_names(view.catalogue, view.sensitive_class),
         "price_minor": view.price_minor,
         "category": view.category,
+        "brand": view.brand,
         "age_restricted": view.catalogue.age_restricted[view.item_idx],
         "muted": view.admission.muted.covers(view.catalogue, view.item_idx),
         "occasion_muted": view.occasion_muted,
@@ -356,36 +366,54 @@ def _seen(view: View) -> Json:
 
 
 def _rules(decision: Decision) -> Json:
-    return {"rounds": [_said(taken) for taken in decision.rounds]}
+    return {
+        "rounds": [_said(taken) for taken in decision.rounds],
+        "shadow": None if decision.beside is None else asdict(decision.beside),
+    }
 
 
 def _said(taken: Round) -> Json:
     """All that fired, in columns: the rule by its place in ``asked``, the candidate by its row.
 
-    A rule that failed stands under the code for that. What the rules of the whole list kept out follows
-    one by one.
+    A rule that failed stands under the code for that. What was only watched follows in the same form, and
+    what the rules of the whole list kept out one by one.
     """
     judged = taken.judged
-    effect = np.array([judgement.effect for judgement in judged.judgements])
-    fired = np.nonzero(effect)
     failed = {rule_id for rule_id, _ in judged.failed}
     return {
         "asked": [
             {"rule": rule.id, "reason": ReasonCode.POLICY_ERROR if rule.id in failed else rule.reason_code}
             for rule in judged.rules
         ],
-        "fired": {
-            "rule": fired[0],
-            "row": fired[1],
-            "effect": effect[fired],
-            "observed": np.array([judgement.observed for judgement in judged.judgements])[fired],
-            "limit": np.array([judgement.limit for judgement in judged.judgements])[fired],
-            "factor_micro": np.array([judgement.factor_micro for judgement in judged.judgements])[fired],
-        },
+        "fired": _fired(judged.judgements),
         "rank_score": judged.rank_score,
         "failed": [{"rule": rule_id, "error": error} for rule_id, error in judged.failed],
+        "watched": {
+            "asked": [
+                {"rule": each.asked.rule.id, "warns": each.asked.warns, "error": each.error}
+                for each in judged.watched
+            ],
+            "fired": _fired([each.judgement for each in judged.watched]),
+        },
         "slate": [refusal._asdict() for refusal in taken.slate.refused],
     }
+
+
+_FIRED = ("effect", "observed", "limit", "factor_micro")
+
+
+def _fired(judgements: Sequence[Judgement]) -> Json:
+    """Lay out what rules said beyond "allow": one entry a rule and candidate."""
+    if not judgements:
+        return {"rule": [], "row": [], "obliges": [], **{name: [] for name in _FIRED}}
+    effect = np.array([judgement.effect for judgement in judgements])
+    obliges = np.zeros_like(effect)
+    for row, judgement in enumerate(judgements):
+        if judgement.obliges is not None:
+            obliges[row] = judgement.obliges
+    fired = np.nonzero(effect | obliges)
+    columns = {name: np.array([getattr(each, name) for each in judgements])[fired] for name in _FIRED}
+    return {"rule": fired[0], "row": fired[1], **columns, "obliges": obliges[fired]}
 
 
 def _out(decision: Decision, catalogue: Catalogue, response: bytes) -> Json:
@@ -411,6 +439,8 @@ def _suggestion(suggestion: Suggestion, catalogue: Catalogue) -> Json:
         "score": suggestion.score,
         "intent": word(suggestion.intent),
         "action": suggestion.action.value,
+        "obligations": list(suggestion.obligations),
+        "warnings": list(suggestion.warnings),
         "stands_for": suggestion.stands_for and suggestion.stands_for._asdict(),
         "purpose": suggestion.rests_on.purpose,
         "lawful_basis": suggestion.rests_on.basis.value,

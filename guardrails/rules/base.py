@@ -8,10 +8,12 @@ sees a customer id. A rule that raises is answered for by ``guardrails.judge``: 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from functools import lru_cache
-from typing import ClassVar
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,19 @@ class Effect(IntEnum):
     GENERALISE = 3  # too specific as it stands: withheld in this form
     BLOCK = 4
     GAP = 5  # the rule could not tell; withholds
+
+
+OBLIGES: Mapping[str, int] = MappingProxyType({"explain": 1, "disclose_sponsored": 2, "hand_off": 4})
+"""What a rule may ask for besides its effect: bits that add up. The numbers are recorded."""
+
+
+def obligations(bits: int) -> tuple[str, ...]:
+    """Return the words of what is asked for.
+
+    >>> obligations(5)
+    ('explain', 'hand_off')
+    """
+    return tuple(name for name, bit in OBLIGES.items() if bits & bit)
 
 
 class Unit(StrEnum):
@@ -207,6 +222,11 @@ class View:
         """Category code of each candidate, -1 when unknown."""
         return self.catalogue.category[self.item_idx]
 
+    @property
+    def brand(self) -> NDArray[np.int32]:
+        """Brand code of each candidate, -1 when unknown."""
+        return self.catalogue.brand[self.item_idx]
+
 
 NEVER_DAYS = np.iinfo(np.int32).max
 """Stands for "never happened" in columns of days."""
@@ -227,12 +247,14 @@ class Judgement:
         observed: int64, the value looked at, in the rule's unit.
         limit: int64, the value it was held against, in the rule's unit.
         factor_micro: int64, what a demotion multiplies the rank score by; ``MICRO`` where not demoted.
+        obliges: int8, bits of ``OBLIGES``; ``None`` where nothing is asked for besides.
     """
 
     effect: NDArray[np.int8]
     observed: NDArray[np.int64]
     limit: NDArray[np.int64]
     factor_micro: NDArray[np.int64]
+    obliges: NDArray[np.int8] | None = None
 
     @classmethod
     def of(
@@ -304,13 +326,13 @@ class Listed(ABC):
         unit: what ``observed`` and ``limit`` count.
     """
 
-    id: ClassVar[str]
-    name: ClassVar[str]
-    locked: ClassVar[bool]
-    reason_code: ClassVar[str]
-    sentence: ClassVar[str]
-    ground: ClassVar[str]
-    unit: ClassVar[Unit]
+    id: str
+    name: str
+    locked: bool
+    reason_code: str
+    sentence: str
+    ground: str
+    unit: Unit
 
 
 class Rule(Listed):
@@ -319,3 +341,15 @@ class Rule(Listed):
     @abstractmethod
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say something of every candidate of ``view``, in the same order."""
+
+
+class WatchedRule(NamedTuple):
+    """A rule whose verdicts are recorded and counted, and withhold nothing.
+
+    Attributes:
+        rule: the rule.
+        warns: the answer names it beside what it would have acted on.
+    """
+
+    rule: Rule
+    warns: bool

@@ -101,7 +101,7 @@ def composed(
         rules=CATALOGUE[:1],
         judgements=(),
         effect=np.full(n, Effect.ALLOW, np.int8),
-        needs_reason=np.zeros(n, np.bool_),
+        obliges=np.zeros(n, np.int8),
         deciding=deciding,
         rank_score=np.arange(n, 0, -1) if rank_score is None else rank_score,
         failed=(),

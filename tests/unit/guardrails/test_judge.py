@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from support.views import a_view
 
 from guardrails.judge import judge
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import MICRO, Effect, Judgement, Rule, Unit
+from guardrails.rules.base import MICRO, OBLIGES, Effect, Judgement, Rule, Unit, WatchedRule, obligations
 
 RESTRICTIVE = sorted(Effect)
 
@@ -23,13 +25,15 @@ class Says(Rule):
     ground = "a test"
     unit = Unit.FLAG
 
-    def __init__(self, rule_id, effects, factors=None):
+    def __init__(self, rule_id, effects, factors=None, obliges=None):
         self.id = rule_id
+        self.obliges = obliges
         self.effects = np.array(effects, np.int8)
         self.factors = None if factors is None else np.array(factors, np.int64)
 
     def judge(self, view, limits):
-        return Judgement.of(self.effects, np.zeros(self.effects.size, np.int64), 0, self.factors)
+        judgement = Judgement.of(self.effects, np.zeros(self.effects.size, np.int64), 0, self.factors)
+        return judgement if self.obliges is None else replace(judgement, obliges=self.obliges)
 
 
 def said(score, *rules):
@@ -81,3 +85,54 @@ def test_rules_are_asked_also_where_there_is_nothing_to_ask_about():
     judged = said([], Says("R1", []), Says("R2", []))
     assert [rule.id for rule in judged.rules] == ["R1", "R2"]
     assert judged.effect.shape == judged.deciding.shape == judged.rank_score.shape == (0,)
+
+
+class TestObligations:
+    def test_what_rules_ask_for_besides_adds_up(self):
+        judged = said(
+            [2, 1],
+            Says("R1", [Effect.EXPLAIN, Effect.ALLOW]),
+            Says("R2", [Effect.ALLOW, Effect.DEMOTE], obliges=np.array([2, 4], np.int8)),
+            Says("R3", [Effect.ALLOW, Effect.ALLOW], obliges=np.array([0, 1], np.int8)),
+        )
+        assert [obligations(bits) for bits in judged.obliges.tolist()] == [
+            ("explain", "disclose_sponsored"),
+            ("explain", "hand_off"),
+        ]
+        assert judged.needs_reason.tolist() == [True, True]
+        assert not judged.withheld.any()
+
+    def test_every_obligation_has_a_bit_of_its_own(self):
+        assert len(set(OBLIGES.values())) == len(OBLIGES)
+        assert all(bits.bit_count() == 1 for bits in OBLIGES.values())
+
+    @pytest.mark.parametrize("obliges", [np.zeros(1, np.int8), np.zeros(2, np.float64)])
+    def test_an_answer_of_another_shape_withholds(self, obliges):
+        judged = said([2, 1], Says("R1", [Effect.ALLOW, Effect.ALLOW], obliges=obliges))
+        assert judged.withheld.all()
+        assert judged.failed == (("R1", "ValueError"),)
+
+
+class TestWatched:
+    def test_what_a_watched_rule_says_is_kept_and_changes_nothing(self):
+        rules = (Says("R1", [Effect.ALLOW, Effect.EXPLAIN]),)
+        score, view = np.array([2, 1], np.int64), a_view(2)
+        watched = WatchedRule(Says("W1", [Effect.BLOCK, Effect.DEMOTE], [MICRO, 1]), warns=True)
+        judged = judge(view, score, rules, Limits(), (watched,))
+        plain = judge(view, score, rules, Limits())
+        for name in ("effect", "deciding", "rank_score", "obliges"):
+            assert getattr(judged, name).tolist() == getattr(plain, name).tolist()
+        (kept,) = judged.watched
+        assert kept.asked is watched
+        assert kept.judgement.effect.tolist() == [Effect.BLOCK, Effect.DEMOTE]
+        assert kept.error is None
+
+    @pytest.mark.parametrize("effects", [[Effect.ALLOW], [9, 9]])
+    def test_a_watched_rule_that_fails_is_a_gap_that_withholds_nothing(self, effects):
+        watched = WatchedRule(Says("W1", effects), warns=False)
+        judged = judge(a_view(2), np.array([2, 1], np.int64), (Says("R1", [0, 0]),), Limits(), (watched,))
+        (kept,) = judged.watched
+        assert kept.error == "ValueError"
+        assert kept.judgement.effect.tolist() == [Effect.GAP, Effect.GAP]
+        assert judged.failed == ()
+        assert not judged.withheld.any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 
 import pytest
 from support import shops
@@ -45,6 +46,22 @@ def test_the_request_is_what_was_asked():
     rebuilt = view_of(sections_of(a_body(request)), 0).request
     for name in ("visit", "presentation", "local_minute", "placement", "channel", "seed", "now_ms"):
         assert getattr(rebuilt, name) == getattr(request, name), name
+
+
+def test_names_of_categories_and_brands_and_the_place_are_read_back():
+    request = a_request("product_page", context=on_page("lamp-0"))
+    choices = replace(shops.agreeing(), jurisdiction="DK")
+    decision = decided(request, choices, KNOWN)
+    sections = sections_of(shops.recorded(decision, request, KNOWN).body)
+    for number, taken in enumerate(decision.rounds):
+        before, after = taken.view, view_of(sections, number)
+        for codes, names in (("category", "categories"), ("brand", "brands")):
+            assert _read(after, codes, names) == _read(before, codes, names)
+        assert after.admission.jurisdiction == "DK"
+
+
+def _read(view, codes, names):
+    return [code >= 0 and getattr(view.catalogue, names)[code] for code in getattr(view, codes).tolist()]
 
 
 def test_where_suggestions_stand_is_found_again():

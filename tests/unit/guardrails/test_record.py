@@ -62,6 +62,7 @@ class TestTheHeader:
             "model": a_house().recommender.version,
             "mode": "enforce",
             "outcome": "personalised",
+            "arm": None,
             "n_cand": sum(len(taken.candidates) for taken in DECISION.rounds),
             "n_shown": len(DECISION.suggestions),
             "n_withheld": sum(len(taken.slate.held_back) for taken in DECISION.rounds),
@@ -240,6 +241,16 @@ class TestTheSections:
         }
         assert set(zip(said["fired"]["rule"], said["fired"]["row"], strict=True)) == fired
         assert len({len(column) for column in said["fired"].values()}) == 1
+
+    def test_the_names_of_categories_and_brands_stand_beside_their_codes(self):
+        for taken, considered in zip(DECISION.rounds, READ["cand"]["rounds"], strict=True):
+            catalogue = taken.view.catalogue
+            for name, codes, names in (
+                ("categories", taken.view.category, catalogue.categories),
+                ("brands", taken.view.brand, catalogue.brands),
+            ):
+                known = sorted({code for code in codes.tolist() if code >= 0})
+                assert considered[name] == [names[code] for code in known]
 
     def test_out_says_what_was_answered(self):
         out = READ["out"]
