@@ -89,7 +89,7 @@ def view_of(sections: Mapping[str, Json], number: int) -> View:
 
 def _view(sections: Mapping[str, Json], considered: Json) -> View:
     page, seen = sections["cand"]["page"], considered["seen"]
-    request = _request(sections["req"], has_page=page is not None)
+    request = request_of(sections["req"], has_page=page is not None)
     muted = frozenset(
         item for item, is_muted in zip(considered["items"], seen["muted"], strict=True) if is_muted
     )
@@ -98,7 +98,7 @@ def _view(sections: Mapping[str, Json], considered: Json) -> View:
         for field in fields(View)
         if field.name not in _BESIDE
     }
-    admission = _admission(sections["consent"], request, muted)
+    admission = admission_of(sections["consent"], request, muted)
     return View(
         request=request,
         admission=admission,
@@ -120,7 +120,8 @@ def _typed(name: str, value: Any) -> Any:
     return np.array(value, element)
 
 
-def _request(req: Json, *, has_page: bool) -> Request:
+def request_of(req: Json, *, has_page: bool) -> Request:
+    """Rebuild what was asked from the section ``req``; row 0 stands for the item on the page, if there was one."""
     placement, visit, presentation = req["placement"], req["visit"], req["presentation"]
     return Request(
         subject_kind=SubjectKind(req["subject_kind"]),
@@ -143,7 +144,8 @@ def _request(req: Json, *, has_page: bool) -> Request:
     )
 
 
-def _admission(consent: Json, request: Request, muted: frozenset[str]) -> Admission:
+def admission_of(consent: Json, request: Request, muted: frozenset[str]) -> Admission:
+    """Rebuild what was permitted from the section ``consent``; ``muted`` are the ids of muted candidates."""
     permissions = {entry["purpose"]: _permission(entry) for entry in consent["permissions"]}
     holding, enrichment, pricing = consent["holding"], consent["enrichment"], consent["pricing"]
     return Admission(
