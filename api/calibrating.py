@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
 from api.imports.importer import Progress
+from api.policies.model import load_document
 from api.storage.connection import reading, writing
 from api.storage.feedback import FeedbackKind
 from api.storage.labels import ShownDecision, count_shown, read_complaints, read_said, read_shown
@@ -23,7 +24,6 @@ from guardrails.creepiness.dimensions import observe
 from guardrails.creepiness.score import DIMENSION_NAMES, MICRO, MITIGATOR_NAMES
 from guardrails.errors import RecordError
 from guardrails.log.reading import sections_of, shown, view_of
-from guardrails.policy.document import from_document, to_document, version_of
 from guardrails.policy.limits import Limits
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def read_labels(engine: Engine, from_ms: int, to_ms: int, show: Progress) -> tup
     """
     minutes = from_ms // _MINUTE_MS, -(-to_ms // _MINUTE_MS)
     with reading(engine) as conn:
-        limits, _ = policy_in_force(conn)
+        limits = policy_in_force(conn)[0].limits
         reader = _Reader(limits, read_complaints(conn))
         total = count_shown(conn, *minutes)
         for run in read_shown(conn, *minutes):
@@ -192,7 +192,7 @@ def _customer(subject_key: bytes) -> int:
 def _reach(conn: Connection, policies: set[str]) -> Reach:
     """Return how far labels reach; a policy that is not stored is the one that ships."""
     documents = [get_policy(conn, version) for version in sorted(policies)]
-    return Reach.of(from_document(document.encode()) for document in documents if document is not None)
+    return Reach.of(load_document(document).limits for document in documents if document is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,12 +217,11 @@ def store(engine: Engine, result: Calibration, now_ms: int, *, put_in_force: boo
         StoreUnavailableError: the database cannot be used.
         PolicyError: it would loosen what is locked.
     """
-    document = to_document(result.after)
-    version = version_of(document)
-    if result.after == result.before:
-        return Stored(version, changed=False, active=True)
     with writing(engine) as conn:
-        put_policy(conn, version, document.decode(), now_ms)
+        policy, version = policy_in_force(conn)
+        if result.after == result.before:
+            return Stored(version, changed=False, active=True)
+        version = put_policy(conn, replace(policy, limits=result.after), now_ms)
         if put_in_force:
             activate(conn, POLICY, version, now_ms)
     return Stored(version, changed=True, active=put_in_force)

@@ -12,6 +12,7 @@
     ├── ClockSkewError       an event claims a time that cannot be
     ├── ErasedError          somebody who was erased does not come back this way
     ├── MalformedBodyError   a request body is not JSON
+    ├── PolicyDocumentError  a policy cannot be read; names every place that is wrong
     ├── InvalidRequestError  a request says something it must not; names every place
     └── UnauthenticatedError, ForbiddenError  no key that is known, or a key of another role
 
@@ -22,6 +23,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from guardrails.policy.findings import Finding as PolicyFinding
 
 
 class EdgeError(Exception):
@@ -127,6 +130,20 @@ class InvalidRequestError(EdgeError):
     def at(cls, pointer: str, detail: str) -> InvalidRequestError:
         """Return the error for one place in the body."""
         return cls([Finding(detail, pointer=pointer)])
+
+
+class PolicyDocumentError(EdgeError):
+    """A policy cannot be read.
+
+    Attributes:
+        findings: everything that is wrong with it, at least one thing.
+    """
+
+    def __init__(self, findings: Iterable[PolicyFinding]) -> None:
+        self.findings = tuple(findings)
+        first, *more = self.findings
+        besides = f" (and {len(more)} more)" if more else ""
+        super().__init__(f"the policy cannot be read: `{first.pointer}`: {first.message}{besides}")
 
 
 class UnauthenticatedError(EdgeError):

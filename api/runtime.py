@@ -211,7 +211,7 @@ class Runtime:
             else:
                 catalogue = load_catalogue(conn, self._settings.consent.raised_classes)
             placements = read_placements(conn)
-            limits, policy_version = policy_in_force(conn)
+            policy, policy_version = policy_in_force(conn)
             consent = consent_in_force(conn, self._settings.consent)
             model = get_model(conn, versions[MODEL]) if MODEL in versions else None
             former = _unless_erased(conn, before.artefact if before else None)
@@ -221,7 +221,7 @@ class Runtime:
         house = House(
             recommender=NoModel(catalogue) if artefact is None else Recommender(artefact, catalogue),
             catalogue=catalogue,
-            limits=limits,
+            limits=policy.limits,
             policy_version=policy_version,
             consent=consent,
         )

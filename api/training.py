@@ -373,9 +373,9 @@ class _Found(NamedTuple):
 
 
 def _read_shop(conn: Connection, settings: Settings) -> _Shop:
-    limits, _ = policy_in_force(conn)
+    policy, _ = policy_in_force(conn)
     catalogue = load_catalogue(conn, settings.consent.raised_classes)
-    return _Shop(catalogue, limits, consent_in_force(conn, settings.consent))
+    return _Shop(catalogue, policy.limits, consent_in_force(conn, settings.consent))
 
 
 def _read_customers(conn: Connection, shop: _Shop, customers: dict[int, TrainingCustomer]) -> _Found:

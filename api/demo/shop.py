@@ -60,8 +60,7 @@ from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.notices import Notice
 from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.consent.settings import ConsentSettings
-from guardrails.policy.document import to_document, version_of
-from guardrails.policy.limits import Limits
+from guardrails.policy.language import Policy
 
 SOURCE_FOLDER = "source"
 ROLES = (Role.SITE, Role.AUDITOR, Role.ADMIN)
@@ -223,12 +222,9 @@ def _write_consents(
 
 
 def _put_policy_in_force(engine: Engine, now_ms: int) -> None:
-    document = to_document(Limits())
-    version = version_of(document)
     with writing(engine) as conn:
         if POLICY not in active(conn):
-            put_policy(conn, version, document.decode(), now_ms)
-            activate(conn, POLICY, version, now_ms)
+            activate(conn, POLICY, put_policy(conn, Policy(), now_ms), now_ms)
 
 
 def _put_notice(engine: Engine, now_ms: int) -> None:

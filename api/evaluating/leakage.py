@@ -153,7 +153,7 @@ def measure_leakage(
     with reading(engine) as conn:
         catalogue = load_catalogue(conn, settings.consent.raised_classes)
         consent = consent_in_force(conn, settings.consent)
-        limits, policy_version = policy_in_force(conn)
+        policy, policy_version = policy_in_force(conn)
         placements = read_placements(conn)
         version = active(conn).get(MODEL)
         stored = None if version is None else get_model(conn, version)
@@ -168,6 +168,7 @@ def measure_leakage(
     if stored is None:
         raise NothingToMeasureError("there is no model yet: run `tactful train`")
     model = load_artefact(stored.location)
+    limits = policy.limits
     if lift_max_micro is not None:
         limits = replace(limits, inference=replace(limits.inference, lift_max_micro=lift_max_micro))
     house = House(Recommender(model, catalogue), catalogue, limits, policy_version, consent=consent)

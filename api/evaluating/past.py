@@ -97,7 +97,7 @@ def past(
         interactions, _ = read_for_training(conn, catalogue, found)
         choices = _choices(conn, found)
         placements = read_placements(conn)
-    limits = limits or in_force
+    limits = limits or in_force.limits
     before, after = _cut(interactions, test_days, now_ms)
     admitted = learnable(before, list(found.values()), catalogue, limits.evidence, consent, now_ms)
     trained = fit(

@@ -127,7 +127,7 @@ def purge_under(engine: Engine, settings: Settings, cascade_id: str, now_ms: int
 
 def _rules(engine: Engine, settings: Settings, keep: Retention, now_ms: int) -> Sequence[Rule]:
     with reading(engine) as conn:
-        limits, _ = policy_in_force(conn)
+        limits = policy_in_force(conn)[0].limits
     raised_classes = settings.consent.raised_classes
     return rules(
         limits.evidence,

@@ -205,7 +205,7 @@ def _open(
             now_ms,
             consent=consent_in_force(conn, settings.consent),
             memorials=memorial_numbers(conn),
-            guardrails=policy_in_force(conn)[0],
+            guardrails=policy_in_force(conn)[0].limits,
         )
 
 

@@ -65,10 +65,10 @@ class Basics:
 
 def read_basics(conn: Connection, settings: Settings) -> Basics:
     """Return what is in force, read from the store, where no house is loaded."""
-    limits, _ = policy_in_force(conn)
+    policy, _ = policy_in_force(conn)
     return Basics(
         catalogue=load_catalogue(conn, settings.consent.raised_classes),
-        limits=limits,
+        limits=policy.limits,
         weighting=Weighting(),
         consent=consent_in_force(conn, settings.consent),
     )

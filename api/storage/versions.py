@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import BigInteger, Connection, Text, cast, delete, func, select, true, update
 
+from api.policies.model import load_document
 from api.storage.statements import insert_into, insert_new, insert_or_replace
 from api.storage.tables import active_versions, models, policies
 from guardrails.errors import PolicyError
-from guardrails.policy.document import from_document, to_document, version_of
-from guardrails.policy.limits import Limits
-from guardrails.policy.lints import read_draft, require_clean
+from guardrails.policy.document import to_document, version_of
+from guardrails.policy.floor import held_to_floor
+from guardrails.policy.language import Policy
+from guardrails.policy.lints import require_clean
 
 MODEL, POLICY, CATALOGUE, NOTICES = "model", "policy", "catalogue", "notices"
 """What has a version in force."""
@@ -113,18 +115,21 @@ def list_models(conn: Connection) -> list[ModelRow]:
     return [ModelRow(**row) for row in conn.execute(newest_first).mappings()]
 
 
-def put_policy(
-    conn: Connection, version: str, document: str, now_ms: int, *, signed_off_by_auditor: bool = False
-) -> None:
-    """Store a policy document under its hash; what is stored under it already is the same.
+def put_policy(conn: Connection, policy: Policy, now_ms: int, *, signed_off_by_auditor: bool = False) -> str:
+    """Store a policy; what is stored under its version already is the same.
+
+    Returns:
+        Its version.
 
     Raises:
-        PolicyError: it is no JSON object, or it says what no policy may say, such as to loosen a limit
-            that is locked.
+        PolicyError: it says what no policy may say, such as to loosen a limit that is locked.
     """
-    require_clean(read_draft(document), signed_off_by_auditor=signed_off_by_auditor)
-    row = {"version": version, "document": document, "created_at_ms": now_ms}
+    require_clean(policy, signed_off_by_auditor=signed_off_by_auditor)
+    document = to_document(policy)
+    version = version_of(document)
+    row = {"version": version, "document": document.decode(), "created_at_ms": now_ms}
     conn.execute(insert_new(conn, policies), row)
+    return version
 
 
 def get_policy(conn: Connection, version: str) -> str | None:
@@ -132,17 +137,31 @@ def get_policy(conn: Connection, version: str) -> str | None:
     return conn.execute(select(policies.c.document).where(policies.c.version == version)).scalar()
 
 
-def policy_in_force(conn: Connection) -> tuple[Limits, str]:
-    """Return the limits in force and the version of their document; the defaults where none is.
+def read_policy_version(conn: Connection, version: str) -> Policy:
+    """Return a policy as it is stored.
 
     Raises:
-        PolicyError: the document is gone, or cannot be read.
+        PolicyError: it is not in the store.
+        PolicyDocumentError: its document cannot be read any more.
+    """
+    document = get_policy(conn, version)
+    if document is None:
+        raise PolicyError("the policy is not in the store")
+    return load_document(document)
+
+
+def policy_in_force(conn: Connection) -> tuple[Policy, str]:
+    """Return the policy in force and its version; what ships where none was put in force.
+
+    Limits that lie below the floor since it was raised are held to it (``guardrails.policy.floor``).
+
+    Raises:
+        PolicyError: the document is gone.
+        PolicyDocumentError: it cannot be read any more.
     """
     version = active(conn).get(POLICY)
     if version is None:
-        limits = Limits()
-        return limits, version_of(to_document(limits))
-    document = get_policy(conn, version)
-    if document is None:
-        raise PolicyError("the active policy is not in the store")
-    return from_document(document.encode()), version
+        policy = Policy()
+        return policy, version_of(to_document(policy))
+    policy = read_policy_version(conn, version)
+    return replace(policy, limits=held_to_floor(policy.limits)), version

@@ -13,7 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from guardrails.policy.charter import MICRO
-from guardrails.policy.document import GREATEST_LIMIT
+from guardrails.policy.limits import GREATEST_LIMIT
 
 NOON = 12 * 60
 

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from engine.vocabulary import Kind
 from guardrails.creepiness.score import DEFAULT_WEIGHTS, Weights
 
+GREATEST_LIMIT = 1_000_000_000
+"""Far above any sensible number of days, customers or millionths; what is computed from it fits 64 bits."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvidenceLimits:

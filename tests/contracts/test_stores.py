@@ -54,6 +54,7 @@ from api.storage.versions import (
     list_models,
     put_model,
     put_policy,
+    read_policy_version,
 )
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel, Intent, Kind
@@ -62,6 +63,7 @@ from guardrails.consent.notices import Notice
 from guardrails.consent.purposes import Purpose
 from guardrails.consent.settings import ConsentSettings
 from guardrails.errors import ConsentEventError, SensitiveMarkError
+from guardrails.policy.language import Policy
 from guardrails.request import AgeAssurance, Choices, Exposure, Mute, MuteScope, SubjectKind
 from guardrails.sensitive.classes import CLASS_NAMES
 
@@ -572,10 +574,10 @@ class TestVersions:
         assert get_model(writer, "m3") is None
 
     def test_a_policy_is_kept_under_its_hash(self, writer):
-        put_policy(writer, "p1", "{}", NOW_MS)
-        put_policy(writer, "p1", "{}", NOW_MS + 1)
-        assert get_policy(writer, "p1") == "{}"
-        assert get_policy(writer, "p2") is None
+        version = put_policy(writer, Policy(), NOW_MS)
+        assert put_policy(writer, Policy(), NOW_MS + 1) == version
+        assert read_policy_version(writer, version) == Policy()
+        assert get_policy(writer, "another") is None
 
 
 A_NOTICE = Notice(

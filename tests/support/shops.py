@@ -27,6 +27,7 @@ from guardrails.house import House
 from guardrails.log.record import SALT_BYTES, SECTIONS, Record, build_record, open_body
 from guardrails.placements import DEFAULT_PLACEMENTS
 from guardrails.policy.document import to_document, version_of
+from guardrails.policy.language import Policy
 from guardrails.policy.limits import Limits
 from guardrails.request import Choices, Context, Exposure, Known, Request, SubjectKind
 
@@ -132,7 +133,7 @@ def a_house(limits: Limits | None = None, **overrides: Any) -> House:
         recommender=a_recommender(),
         catalogue=a_catalogue(),
         limits=limits,
-        policy_version=version_of(to_document(limits)),
+        policy_version=version_of(to_document(Policy(limits=limits))),
     )
     return replace(usual, **overrides)
 

@@ -45,7 +45,7 @@ from guardrails.consent.ledger import Status
 from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
 from guardrails.consent.settings import ConsentSettings
 from guardrails.holding import Hold, HoldKind
-from guardrails.policy.document import to_document, version_of
+from guardrails.policy.language import Policy
 from guardrails.policy.limits import EvidenceLimits, HoldLimits, Limits
 from guardrails.request import Mute, MuteScope, SubjectKind
 
@@ -277,8 +277,7 @@ def test_a_complaint_is_kept_for_as_long_as_a_policy_looks_back_at_it(store):
     limits = Limits(holds=HoldLimits(complaint_days=60))
     with writing(store.engine) as conn:
         put_holds(conn, [(key, Hold(HoldKind.COMPLAINT, "closed", closed_ms, closed_ms))])
-        version = version_of(to_document(limits))
-        put_policy(conn, version, to_document(limits).decode(), NOW_MS, signed_off_by_auditor=True)
+        version = put_policy(conn, Policy(limits=limits), NOW_MS, signed_off_by_auditor=True)
         activate(conn, POLICY, version, NOW_MS)
     assert purged(store) == {}
 

@@ -9,7 +9,7 @@ from support.http import BUYER, EVERYTHING, PROFILED, PROFILING
 from api.storage.api_keys import Role
 from api.storage.connection import writing
 from api.storage.versions import POLICY, activate, active, put_policy
-from guardrails.policy.document import to_document, version_of
+from guardrails.policy.language import Policy
 from guardrails.policy.limits import Limits, RepeatLimits
 
 N_CLIENTS = 8
@@ -21,10 +21,9 @@ ALWAYS = 1_000_000
 
 def never_tire(shop):
     """Put a policy in force under which the same may be shown again and again: it would be, here."""
-    document = to_document(Limits(repeat=RepeatLimits(cooldown_after=ALWAYS, hard_at=ALWAYS)))
+    policy = Policy(limits=Limits(repeat=RepeatLimits(cooldown_after=ALWAYS, hard_at=ALWAYS)))
     with writing(shop.wiring.engine) as conn:
-        put_policy(conn, version_of(document), document.decode(), 1)
-        activate(conn, POLICY, version_of(document), 1)
+        activate(conn, POLICY, put_policy(conn, policy, 1), 1)
         versions = active(conn)
     assert shop.wiring.runtime.wait_for(versions, PATIENCE_S)
 

@@ -16,13 +16,14 @@ from api.storage.connection import reading, writing
 from api.storage.customers import set_facts
 from api.storage.decisions import append_decisions, count_bodies, read_bodies
 from api.storage.tables import holds
-from api.storage.versions import get_policy, put_policy
+from api.storage.versions import get_policy, put_policy, read_policy_version
 from engine.vocabulary import Channel, Kind
 from guardrails.consent.ages import AgeBand
 from guardrails.consent.purposes import Purpose
 from guardrails.errors import PolicyError
 from guardrails.holding import HoldKind
 from guardrails.policy.document import to_document, version_of
+from guardrails.policy.language import Policy
 from guardrails.policy.limits import FrequencyLimits, Limits, SupportLimits
 from guardrails.policy.unused import Collected, Fact
 
@@ -87,17 +88,18 @@ def test_bodies_are_read_oldest_first_within_the_stretch_of_time(store):
 
 def test_a_policy_that_loosens_what_is_locked_is_not_stored(store):
     loose, capped = (
-        to_document(Limits(support=SupportLimits(edge=1))),
-        to_document(Limits(frequency=FrequencyLimits(outbound_day=2))),
+        Policy(limits=Limits(support=SupportLimits(edge=1))),
+        Policy(limits=Limits(frequency=FrequencyLimits(outbound_day=2))),
     )
     with writing(store.engine) as conn:
         for signed_off in (False, True):
             with pytest.raises(PolicyError, match="support/edge"):
-                put_policy(conn, version_of(loose), loose.decode(), NOW_MS, signed_off_by_auditor=signed_off)
+                put_policy(conn, loose, NOW_MS, signed_off_by_auditor=signed_off)
         with pytest.raises(PolicyError, match="outbound_day"):
-            put_policy(conn, version_of(capped), capped.decode(), NOW_MS)
-        with pytest.raises(PolicyError, match="JSON"):
-            put_policy(conn, "p1", "limits:", NOW_MS)
-        put_policy(conn, version_of(capped), capped.decode(), NOW_MS, signed_off_by_auditor=True)
-        assert get_policy(conn, version_of(loose)) is None
-        assert get_policy(conn, version_of(capped)) == capped.decode()
+            put_policy(conn, capped, NOW_MS)
+        version = put_policy(conn, capped, NOW_MS, signed_off_by_auditor=True)
+        assert version == version_of(to_document(capped))
+        assert read_policy_version(conn, version) == capped
+        assert get_policy(conn, version_of(to_document(loose))) is None
+        with pytest.raises(PolicyError, match="not in the store"):
+            read_policy_version(conn, version_of(to_document(loose)))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from api.policies.model import load_document
 from guardrails.creepiness.calibration import (
     FLAGS_NEEDED,
     GREATEST_WEIGHT_MICRO,
@@ -20,7 +21,8 @@ from guardrails.creepiness.calibration import (
 )
 from guardrails.creepiness.risk import control, interval, moved, risk_curve
 from guardrails.creepiness.score import DEFAULT_WEIGHTS, DIMENSION_NAMES, MITIGATOR_NAMES
-from guardrails.policy.document import from_document, to_document
+from guardrails.policy.document import to_document
+from guardrails.policy.language import Policy
 from guardrails.policy.limits import Limits, ScoreLimits
 
 SHIPPED = ScoreLimits()
@@ -172,7 +174,7 @@ def test_a_weight_that_a_shop_set_to_the_whole_stays_and_others_are_fitted():
 
 def test_fitted_weights_survive_being_written_down():
     limits = replace(Limits(), weights=fit_weights(a_shop()))
-    assert from_document(to_document(limits)) == limits
+    assert load_document(to_document(Policy(limits=limits))).limits == limits
 
 
 def test_a_calibration_fits_on_some_customers_and_sets_thresholds_on_others():
