@@ -5,6 +5,7 @@
     ├── ConsentEventError     a consent event that cannot be understood
     ├── SignalError           a consent signal from outside that cannot be read
     ├── PolicyError           a policy document that cannot be used
+    │   └── TooTangledError   a policy whose conditions cannot be told apart in reasonable time
     ├── SensitiveMarkError    a sensitive class or tier that does not exist
     ├── UnknownOccasionError  an occasion that does not exist
     └── RecordError           a decision that cannot be written as canonical bytes
@@ -33,6 +34,10 @@ class SignalError(GuardrailError):
 
 class PolicyError(GuardrailError):
     """A policy document that cannot be used."""
+
+
+class TooTangledError(PolicyError):
+    """A policy whose conditions cannot be told apart in reasonable time."""
 
 
 class SensitiveMarkError(GuardrailError):

@@ -14,7 +14,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from guardrails.errors import PolicyError
+from guardrails.errors import PolicyError, TooTangledError
 from guardrails.policy.charter import MICRO
 from guardrails.policy.fields import SCOPES
 from guardrails.policy.language import (
@@ -155,7 +155,7 @@ def conjuncts(rule: HouseRule) -> tuple[tuple[Atom, ...], ...]:
     Scope and days stand first in each.
 
     Raises:
-        PolicyError: these would be more than ``MOST_BOXES``.
+        TooTangledError: these would be more than ``MOST_BOXES``.
     """
     scope, where = scope_of(rule), ((),) if rule.when is None else _disjuncts(rule.when)
     first = () if scope is None else _disjuncts(scope)[0]
@@ -179,4 +179,4 @@ def _disjuncts(condition: Condition) -> tuple[tuple[Atom, ...], ...]:
 
 def _refuse_tangle(n: int) -> None:
     if n > MOST_BOXES:
-        raise PolicyError(f"a rule comes to more than {MOST_BOXES} alternatives: split it")
+        raise TooTangledError(f"a rule comes to more than {MOST_BOXES} alternatives: split it")
