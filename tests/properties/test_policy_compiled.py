@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.columns import PointColumns
-from support.policies import a_policy, policies, points, rules
+from support.policies import a_policy, points, policies, rules
 from support.tries import tries
 from support.views import a_mixed_view
 
