@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from support import shops
+from support.scenes import agreeing
 from support.shops import a_request, decided, did, knowing, on_page
 
 from engine.vocabulary import Channel
@@ -50,7 +51,7 @@ def test_the_request_is_what_was_asked():
 
 def test_names_of_categories_and_brands_and_the_place_are_read_back():
     request = a_request("product_page", context=on_page("lamp-0"))
-    choices = replace(shops.agreeing(), jurisdiction="DK")
+    choices = replace(agreeing(), jurisdiction="DK")
     decision = decided(request, choices, KNOWN)
     sections = sections_of(shops.recorded(decision, request, KNOWN).body)
     for number, taken in enumerate(decision.rounds):

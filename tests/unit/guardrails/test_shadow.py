@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import orjson
-from support.shops import a_house, a_request, agreeing, decided, did, knowing, recorded
+from support.scenes import agreeing
+from support.shops import a_house, a_request, decided, did, knowing, recorded
 
 from guardrails.decide import Action
 from guardrails.house import Arm, ShadowPolicy
