@@ -28,7 +28,7 @@ from api.policies.values import (
     read_operand,
     read_prose,
     read_share,
-    read_text,
+    read_string,
     read_whole,
 )
 from api.policies.wrong import findings_of, found, unknown, wrong
@@ -254,7 +254,7 @@ class _Limits(_Read):
 
 def _limit(written: str, value: Any) -> int | str:
     if written == WEIGHTS_VERSION:
-        return read_text(value, LONGEST_VERSION)
+        return read_string(value, LONGEST_VERSION)
     if written not in WRITTEN:
         raise ValidationError([_unknown_name("unknown_limit", written, (*WRITTEN, WEIGHTS_VERSION))])
     limit = WRITTEN[written]
@@ -559,7 +559,7 @@ def _at(name: str, read: Any, raw: Any) -> Any:
 
 def _plain_word(value: Any) -> str:
     """Return a text if it could be a name at all."""
-    text = read_text(value, LONGEST_TEXT)
+    text = read_string(value, LONGEST_TEXT)
     odd = odd_in_name(text)
     if odd is not None:
         raise ValidationError([odd])

@@ -176,10 +176,10 @@ def read_prose(raw: Any, most: int, *, lines: bool = False) -> str:
     Raises:
         ValidationError: it is none, too long, or holds what does not show.
     """
-    return read_text(raw.strip() if isinstance(raw, str) else raw, most, lines=lines)
+    return read_string(raw.strip() if isinstance(raw, str) else raw, most, lines=lines)
 
 
-def read_text(raw: Any, most: int = LONGEST_TEXT, *, lines: bool = False) -> str:
+def read_string(raw: Any, most: int = LONGEST_TEXT, *, lines: bool = False) -> str:
     """Return a text as it stands; it has to say something.
 
     Raises:
@@ -224,7 +224,7 @@ def _enum(field: Field, raw: Any) -> str:
 
 
 def _open_or_enum(field: Field, raw: Any) -> str:
-    return _enum(field, raw) if field.values else read_text(raw)
+    return _enum(field, raw) if field.values else read_string(raw)
 
 
 def _whole(least: int, greatest: int, unit: FieldUnit) -> Phrase:

@@ -149,7 +149,7 @@ def _limits(limits: Limits) -> Plain:
             changed[written] = share_to_plain(value) if is_share(section, name) else value
     if limits.weights.version != shipped.weights.version:
         changed[WEIGHTS_VERSION] = limits.weights.version
-    return changed
+    return dict(sorted(changed.items()))
 
 
 def _effect(rule: HouseRule) -> str:
