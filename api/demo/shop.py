@@ -47,6 +47,7 @@ from api.demo.state import (
     write_state,
 )
 from api.imports.importer import ImportKind, ImportReport, Progress, import_file
+from api.policies.shipped import shipped_policy
 from api.settings import Settings
 from api.storage.api_keys import Role, create_key
 from api.storage.connection import open_engine, reading, upgrade, writing
@@ -60,7 +61,6 @@ from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.notices import Notice
 from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.consent.settings import ConsentSettings
-from guardrails.policy.language import Policy
 
 SOURCE_FOLDER = "source"
 ROLES = (Role.SITE, Role.AUDITOR, Role.ADMIN)
@@ -224,7 +224,7 @@ def _write_consents(
 def _put_policy_in_force(engine: Engine, now_ms: int) -> None:
     with writing(engine) as conn:
         if POLICY not in active(conn):
-            activate(conn, POLICY, put_policy(conn, Policy(), now_ms), now_ms)
+            activate(conn, POLICY, put_policy(conn, shipped_policy(), now_ms), now_ms)
 
 
 def _put_notice(engine: Engine, now_ms: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from sqlalchemy import BigInteger, Connection, Text, cast, delete, func, select, true, update
 
 from api.policies.model import load_document
+from api.policies.shipped import shipped_policy
 from api.storage.statements import insert_into, insert_new, insert_or_replace
 from api.storage.tables import active_versions, models, policies
 from guardrails.errors import PolicyError
@@ -16,7 +17,8 @@ from guardrails.policy.language import Policy
 from guardrails.policy.lints import require_clean
 
 MODEL, POLICY, CATALOGUE, NOTICES = "model", "policy", "catalogue", "notices"
-"""What has a version in force."""
+SHADOW, CHALLENGER = "shadow", "challenger"
+"""What has a version in force. That of a challenger is ``<version>/<share in millionths>``."""
 
 _ACTIVE = select(active_versions.c.name, active_versions.c.version)
 
@@ -153,7 +155,7 @@ def read_policy_version(conn: Connection, version: str) -> Policy:
 def policy_in_force(conn: Connection) -> tuple[Policy, str]:
     """Return the policy in force and its version; what ships where none was put in force.
 
-    Limits that lie below the floor since it was raised are held to it (``guardrails.policy.floor``).
+    What ships is the house policy beside the charter. Limits that lie below the floor since it was raised are held to it (``guardrails.policy.floor``).
 
     Raises:
         PolicyError: the document is gone.
@@ -161,7 +163,7 @@ def policy_in_force(conn: Connection) -> tuple[Policy, str]:
     """
     version = active(conn).get(POLICY)
     if version is None:
-        policy = Policy()
+        policy = shipped_policy()
         return policy, version_of(to_document(policy))
     policy = read_policy_version(conn, version)
     return replace(policy, limits=held_to_floor(policy.limits)), version
