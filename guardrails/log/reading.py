@@ -121,7 +121,7 @@ def _typed(name: str, value: Any) -> Any:
 
 
 def request_of(req: Json, *, has_page: bool) -> Request:
-    """Rebuild what was asked from the section ``req``; row 0 stands for the item on the page, if there was one."""
+    """Rebuild what was asked from the section ``req``; row 0 stands for the item on the page, if any."""
     placement, visit, presentation = req["placement"], req["visit"], req["presentation"]
     return Request(
         subject_kind=SubjectKind(req["subject_kind"]),
