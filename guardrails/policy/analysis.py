@@ -217,13 +217,13 @@ def _fewest(near: _Near, rule_ids: Sequence[str], work: Work) -> Sequence[str]:
     return rule_ids
 
 
-def _opposed(rule: HouseRule, near: _Near, enforced: Mapping[str, HouseRule]) -> dict[str, Point]:
-    """Return the rules that want the opposite somewhere, each with a point where both act."""
-    found: dict[str, Point] = {}
+def _opposed(rule: HouseRule, near: _Near, enforced: Mapping[str, HouseRule]) -> dict[str, tuple[Box, Box]]:
+    """Return the rules that want the opposite somewhere, each with two boxes that meet there."""
+    found: dict[str, tuple[Box, Box]] = {}
     for box, others in near:
         for rule_id, boxes in others.items():
             if rule_id not in found and _opposite(rule, enforced[rule_id]):
-                found[rule_id] = meet((box,), (boxes[0],))[0].witness()
+                found[rule_id] = box, boxes[0]
     return found
 
 
@@ -273,12 +273,13 @@ def _redundant(example: Point, rule_ids: tuple[str, ...]) -> Finding:
     return _warning("redundant", message, example, rule_ids)
 
 
-def _conflict(rule: HouseRule, opposed: Mapping[str, Point]) -> Finding:
+def _conflict(rule: HouseRule, opposed: Mapping[str, tuple[Box, Box]]) -> Finding:
     rule_ids = tuple(sorted(opposed))
     message = Phrase("{rules} allows what this does not; the stronger wins", rules=_named(rule_ids))
     if rule.effect is RuleEffect.ALLOW:
         message = Phrase("this allows what {rules} does not; the stronger wins", rules=_named(rule_ids))
-    return _warning("conflict", message, opposed[rule_ids[0]], rule_ids)
+    one, other = opposed[rule_ids[0]]
+    return _warning("conflict", message, meet((one,), (other,))[0].witness(), rule_ids)
 
 
 def _warning(code: str, message: Phrase, example: Point, rule_ids: tuple[str, ...]) -> Finding:
