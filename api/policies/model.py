@@ -104,7 +104,9 @@ def load_document(document: bytes | str) -> Policy:
         if isinstance(plain, dict) and "policy" not in plain:
             return Policy(limits=former_limits(plain))
     except (orjson.JSONDecodeError, PolicyError) as error:
-        raise PolicyDocumentError([found("unreadable", Phrase("{reason}", reason=error))]) from error
+        raise PolicyDocumentError(
+            [found("unreadable", Phrase("the document cannot be read any more: {reason}", reason=error))]
+        ) from error
     return read_policy(plain)
 
 
@@ -133,7 +135,7 @@ _MISSING = found("missing", Phrase("this is missing"))
 _NULL = found("never_null", Phrase("this is never null: leave it out, or say what it is"))
 _NO_MAPPING = found("wrong_type", Phrase("names with values are needed here"))
 _NO_LIST = found("wrong_type", Phrase("a list is needed here"))
-_UNKNOWN = found("unknown_key", Phrase("this is not known here"))
+_UNKNOWN = found("unknown_key", Phrase("`{name}` is not known here", name="it"))
 
 
 class _Part(fields.Field[Any]):
@@ -415,10 +417,10 @@ class _AtomModel(_Model):
     def _read(self, plain: Plain, **_: Any) -> Atom:
         field = FIELDS.get(_at("field", _plain_word, plain["field"]))
         if field is None:
-            raise ValidationError({"field": [_unknown_name("unknown_field", plain["field"], FIELDS)]})
+            raise _within("field", _unknown_name("unknown_field", plain["field"], FIELDS))
         op = _OPS.get(plain["op"] if isinstance(plain["op"], str) else "")
         if op is None:
-            raise ValidationError({"op": [unknown("unknown_word", plain["op"], _words(operators_of(field)))]})
+            raise _within("op", unknown("unknown_word", plain["op"], _words(operators_of(field))))
         if op not in operators_of(field):
             message = Phrase(
                 "`{op}` cannot be asked of `{field}`; what can is {known}",
@@ -426,9 +428,9 @@ class _AtomModel(_Model):
                 field=field.name,
                 known=", ".join(f"`{each}`" for each in _words(operators_of(field))),
             )
-            raise ValidationError({"op": [found("wrong_operator", message, found=op.value)]})
+            raise _within("op", found("wrong_operator", message, found=op.value))
         if "value" not in plain and op is not Op.HAS:
-            raise ValidationError({"value": [_MISSING]})
+            raise _within("value", _MISSING)
         value = _at("value", lambda raw: read_operand(field, op, raw), plain.get("value", True))
         return Atom(field.name, op, value)
 
@@ -446,7 +448,7 @@ class _TestModel(_Model):
         twice = sorted(plain["given"].keys() & plain["candidate"].keys())
         if twice:
             message = Phrase("`{field}` is given twice", field=twice[0])
-            raise ValidationError({"candidate": [found("duplicate_key", message)]})
+            raise _within("candidate", found("duplicate_key", message))
         given = plain["given"] | plain["candidate"]
         return RuleTest(plain["note"], tuple(sorted(given.items())), plain["expect"])
 
@@ -477,14 +479,14 @@ class _RuleModel(_Model):
             message = Phrase(
                 "the rule would end on {end}, before it begins on {begin}", end=ends, begin=begins
             )
-            raise ValidationError({"effective_until": [found("contradictory_days", message)]})
+            raise _within("effective_until", found("contradictory_days", message))
         if begins and review_by < begins:
             message = Phrase(
                 "the rule would be looked at again by {review}, before it begins on {begin}",
                 review=review_by,
                 begin=begins,
             )
-            raise ValidationError({"review_by": [found("contradictory_days", message)]})
+            raise _within("review_by", found("contradictory_days", message))
 
     @validates_schema
     def _check_id(self, plain: Plain, **_: Any) -> None:
@@ -492,7 +494,7 @@ class _RuleModel(_Model):
             message = Phrase(
                 "`{id}` is the name of a rule that ships: no other can take its place", id=plain["id"]
             )
-            raise ValidationError({"id": [found("shipped_id", message)]})
+            raise _within("id", found("shipped_id", message))
 
     @post_load
     def _read(self, plain: Plain, **_: Any) -> HouseRule:
@@ -548,6 +550,11 @@ def _each(values: Mapping[Any, Any], read: Any) -> dict[Any, Any]:
     if errors:
         raise ValidationError(errors)
     return done
+
+
+def _within(name: str, finding: Finding) -> ValidationError:
+    """Return the error to raise for what stands under a name."""
+    return ValidationError({name: [finding]})
 
 
 def _at(name: str, read: Any, raw: Any) -> Any:

@@ -159,7 +159,9 @@ class _Yaml:
 
     def _name(self, event: Event, place: Place) -> str:
         if not isinstance(event, ScalarEvent):
-            self._builder.refuse("not_supported", Phrase("a name is a text"), place, "")
+            self._builder.refuse(
+                "not_supported", Phrase("a name is a text: put `{name}` in quotes", name="..."), place, ""
+            )
         if event.implicit[0] and event.value == "<<":
             message = Phrase("mappings are not merged here: write out what they hold")
             self._builder.refuse("not_supported", message, place, event.value)
