@@ -59,6 +59,9 @@ class Box:
 
     sides: Mapping[str, Side]
 
+    def __hash__(self) -> int:
+        return hash(frozenset(self.sides.items()))
+
     def meets(self, other: Box) -> bool:
         """Tell whether some point is in both."""
         few, many = sorted((self.sides, other.sides), key=len)

@@ -25,6 +25,7 @@ from guardrails.policy.language import (
     Policy,
     RuleEffect,
     Value,
+    atoms,
 )
 from guardrails.policy.limits import Limits, PriceLimits, ScoreLimits
 from guardrails.policy.meaning import Point, day_number
@@ -189,3 +190,26 @@ def _scope_words(name: str) -> st.SearchStrategy[Value]:
     """What random rules are narrowed to, so that some points are within."""
     words = {SCOPES["intent"]: ("upsell", "cross_sell"), SCOPES["placement"]: ("cart", "checkout")}
     return st.sampled_from(words[name]) if name in words else st.nothing()
+
+
+@st.composite
+def versions_of(draw: st.DrawFn, policy: Policy) -> Policy:
+    """A later version of a policy: rules kept, taken out, rewritten without or with a change, and added."""
+    names = sorted({atom.field for rule in policy.rules for atom in atoms(rule.when)}) or FEW[:3]
+    found: list[HouseRule] = []
+    for rule in policy.rules:
+        done = draw(st.sampled_from(("keep", "keep", "split", "rename", "drop", "change", "mode")))
+        if done == "keep":
+            found.append(rule)
+        if done == "split":
+            parts = rule.when.of if isinstance(rule.when, AnyOf) else (rule.when,)
+            found.extend(replace(rule, id=f"{rule.id}-{n}", when=part) for n, part in enumerate(parts))
+        if done == "rename":
+            found.append(replace(rule, id=f"{rule.id}-again", title="Said anew"))
+        if done == "change":
+            found.append(draw(rules(rule.id, names)))
+        if done == "mode":
+            found.append(replace(rule, mode=draw(st.sampled_from(Mode))))
+    if draw(st.integers(0, 2)) == 0:
+        found.append(draw(rules("another", names)))
+    return replace(policy, rules=tuple(sorted(found, key=lambda rule: rule.id)))
