@@ -55,6 +55,7 @@ def answer_bytes(
             ],
             "model_version": house.recommender.version,
             "policy_version": house.policy_version,
+            **({} if house.arm is None else {"arm": house.arm}),
             "options": {
                 "mode": MODES[request.non_profiled],
                 "modes": MODES,
@@ -75,6 +76,8 @@ def _suggestion(suggestion: Suggestion, catalogue: Catalogue) -> dict[str, objec
         "intent": word(suggestion.intent),
         "sponsored": bool(catalogue.sponsored[suggestion.item_idx]),
         "action": suggestion.action,
+        "obligations": suggestion.obligations,
+        "warnings": suggestion.warnings,
         "stands_for": suggestion.stands_for and suggestion.stands_for._asdict(),
         "purpose": suggestion.rests_on.purpose,
         "lawful_basis": suggestion.rests_on.basis,
@@ -103,7 +106,7 @@ def _withheld(decision: Decision) -> dict[str, object]:
 
 
 def _handoff(decision: Decision, settings: Settings) -> dict[str, str | None] | None:
-    """Where there is nothing to say, a human may have something (nobody is left with a blank)."""
+    """A human may have something to say where nothing may be, or where a rule asks for one."""
     if not decision.for_a_human:
         return None
     return {"to": "human", "contact": settings.contact or None}

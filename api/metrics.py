@@ -1,8 +1,10 @@
 """What the service says of itself to Prometheus: counts and times, never a customer.
 
 Labels come from closed lists (routes, statuses, stages, bases, rule ids), so that nothing a
-caller sends becomes a label. With ``PROMETHEUS_MULTIPROC_DIR`` set, the workers of one host are
-added up; without it, each answers for itself.
+caller sends becomes a label. Rules of the shop come and go with its policies: those of policies that
+are no longer served are not told of, so there are never more than the rules of three policies. With
+``PROMETHEUS_MULTIPROC_DIR`` set, the workers of one host are added up; without it, each answers for
+itself.
 """
 
 from __future__ import annotations
@@ -15,14 +17,18 @@ from contextlib import contextmanager
 import numpy as np
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
+from api.houses import Policies
 from api.logging import note
 from engine.vocabulary import word
 from guardrails.decide import Decision
+from guardrails.judge import Judged
 from guardrails.policy.charter import charter
 from guardrails.policy.review import day_of, overdue
-from guardrails.rules.base import Effect
+from guardrails.rules.base import Effect, Judgement
 
 STAGES = ("read", "decide", "record")
 """The steps of a recommendation that are timed one by one."""
@@ -67,6 +73,18 @@ class Metrics:
             ("rule", "effect"),
             registry=self._registry,
         )
+        self.watched_verdicts = Counter(
+            "tactful_watched_verdicts",
+            "the same of rules that are only watched, and of rules of a policy in shadow that failed",
+            ("rule", "effect"),
+            registry=self._registry,
+        )
+        self.shadow_suggestions = Counter(
+            "tactful_shadow_suggestions",
+            "suggestions that a policy in shadow would have withheld, or shown instead",
+            ("change",),
+            registry=self._registry,
+        )
         self.kept_out = Counter(
             "tactful_evidence_kept_out",
             "interactions kept out before scoring",
@@ -90,6 +108,14 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="min",
         )
+        self.policy_ready = Gauge(
+            "tactful_policy_ready",
+            "1 while all policies in force are served, 0 while one of them cannot be read",
+            registry=self._registry,
+            multiprocess_mode="min",
+        )
+        self._served: tuple[tuple[str, str, str], ...] = ()
+        self._own_rules: frozenset[str] = frozenset()
 
         self.rights_requests = Gauge(
             "tactful_rights_requests",
@@ -118,13 +144,22 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
 
+    def serves(self, policies: Policies) -> None:
+        """Take note of the policies that are served from now on."""
+        parts = tuple(policies.served())
+        self._served = tuple((loaded.version, loaded.policy.name, part) for part, loaded in parts)
+        self._own_rules = frozenset[str]().union(*(loaded.rule_ids for _, loaded in parts))
+        self.policy_ready.set(policies.fault is None)
+
     def exposition(self) -> bytes:
         """Return all figures in Prometheus' text format."""
+        together = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             together = CollectorRegistry()
             MultiProcessCollector(together)  # type: ignore[no-untyped-call]  # its constructor has no types
-            return generate_latest(together)
-        return generate_latest(self._registry)
+        told = CollectorRegistry()
+        told.register(_Told(together, self._served, self._own_rules))
+        return generate_latest(told)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -143,19 +178,63 @@ class Metrics:
         for rule_id, n in decision.kept_out:
             self.kept_out.labels(rule_id).inc(n)
         for taken in decision.rounds:
-            for rule, judgement in zip(taken.judged.rules, taken.judged.judgements, strict=True):
-                counts = np.bincount(judgement.effect, minlength=len(Effect))
-                for effect in np.flatnonzero(counts[1:]) + 1:
-                    self.verdicts.labels(rule.id, word(Effect(int(effect)))).inc(int(counts[effect]))
+            self._count_verdicts(taken.judged)
             for refusal in taken.slate.refused:
                 effect_word = word(Effect.GAP if refusal.failed else Effect.BLOCK)
                 self.verdicts.labels(refusal.rule_id, effect_word).inc()
+        if decision.beside is not None:
+            self.shadow_suggestions.labels("withheld").inc(len(decision.beside.withheld))
+            self.shadow_suggestions.labels("shown").inc(len(decision.beside.shown))
+            for rule_id in decision.beside.failed:
+                self.watched_verdicts.labels(rule_id, word(Effect.GAP)).inc()
+
+    def _count_verdicts(self, judged: Judged) -> None:
+        for rule, judgement in zip(judged.rules, judged.judgements, strict=True):
+            _count_effects(self.verdicts, rule.id, judgement)
+        for watched in judged.watched:
+            _count_effects(self.watched_verdicts, watched.asked.rule.id, watched.judgement)
 
     def show_reviews(self, now_ms: int) -> None:
         """Say how many rules are past the day of their review now, milliseconds since the epoch."""
         found = overdue(charter(), day_of(now_ms), {})
         self.rules_overdue.labels("overdue").set(len(found))
         self.rules_overdue.labels("blocks_approval").set(sum(each.blocks_approval for each in found))
+
+
+def _count_effects(counter: Counter, rule_id: str, judgement: Judgement) -> None:
+    counts = np.bincount(judgement.effect, minlength=len(Effect))
+    for effect in np.flatnonzero(counts[1:]) + 1:
+        counter.labels(rule_id, word(Effect(int(effect)))).inc(int(counts[effect]))
+
+
+class _Told(Collector):
+    """What was counted, without the rules of policies that are no longer served, and what is served."""
+
+    def __init__(
+        self,
+        counted: CollectorRegistry,
+        served: tuple[tuple[str, str, str], ...],
+        own_rules: frozenset[str],
+    ) -> None:
+        self._counted, self._served, self._own_rules = counted, served, own_rules
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family of figures."""
+        for family in self._counted.collect():
+            family.samples = [
+                sample for sample in family.samples if self._is_current(sample.labels.get("rule"))
+            ]
+            yield family
+        info = GaugeMetricFamily(
+            "tactful_policy_info", "1 for each policy that is served", labels=("version", "name", "arm")
+        )
+        for labels in self._served:
+            info.add_metric(labels, 1)
+        yield info
+
+    def _is_current(self, rule_id: str | None) -> bool:
+        """Tell whether a rule ships, or is one of the shop's that are served; these are in lower case."""
+        return rule_id is None or not rule_id.islower() or rule_id in self._own_rules
 
 
 def observe_requests(app: Flask, metrics: Metrics) -> None:

@@ -11,6 +11,11 @@ What that means for a change of the catalogue: from its commit until the new hou
 long as the catalogue takes to load) an item is still judged by the tier it had before, and the
 answers of that time say that they are behind. Whoever raises a tier over HTTP is answered only when
 the process that took the call judges by the new one.
+
+Policies do not wait for any of that: they are small, and a request takes them from the same state of
+the database that it reads everything else from. So whatever was put in force before a request began
+to read governs that request, in every process; the first to see a new version loads it, and the
+others get what it loaded. Model and catalogue are taken over as they are.
 """
 
 from __future__ import annotations
@@ -18,11 +23,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine
 
-from api.errors import EdgeError, StoreUnavailableError
+from api.errors import EdgeError, StoreRefusedError, StoreUnavailableError
+from api.houses import POLICIES, Policies, Shelf, challengers, champions, nothing_goes, policies_among
 from api.logging import note, warn
 from api.metrics import Metrics
 from api.settings import Settings
@@ -30,12 +37,14 @@ from api.storage.connection import reading
 from api.storage.items import load_catalogue
 from api.storage.notices import consent_in_force
 from api.storage.placements import read_placements
-from api.storage.versions import CATALOGUE, MODEL, ModelRow, active, get_model, policy_in_force
+from api.storage.versions import CATALOGUE, MODEL, ModelRow, active, get_model
 from engine.artefact import Artefact, load_artefact
+from engine.catalogue import Catalogue
 from engine.errors import ArtefactError, EngineError
 from engine.serving.recommender import NoModel, Recommender
 from guardrails.errors import GuardrailError
-from guardrails.house import House
+from guardrails.house import Arm, House
+from guardrails.house import Recommender as AnyRecommender
 from guardrails.request import Placement
 
 RETRY_S = 2.0
@@ -52,17 +61,40 @@ class Snapshot:
     """One state of the shop; immutable, so a request that holds one sees nothing change.
 
     Attributes:
-        house: model, catalogue and policy.
+        house: model, catalogue and the policy in force.
+        challenger: the same under the policy that is in force for a share of customers; ``None``
+            where there is none.
+        policies: what both were made from.
         placements: where suggestions are shown, by name.
-        versions: the active versions it was loaded from, by name; without that of a model that
-            could not be loaded.
+        versions: the active versions it was loaded from, by name; without those of a model or a policy
+            that could not be loaded.
         artefact: the model as it is on disk; ``None`` without one.
     """
 
     house: House
+    challenger: House | None
+    policies: Policies
     placements: Mapping[str, Placement]
     versions: Mapping[str, str]
     artefact: Artefact | None
+
+    def house_for(self, subject_key: bytes | None) -> House:
+        """Return the house that a subject is served by; always the same one while nothing changes."""
+        is_challenged = self.policies.arm_of(subject_key) is Arm.CHALLENGER
+        return self.challenger if is_challenged and self.challenger is not None else self.house
+
+    def under(self, policies: Policies) -> Snapshot:
+        """Return the same shop under other policies."""
+        if policies is self.policies:
+            return self
+        others = {name: version for name, version in self.versions.items() if name not in POLICIES}
+        return replace(
+            self,
+            house=champions(self.house, policies),
+            challenger=challengers(self.house, policies),
+            policies=policies,
+            versions=others | policies.versions,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +104,14 @@ class Readiness:
     Attributes:
         loaded: there is a house to answer from.
         model: version of the model it serves; ``None`` without one.
+        policy: version of the policy it serves; ``None`` where nothing could be loaded so far.
         behind: something newer is active than what is served.
         fault: kind of error of the last attempt to load; ``None`` when it went well.
     """
 
     loaded: bool
     model: str | None
+    policy: str | None
     behind: bool
     fault: str | None
 
@@ -96,6 +130,8 @@ class Runtime:
         self._settings = settings
         self._metrics = metrics
         self._snapshot: Snapshot | None = None
+        self._shelf = Shelf()
+        self._swapping = threading.Lock()
         self._fault: str | None = None
         self._n_begun = 0
         self._n_done = 0
@@ -130,6 +166,29 @@ class Runtime:
             raise StoreUnavailableError("the shop could not be loaded yet")
         return snapshot
 
+    def policies(self, conn: Connection, versions: Mapping[str, str]) -> Policies:
+        """Return the policies in force in a transaction; the first to see others loads them for all.
+
+        Args:
+            conn: the transaction.
+            versions: the active versions it sees.
+
+        Raises:
+            StoreUnavailableError: the shop could not be loaded so far.
+        """
+        asked = policies_among(versions)
+        if self.current().policies.asked == asked:
+            return self.current().policies
+        with self._swapping:
+            before = self.current()
+            if before.policies.asked == asked:
+                return before.policies
+            policies = self._shelf.policies(conn, versions, before.policies)
+            self._snapshot = before.under(policies)
+        self._tell(policies)
+        self._metrics.builds.labels("failed" if policies.fault else "loaded").inc()
+        return policies
+
     def notice(self, versions: Mapping[str, str]) -> bool:
         """Take note of the active versions; tell whether the snapshot in force is of these."""
         snapshot = self._snapshot
@@ -142,6 +201,8 @@ class Runtime:
         """Wait until what was committed before this call is served; tell whether it is."""
         with self._done:
             wanted = self._n_begun + 1  # a load that begins from now on sees what was committed
+        with suppress(StoreUnavailableError, StoreRefusedError), reading(self._engine) as conn:
+            self.policies(conn, active(conn))
         if self.notice(versions):
             return True
         with self._done:
@@ -153,6 +214,7 @@ class Runtime:
         return Readiness(
             loaded=snapshot is not None,
             model=snapshot.house.recommender.version if snapshot else None,
+            policy=snapshot.house.policy_version if snapshot else None,
             behind=not self.notice(versions),
             fault=self._fault,
         )
@@ -185,22 +247,32 @@ class Runtime:
     def _replace(self) -> str | None:
         """Put what is active now in place; return the kind of error that kept all or a part of it out."""
         try:
-            snapshot, fault = self._read()
+            shop, fault = self._read()
+            with self._swapping, reading(self._engine) as conn:  # policies may have changed meanwhile
+                before = self._snapshot
+                policies = self._shelf.policies(conn, active(conn), before.policies if before else None)
+                self._snapshot = shop.under(policies)
         except (EdgeError, EngineError, GuardrailError) as error:
             warn("house:load:failed", error)
             return type(error).__name__
-        self._snapshot = snapshot
-        model = snapshot.house.recommender.version
+        self._tell(policies)
+        model = shop.house.recommender.version
         self._metrics.model_ready.set(model is not None)
-        note("house:load:done", model=model, n_items=snapshot.house.catalogue.n_items, fault=fault)
+        fault = fault or policies.fault
+        note("house:load:done", model=model, n_items=shop.house.catalogue.n_items, fault=fault)
         return fault
 
+    def _tell(self, policies: Policies) -> None:
+        """Say in figures and in the log which policies are served now."""
+        self._metrics.serves(policies)
+        served = {part: loaded.version for part, loaded in policies.served()}
+        note("policy:load:done", fault=policies.fault, **served)
+
     def _read(self) -> tuple[Snapshot, str | None]:
-        """Load everything from one state of the database; what has not changed is taken over.
+        """Load all but policies from one state of the database; what has not changed is taken over.
 
         Raises:
             EdgeError: the store cannot be read.
-            PolicyError: the policy cannot.
         """
         before = self._snapshot
         with reading(self._engine) as conn:
@@ -211,21 +283,28 @@ class Runtime:
             else:
                 catalogue = load_catalogue(conn, self._settings.consent.raised_classes)
             placements = read_placements(conn)
-            policy, policy_version = policy_in_force(conn)
             consent = consent_in_force(conn, self._settings.consent)
             model = get_model(conn, versions[MODEL]) if MODEL in versions else None
             former = _unless_erased(conn, before.artefact if before else None)
         artefact, fault = _artefact(model, former)
         if fault:
             versions.pop(MODEL)
+        nothing = Policies(nothing_goes())  # until it is put under those in force
         house = House(
-            recommender=NoModel(catalogue) if artefact is None else Recommender(artefact, catalogue),
+            recommender=_recommender(artefact, catalogue, before),
             catalogue=catalogue,
-            limits=policy.limits,
-            policy_version=policy_version,
+            limits=nothing.champion.policy.limits,
+            policy_version=nothing.champion.version,
             consent=consent,
         )
-        return Snapshot(house, placements, versions, artefact), fault
+        return Snapshot(champions(house, nothing), None, nothing, placements, versions, artefact), fault
+
+
+def _recommender(artefact: Artefact | None, catalogue: Catalogue, before: Snapshot | None) -> AnyRecommender:
+    """Return the model bound to the catalogue; the one before where both are the same."""
+    if before is not None and before.artefact is artefact and before.house.catalogue is catalogue:
+        return before.house.recommender
+    return NoModel(catalogue) if artefact is None else Recommender(artefact, catalogue)
 
 
 def _unless_erased(conn: Connection, artefact: Artefact | None) -> Artefact | None:

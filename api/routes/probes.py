@@ -50,6 +50,7 @@ def readiness() -> Response:
         "schema_current": schema_current,
         "loaded": state.loaded,
         "model": state.model,
+        "policy": state.policy,
         "behind": state.behind,
         "fault": state.fault,
     }
@@ -67,6 +68,7 @@ def metrics() -> Response:
     """Return figures in Prometheus' text format; a setting can open them to anyone."""
     found = wiring()
     with suppress(StoreUnavailableError), reading(found.engine) as conn:
+        found.runtime.policies(conn, active(conn))
         n_open, n_overdue = count_requests(conn, found.clock())
         found.metrics.rights_requests.labels("open").set(n_open)
         found.metrics.rights_requests.labels("overdue").set(n_overdue)

@@ -51,6 +51,7 @@ from guardrails.consent.purposes import outreach_key
 from guardrails.consent.settings import ConsentSettings
 from guardrails.consent.signals.gpc import gpc_from_header
 from guardrails.decide import Decision, decide
+from guardrails.house import House
 from guardrails.log.record import SALT_BYTES, SECTIONS, build_record
 from guardrails.messages import Phrase
 from guardrails.request import (
@@ -103,23 +104,23 @@ def recommend(asked: dict[str, Any]) -> Response:
     snapshot = found.runtime.current()
     question = _question(asked, subject, snapshot, found)
     with found.metrics.stage("read"):
-        admission, known, customer_no = _read(question, subject, snapshot, found)
+        house, admission, known, customer_no = _read(question, subject, snapshot, found)
     with found.metrics.stage("decide"):
-        decision = decide(question, admission, known, snapshot.house)
+        decision = decide(question, admission, known, house)
     decision_id = found.new_id()
-    answer = answer_bytes(decision, question, known, snapshot.house, decision_id, found.settings)
+    answer = answer_bytes(decision, question, known, house, decision_id, found.settings)
     with found.metrics.stage("record"):
         record = build_record(
             decision,
             question,
             known,
-            snapshot.house,
+            house,
             decision_id=decision_id,
             salts=tuple(secrets.token_bytes(SALT_BYTES) for _ in SECTIONS),
             response=answer,
             build=found.build,
         )
-        exposure = _exposure(decision, question, subject, customer_no, snapshot.house.catalogue)
+        exposure = _exposure(decision, question, subject, customer_no, house.catalogue)
         _store(
             StoredDecision(
                 decision_id=decision_id,
@@ -127,8 +128,8 @@ def recommend(asked: dict[str, Any]) -> Response:
                 placement=question.placement.name,
                 basis=word(decision.basis),
                 outcome=decision.outcome.value,
-                policy=snapshot.house.policy_version,
-                model=snapshot.house.recommender.version,
+                policy=house.policy_version,
+                model=house.recommender.version,
                 header=record.header,
                 body=record.body,
                 subject_key=subject.key,
@@ -245,15 +246,18 @@ def _categories(item_idx: int | None, query: str | None, catalogue: Catalogue) -
 
 def _read(
     question: Request, subject: Person, snapshot: Snapshot, found: Wiring
-) -> tuple[Admission, Known, int | None]:
-    """Read the customer's choices, and then what these permit to read; nothing personal if that fails.
+) -> tuple[House, Admission, Known, int | None]:
+    """Choose the house, read the customer's choices, and then what both permit; nothing personal if it fails.
 
-    What the customer does not want to see holds all the same, as far as it could be read.
+    Which policy it is comes first: its limits say how much is read. What the customer does not want to see
+    holds all the same, as far as it could be read.
     """
     choices = Choices(ledger=None)
     try:
         with reading(found.engine) as conn:
             versions = active(conn)
+            snapshot = snapshot.under(found.runtime.policies(conn, versions))
+            house = snapshot.house_for(subject.key)
             choices, customer_no = _choices(conn, subject, question.now_ms)
             consent = _consent(conn, versions, snapshot, found)
             if subject.key is not None:
@@ -265,17 +269,17 @@ def _read(
                 question,
                 customer_no,
                 subject.session_key,
-                snapshot.house.catalogue,
-                snapshot.house.limits,
+                house.catalogue,
+                house.limits,
             )
     except (StoreUnavailableError, StoreRefusedError, ValueError, KeyError) as error:  # gone, or garbled
         warn("consent:read:failed", error)
         nothing = _admit(question, replace(choices, ledger=None), snapshot, snapshot.house.consent)
-        return nothing, Known.nothing(), None
+        return snapshot.house_for(subject.key), nothing, Known.nothing(), None
     found.runtime.notice(versions)
     if versions.get("catalogue") != snapshot.versions.get("catalogue"):
         admission = replace(admission, degraded=(*admission.degraded, "catalogue_behind"))
-    return admission, known, customer_no
+    return house, admission, known, customer_no
 
 
 def _choices(conn: Connection, subject: Person, now_ms: int) -> tuple[Choices, int | None]:
@@ -297,7 +301,8 @@ def _consent(
 
 
 def _admit(question: Request, choices: Choices, snapshot: Snapshot, consent: ConsentSettings) -> Admission:
-    return admit(question, choices, snapshot.house.catalogue.sensitive_classes, consent)
+    admission = admit(question, choices, snapshot.house.catalogue.sensitive_classes, consent)
+    return replace(admission, degraded=(*admission.degraded, *snapshot.policies.degraded))
 
 
 def _exposure(

@@ -19,6 +19,9 @@ class ReadinessSchema(Schema):
     schema_current = fields.Boolean(metadata={"description": "every migration has been run"})
     loaded = fields.Boolean(metadata={"description": "catalogue and policy are loaded"})
     model = fields.String(allow_none=True, metadata={"description": "version served; null without one"})
+    policy = fields.String(
+        allow_none=True, metadata={"description": "version served; null where nothing is loaded"}
+    )
     behind = fields.Boolean(metadata={"description": "something newer is active and being loaded"})
     fault = fields.String(
         allow_none=True, metadata={"description": "kind of error of the last attempt to load; null if none"}

@@ -18,9 +18,11 @@ from api.schemas.base import (
 from engine.vocabulary import Basis, Channel, Intent, Kind, Origin
 from guardrails.consent.permission import Denial, LawfulBasis
 from guardrails.decide import Action
+from guardrails.house import Arm
 from guardrails.messages import LANGUAGES
 from guardrails.reasons import ReasonCode
 from guardrails.request import Entry, Pattern
+from guardrails.rules.base import OBLIGES
 from guardrails.sensitive.occasions import OCCASIONS
 
 MAX_COUNT = 50
@@ -206,6 +208,19 @@ class SuggestionSchema(Schema):
             "the category or brand of `stands_for`, not as one certain item that was picked for the customer"
         },
     )
+    obligations = fields.List(
+        fields.String(validate=validate.OneOf(tuple(OBLIGES))),
+        required=True,
+        metadata={
+            "description": "what rules ask of whoever shows it. `explain`: only together with its reason. "
+            "`disclose_sponsored`: say beside it that somebody pays. `hand_off`: offer a person beside it"
+        },
+    )
+    warnings = fields.List(
+        fields.String(),
+        required=True,
+        metadata={"description": "ids of rules of the shop that only warn, and would have acted on it"},
+    )
     stands_for = fields.Nested(
         StandsForSchema,
         required=True,
@@ -223,7 +238,12 @@ class WithheldSchema(Schema):
     """What would have been suggested but for a rule."""
 
     count = fields.Integer(required=True)
-    by_rule = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    by_rule = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"description": "by id of a rule that ships, such as `G17`, or of one of the shop's own"},
+    )
 
 
 class AdmissionNoteSchema(Schema):
@@ -263,14 +283,24 @@ class RecommendationAnswerSchema(Schema):
         fields.String(),
         required=True,
         metadata={
-            "description": "`model_missing`, `consent_unreadable`, `rule_failed` or `catalogue_behind`"
+            "description": "`model_missing`, `consent_unreadable`, `rule_failed`, `catalogue_behind` or "
+            "`policy_unreadable`"
         },
     )
     items = fields.List(fields.Nested(SuggestionSchema), required=True)
     withheld = fields.Nested(WithheldSchema, required=True)
     admission = fields.List(fields.Nested(AdmissionNoteSchema), required=True)
     model_version = fields.String(required=True, allow_none=True)
-    policy_version = fields.String(required=True)
+    policy_version = fields.String(
+        required=True, metadata={"description": "SHA-256 of the policy that all of this was decided by"}
+    )
+    arm = fields.String(
+        validate=validate.OneOf(tuple(arm.value for arm in Arm)),
+        metadata={
+            "description": "which of two policies that was, while two are compared; absent otherwise. "
+            "A customer stays with one of them"
+        },
+    )
     options = fields.Nested(OptionsSchema, required=True)
     parameters_url = fields.String(
         required=True, metadata={"description": "page that says in plain words what suggestions rest on"}
@@ -279,5 +309,5 @@ class RecommendationAnswerSchema(Schema):
         HandoffSchema,
         required=True,
         allow_none=True,
-        metadata={"description": "null unless there is nothing to say"},
+        metadata={"description": "null unless nothing may be said, or a rule of the shop asks for a person"},
     )
