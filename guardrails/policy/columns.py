@@ -201,6 +201,15 @@ def _n_offers(view: View) -> int:
     return _or_absent(view.n_inline_upsells_session) if may_count else ABSENT
 
 
+def _price_minor(view: View) -> NDArray[np.int64]:
+    price_minor = view.price_minor
+    return np.where(price_minor < 0, _NOWHERE, price_minor)
+
+
+def _days_since_shown(view: View) -> NDArray[np.int64]:
+    return np.where(view.days_since_shown == NEVER_DAYS, _NOWHERE, view.days_since_shown)
+
+
 _OF: Mapping[str, Callable[[View], Column]] = MappingProxyType(
     {
         "request.placement": lambda view: view.request.placement.name,
@@ -219,15 +228,13 @@ _OF: Mapping[str, Callable[[View], Column]] = MappingProxyType(
         "candidate.basis": lambda view: word(view.basis),
         "candidate.price_step": lambda view: price_step_micro(view.price_minor, view.anchor_price_minor),
         "candidate.n_ignored": lambda view: view.n_ignored_short,
-        "candidate.days_since_shown": lambda view: np.where(
-            view.days_since_shown == NEVER_DAYS, _NOWHERE, view.days_since_shown
-        ),
+        "candidate.days_since_shown": _days_since_shown,
         "evidence.tier": lambda view: view.evidence_tier,
         "evidence.from_history": lambda view: view.from_history,
         "item.id": lambda view: Named(view.item_idx, names_of(view.catalogue).ids),
         "item.brand": lambda view: Named(view.brand, names_of(view.catalogue).brands),
         "item.categories": lambda view: Named(view.category, names_of(view.catalogue).categories),
-        "item.price_minor": lambda view: np.where(view.price_minor < 0, _NOWHERE, view.price_minor),
+        "item.price_minor": _price_minor,
         "item.sponsored": lambda view: view.sponsored,
         "item.sensitive_class": lambda view: Named(view.sensitive_class, names_of(view.catalogue).classes),
         "item.tier": lambda view: view.tier,

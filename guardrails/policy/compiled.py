@@ -104,60 +104,63 @@ class CompiledPolicy:
     fields: tuple[frozenset[str], ...]
     _program: Program
     _readers: tuple[_Numbers | _Marks, ...]
+    _n_slots: int
 
     def evaluate(self, columns: Columns) -> Answers:
         """Ask every rule about every row.
 
         A field that cannot be told leaves without an answer what depends on it, and nothing else.
         """
-        n, failed = columns.n, dict[str, str]()
-        slots = _Slots.of(sum(reader.n_slots for reader in self._readers))
+        failed: dict[str, str] = {}
+        slots = _Slots(self._n_slots, columns.n)
         for reader in self._readers:
             try:
-                reader.read(columns.column(reader.field), n, slots)
+                reader.read(columns.column(reader.field), slots)
             except Exception as error:  # noqa: BLE001 - whatever went wrong, only this field is unknown
                 failed[reader.field] = type(error).__name__
-                slots.tell(reader.first_slot, (_FAILED,) * reader.n_slots)
-        parts = [
-            answer(self._program, *slots.rows(start, min(start + ROWS_AT_ONCE, n)))
-            for start in range(0, max(n, 1), ROWS_AT_ONCE)
-        ]
-        return Answers(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1), failed)
+                slots.fail(reader.first_slot, reader.n_slots)
+        return Answers(slots.ask(self._program), failed)
 
 
-class _Slots(NamedTuple):
+class _Slots:
     """What the loop is going to look at: numbers by slot.
 
     Attributes:
-        single: shape (n_slots,): numbers that are the same for every row.
-        is_single: shape (n_slots,): 1 for these.
+        single: number of each slot that is the same for every row.
+        is_single: 1 for these, 0 for the others.
         columns: slot, values by code or ``None``, and codes or numbers, shape (n,).
     """
 
-    single: NDArray[np.int64]
-    is_single: NDArray[np.int64]
-    columns: list[tuple[int, NDArray[np.int64] | None, NDArray[Any]]]
+    __slots__ = ("columns", "is_single", "n", "single")
 
-    @classmethod
-    def of(cls, n_slots: int) -> _Slots:
-        return cls(np.zeros(n_slots, np.int64), np.ones(n_slots, np.int64), [])
+    def __init__(self, n_slots: int, n: int) -> None:
+        self.n = n
+        self.single, self.is_single = [0] * n_slots, [1] * n_slots
+        self.columns: list[tuple[int, NDArray[np.int64] | None, NDArray[Any]]] = []
 
-    def tell(self, first: int, numbers: Iterable[int]) -> None:
-        for slot, number in enumerate(numbers, first):
-            self.single[slot] = number
-
-    def add(self, slot: int, by_code: NDArray[np.int64] | None, column: NDArray[Any], n: int) -> None:
-        if column.shape != (n,) or column.dtype.kind not in "bui":
+    def add(self, slot: int, by_code: NDArray[np.int64] | None, column: NDArray[Any]) -> None:
+        """Take a column, numbers or codes of them."""
+        if column.shape != (self.n,) or column.dtype.kind not in "bui":
             raise ValueError("a column has one whole number a row")
         self.columns.append((slot, by_code, column))
         self.is_single[slot] = 0
 
-    def rows(self, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        numbers = np.empty((self.single.size, stop - start), np.int64)
-        for slot, by_code, column in self.columns:
-            part = column[start:stop]
-            numbers[slot] = part if by_code is None else by_code[part]
-        return self.single, numbers, self.is_single
+    def fail(self, first: int, n_slots: int) -> None:
+        """Leave slots without an answer to anything."""
+        self.single[first : first + n_slots] = [_FAILED] * n_slots
+        self.is_single[first : first + n_slots] = [1] * n_slots
+
+    def ask(self, program: Program) -> NDArray[np.int8]:
+        """Return the answers, shape (n_rules, n), int8, worked out so many rows at a time."""
+        single, is_single = np.array(self.single, np.int64), np.array(self.is_single, np.int64)
+        parts = []
+        for start in range(0, max(self.n, 1), ROWS_AT_ONCE):
+            rows = slice(start, min(start + ROWS_AT_ONCE, self.n))
+            numbers = np.empty((single.size, rows.stop - start), np.int64)
+            for slot, by_code, column in self.columns:
+                numbers[slot] = column[rows] if by_code is None else by_code[column[rows]]
+            parts.append(answer(program, single, numbers, is_single))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
 class _Test(NamedTuple):
@@ -193,10 +196,10 @@ class _Numbers:
         self._listed += sorted(_number(value) for value in atom.value)
         return _Test(self.first_slot, LISTED, begin, len(self._listed), negated, floor=NULL)
 
-    def read(self, column: Column, n: int, slots: _Slots) -> None:
+    def read(self, column: Column, slots: _Slots) -> None:
         """Put a column where the loop looks for it."""
         if isinstance(column, np.ndarray):
-            slots.add(self.first_slot, None, column, n)
+            slots.add(self.first_slot, None, column)
         else:
             slots.single[self.first_slot] = _number(column)
 
@@ -238,15 +241,16 @@ class _Marks:
         mark, slot = 1 << place % _N_MARKS, self.first_slot + place // _N_MARKS
         return _Test(slot, MARKED, mark, 0, atom.op in _NEGATED, floor=NULL)
 
-    def read(self, column: Column, n: int, slots: _Slots) -> None:
+    def read(self, column: Column, slots: _Slots) -> None:
         """Put a column where the loop looks for it."""
         if isinstance(column, np.ndarray):
             raise TypeError("texts are needed")
         if not isinstance(column, Named):
-            slots.tell(self.first_slot, [_marked(column, marks) for marks in self._marks])
+            for slot, marks in enumerate(self._marks, self.first_slot):
+                slots.single[slot] = _marked(column, marks)
             return
         for slot, by_code in enumerate(self._table(column.names), self.first_slot):
-            slots.add(slot, by_code, column.codes, n)
+            slots.add(slot, by_code, column.codes)
 
     def _table(self, names: Names) -> tuple[NDArray[np.int64], ...]:
         """Return the marks of all that codes may stand for, shape (n_entries,) for each slot."""
@@ -296,6 +300,7 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
         ),
         _program=_program(conjunctions, readers, listed),
         _readers=tuple(readers.values()),
+        _n_slots=sum(reader.n_slots for reader in readers.values()),
     )
 
 
