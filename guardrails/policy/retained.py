@@ -8,8 +8,9 @@ tells customers apart.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
+from operator import attrgetter
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -119,7 +120,7 @@ NAMES = (
     "categories",
     "brands",
 )
-"""Tables of texts: ids of the decisions, and what codes stand for; ``asked_rules`` are ids with blanks between."""
+"""Tables of texts: ids of decisions, and what codes stand for; ``asked_rules`` are ids, blanks between."""
 
 
 UNNAMED = ""
@@ -203,6 +204,7 @@ class Retained:
 
     numbers: Mapping[str, Column]
     names: Mapping[str, Sequence[str]]
+    _codes: dict[str, NDArray[np.int64]] = field(default_factory=dict, init=False, repr=False)
 
     def __getitem__(self, name: str) -> Column:
         return self.numbers[name]
@@ -224,6 +226,17 @@ class Retained:
     def situation(self, code: int) -> Situation:
         """Return one of the situations."""
         return read_situation(self.names["situations"][code])
+
+    def codes_of(self, path: str) -> NDArray[np.int64]:
+        """Return a number for each situation, equal where what ``path`` leads to is; e.g. ``request.gpc``."""
+        known = self._codes.get(path)
+        if known is None:
+            look, of_value = attrgetter(path), dict[Any, int]()
+            situations = map(read_situation, self.names["situations"])
+            known = self._codes[path] = np.array(
+                [of_value.setdefault(look(each), len(of_value)) for each in situations], np.int64
+            )
+        return known
 
     @cached_property
     def decision_of_round(self) -> NDArray[np.int64]:
