@@ -22,6 +22,7 @@ from api.errors import PolicyDocumentError
 from api.policies.characters import odd_in_name
 from api.policies.values import (
     LONGEST_TEXT,
+    SIGNS,
     operators_of,
     read_day,
     read_given,
@@ -72,9 +73,12 @@ LONGEST_RATIONALE = 1_000
 LONGEST_SENTENCE = 140
 LONGEST_NOTE = 200
 
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
+"""How names of policies, rules and owners are written."""
+
+_NAME = re.compile(NAME)
 _DEMOTION = re.compile(r"demote\(([0-9]{1,7}(?:\.[0-9]+)?)\)")
-_OPS = {op.value: op for op in Op} | {"≠": Op.UNEQUAL, "≤": Op.AT_MOST, "≥": Op.AT_LEAST, "==": Op.EQUAL}
+_OPS = {**{op.value: op for op in Op}, **SIGNS}
 _MEASURES = (Measure.WITHHELD, Measure.TOUCHED)
 
 

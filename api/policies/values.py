@@ -32,6 +32,11 @@ _SINGLE = (Op.EQUAL, Op.UNEQUAL)
 _ORDER = (Op.LESS, Op.AT_MOST, Op.MORE, Op.AT_LEAST)
 _LISTED = (Op.IN, Op.NOT_IN)
 
+SIGNS: Mapping[str, Op] = MappingProxyType(
+    {"≠": Op.UNEQUAL, "≤": Op.AT_MOST, "≥": Op.AT_LEAST, "==": Op.EQUAL}
+)
+"""Other ways to write some operators."""
+
 OPERATORS: Mapping[FieldKind, tuple[Op, ...]] = MappingProxyType(
     {
         FieldKind.BOOL: (*_SINGLE, *_LISTED),
