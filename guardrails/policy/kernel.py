@@ -65,18 +65,22 @@ def _is_listed(number: int, listed: NDArray[np.int64], low: int, high: int) -> b
 
 
 @compiled()
+def _said(holds: int, number: int, negated: int, floor: int) -> int:
+    return UNKNOWN if number < floor else YES * (holds != (negated != 0))
+
+
+@compiled()
 def _meets(
     number: int, kind: int, low: int, high: int, negated: int, floor: int, listed: NDArray[np.int64]
 ) -> int:
-    if number < floor:
-        return UNKNOWN
+    """Answer one test of one number."""
     if kind == WITHIN:
         holds = low <= number <= high
     elif kind == MARKED:
         holds = (number & low) != 0
     else:
         holds = _is_listed(number, listed, low, high)
-    return NO if holds == (negated != 0) else YES
+    return _said(holds, number, negated, floor)
 
 
 @compiled()
@@ -91,22 +95,23 @@ def _narrow(
     floor: int,
     listed: NDArray[np.int64],
 ) -> None:
-    """Lower the truth of every row to the answer of one test; without branches, several rows at a time."""
+    """Lower the truth of every row to the answer of one test.
+
+    What is asked most has a loop of its own, without branches: several rows are answered at a time.
+    """
     if kind == WITHIN:
         for row in range(truth.size):
             number = numbers[first + row]
-            met = YES * (((low <= number) & (number <= high)) != negated)
-            truth[row] = min(truth[row], UNKNOWN if number < floor else met)
+            holds = (low <= number) & (number <= high)
+            truth[row] = min(truth[row], _said(holds, number, negated, floor))
     elif kind == MARKED:
         for row in range(truth.size):
             number = numbers[first + row]
-            met = YES * (((number & low) != 0) != negated)
-            truth[row] = min(truth[row], UNKNOWN if number < floor else met)
+            truth[row] = min(truth[row], _said((number & low) != 0, number, negated, floor))
     else:
         for row in range(truth.size):
-            number = numbers[first + row]
-            if truth[row] != NO:
-                truth[row] = min(truth[row], _meets(number, kind, low, high, negated, floor, listed))
+            met = _meets(numbers[first + row], kind, low, high, negated, floor, listed)
+            truth[row] = min(truth[row], met)
 
 
 _SIGNATURE = signature((*(read("int64"),) * 12, types.int64), ("int8",))

@@ -33,7 +33,7 @@ EVERY_FIELD = tuple(FIELDS)
 def _loop(request, monkeypatch):
     """The loop as it is compiled, and as it is written."""
     if request.param == "python":
-        for name in ("_is_listed", "_meets", "_narrow", "_answer"):
+        for name in ("_is_listed", "_said", "_meets", "_narrow", "_answer"):
             monkeypatch.setattr(kernel, name, getattr(kernel, name).py_func)
 
 
