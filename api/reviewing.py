@@ -11,10 +11,11 @@ from api.imports.importer import Progress
 from api.storage.collected import count_collected
 from api.storage.connection import reading
 from api.storage.decisions import count_bodies, read_bodies
+from api.storage.versions import policy_in_force
 from guardrails.log.record import open_body
 from guardrails.policy.charter import CharterEntry, charter
-from guardrails.policy.measured import RuleCounts, measured
-from guardrails.policy.review import GRACE_DAYS, Measured, Overdue, day_of, overdue
+from guardrails.policy.measured import RuleCounts, measured, narrowed
+from guardrails.policy.review import GRACE_DAYS, Measured, Overdue, day_of, entry_of, overdue
 from guardrails.policy.unused import WINDOW_DAYS, Unused, Uses, unused
 
 _DAY_MINUTES = 1_440
@@ -29,13 +30,13 @@ class RuleReview:
     Attributes:
         n_decisions: how many recorded decisions it was measured on.
         entries: what stands behind each rule.
-        measured: what each rule did, by id.
+        measured: what each rule did, by id, for each of its assumptions.
         overdue: the rules that have to be looked at.
     """
 
     n_decisions: int
     entries: tuple[CharterEntry, ...]
-    measured: dict[str, Measured]
+    measured: dict[str, tuple[Measured, ...]]
     overdue: tuple[Overdue, ...]
 
 
@@ -55,23 +56,26 @@ class UnusedReport:
 
 
 def review_rules(engine: Engine, now_ms: int, show: Progress) -> RuleReview:
-    """Hold every shipped rule against its charter, measured in the decisions of twice the grace period.
+    """Hold every rule against what stands behind it, measured in the decisions of twice the grace period.
+
+    Rules that ship come first, those of the policy in force follow.
 
     Raises:
         StoreUnavailableError: the database cannot be used.
         RecordError: a recorded decision cannot be read.
     """
     lately_from = now_ms // _MINUTE_MS + 1 - GRACE_DAYS * _DAY_MINUTES
-    before, lately = RuleCounts(), RuleCounts()
     with reading(engine) as conn:
+        entries = {**charter(), **{rule.id: entry_of(rule) for rule in policy_in_force(conn)[0].rules}}
+        before, lately = RuleCounts(narrowed(entries)), RuleCounts(narrowed(entries))
         for minute, sections in _decisions(conn, now_ms, 2 * GRACE_DAYS, show):
             (lately if minute >= lately_from else before).add(sections)
-    known = measured(charter(), lately, before)
+    known = measured(entries, lately, before)
     return RuleReview(
         n_decisions=lately.n_decisions + before.n_decisions,
-        entries=tuple(charter().values()),
+        entries=tuple(entries.values()),
         measured=known,
-        overdue=overdue(charter(), day_of(now_ms), known),
+        overdue=overdue(entries, day_of(now_ms), known),
     )
 
 

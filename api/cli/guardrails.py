@@ -10,7 +10,10 @@ import click
 from api.cli.terminal import console, json_option, print_json, progress, say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from api.reviewing import RuleReview, UnusedReport
+    from guardrails.policy.charter import Assumption, CharterEntry
     from guardrails.policy.review import Measured, Overdue
     from guardrails.policy.unused import Unused
 
@@ -59,12 +62,38 @@ def unused(*, days: int, as_json: bool) -> None:
 
 
 def _review_as_json(report: RuleReview) -> dict[str, Any]:
-    shares = {rule_id: _shares_as_json(each) for rule_id, each in report.measured.items()}
     return {
         "n_decisions": report.n_decisions,
-        "rules": [asdict(entry) | {"measured": shares.get(entry.id)} for entry in report.entries],
-        "overdue": [asdict(row) for row in report.overdue],
+        "rules": [
+            asdict(entry) | {"assumes": [_assumed_as_json(*each) for each in _assumed(entry, report)]}
+            for entry in report.entries
+        ],
+        "overdue": [
+            asdict(row) | {"assumes": row.assumes and _assumption_as_json(row.assumes)}
+            for row in report.overdue
+        ],
     }
+
+
+def _assumed(entry: CharterEntry, report: RuleReview) -> Iterable[tuple[Assumption, Measured | None]]:
+    """Return what a rule rests on, each with what was measured of it."""
+    return zip(entry.assumes, report.measured.get(entry.id, [None] * len(entry.assumes)), strict=True)
+
+
+def _assumed_as_json(assumption: Assumption, measured: Measured | None) -> dict[str, Any]:
+    return _assumption_as_json(assumption) | {"measured": measured and _shares_as_json(measured)}
+
+
+def _assumption_as_json(assumption: Assumption) -> dict[str, Any]:
+    return asdict(assumption) | {"of": _intent_of(assumption)}
+
+
+def _intent_of(assumption: Assumption) -> str | None:
+    """Return the intent that an assumption is narrowed to."""
+    from engine.vocabulary import word  # noqa: PLC0415  the engine is not needed for --help
+
+    of = getattr(assumption, "of", None)
+    return of and word(of)
 
 
 def _shares_as_json(measured: Measured) -> dict[str, Any]:
@@ -73,32 +102,44 @@ def _shares_as_json(measured: Measured) -> dict[str, Any]:
 
 
 def _show_review(report: RuleReview) -> None:
-    from rich.table import Table  # noqa: PLC0415  slow to import, not needed for --help
+    from rich.table import Column, Table  # noqa: PLC0415  slow to import, not needed for --help
 
     flaws: dict[str, list[Overdue]] = {}
     for row in report.overdue:
         flaws.setdefault(row.rule_id, []).append(row)
-    table = Table("rule", "owner", "review by", "share of", "assumed", "measured", "", box=None)
+    names = [
+        Column("rule", overflow="fold"),
+        Column("owner", no_wrap=True),
+        Column("review by", no_wrap=True),
+    ]
+    table = Table(*names, "share of", "assumed", "measured", "", box=None)
     for entry in report.entries:
-        low, high = entry.assumes.low_micro, entry.assumes.high_micro
-        known = report.measured.get(entry.id)
-        table.add_row(
-            entry.id,
-            entry.owner,
-            entry.review_by.isoformat(),
-            entry.assumes.measure,
-            f"{_percent(low)} to {_percent(high)}",
-            "" if known is None else _percent(known.lately.micro),
-            "; ".join(_flaw(row) for row in flaws.get(entry.id, ())) or _too_few(known),
-        )
+        about = (entry.id, entry.owner, entry.review_by.isoformat())
+        of_rule = [row for row in flaws.get(entry.id, ()) if row.assumes is None]
+        for assumption, known in _assumed(entry, report):
+            rows = [*of_rule, *(row for row in flaws.get(entry.id, ()) if row.assumes == assumption)]
+            table.add_row(*about, *_row(assumption, known), "; ".join(map(_flaw, rows)) or _too_few(known))
+            about, of_rule = ("", "", ""), []
+        if not entry.assumes:
+            table.add_row(*about, "", "", "", "; ".join(map(_flaw, of_rule)))
     console().print(table)
     n_blocking = len({row.rule_id for row in report.overdue if row.blocks_approval})
     say(
         f"{len(flaws)} of {len(report.entries)} rules to look at, {n_blocking} of them keep a policy from "
         f"being approved; measured on {report.n_decisions:,} decisions"
     )
-    if any(map(_too_few, report.measured.values())):
+    if any(_too_few(known) for measured in report.measured.values() for known in measured):
         say("too few: so little can be a matter of chance, and is held against no rule")
+
+
+def _row(assumption: Assumption, known: Measured | None) -> tuple[str, str, str]:
+    """Return the columns of what is assumed: of what, how much, and how much there was."""
+    of = _intent_of(assumption)
+    return (
+        assumption.measure if of is None else f"{assumption.measure} of {of}",
+        f"{_percent(assumption.low_micro)} to {_percent(assumption.high_micro)}",
+        "" if known is None else _percent(known.lately.micro),
+    )
 
 
 def _flaw(row: Overdue) -> str:

@@ -63,7 +63,7 @@ class CharterEntry:
         owner: role that answers for it.
         rationale: why it is there, in plain words.
         review_by: last day on which it may stand without having been looked at again.
-        assumes: what it rests on.
+        assumes: what it rests on; of what ships exactly one thing.
         locked: a shop may tighten it, never loosen it.
     """
 
@@ -71,7 +71,7 @@ class CharterEntry:
     owner: str
     rationale: str
     review_by: date
-    assumes: Assumption
+    assumes: tuple[Assumption, ...]
     locked: bool
 
 
@@ -100,7 +100,7 @@ def _entry(rule_id: str, row: Any) -> CharterEntry:
     _require(rule_id, "rationale", _is_text(row["rationale"]), "a text")
     _require(rule_id, "review_by", type(row["review_by"]) is date, "a day")
     _require(rule_id, "locked", isinstance(row["locked"], bool), "true or false")
-    return CharterEntry(**{**row, "id": rule_id, "assumes": _assumption(rule_id, row["assumes"])})
+    return CharterEntry(**{**row, "id": rule_id, "assumes": (_assumption(rule_id, row["assumes"]),)})
 
 
 def _assumption(rule_id: str, row: Any) -> Assumption:

@@ -7,12 +7,13 @@ After that the policy that holds the rule cannot be approved again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 
-from guardrails.policy.charter import MICRO, CharterEntry
+from guardrails.policy.charter import MICRO, Assumption, CharterEntry
+from guardrails.policy.language import HouseRule
 
 GRACE_DAYS = 30
 """How long a rule may be overdue before its policy cannot be approved again."""
@@ -71,8 +72,7 @@ class Overdue:
         review_by: last day on which it could stand unreviewed.
         days_overdue: days since then; 0 where the flaw is another.
         share_micro: the share measured lately, millionths; ``None`` where the flaw is not about it.
-        low_micro: the least that is assumed, millionths.
-        high_micro: the most that is assumed, millionths.
+        assumes: what does not hold; ``None`` where the flaw is another.
         blocks_approval: the grace period is over.
     """
 
@@ -82,8 +82,7 @@ class Overdue:
     review_by: date
     days_overdue: int
     share_micro: int | None
-    low_micro: int
-    high_micro: int
+    assumes: Assumption | None
     blocks_approval: bool
 
 
@@ -92,10 +91,15 @@ def day_of(now_ms: int) -> date:
     return datetime.fromtimestamp(now_ms / 1000, UTC).date()
 
 
+def entry_of(rule: HouseRule) -> CharterEntry:
+    """Return what stands behind a rule of a shop's own."""
+    return CharterEntry(rule.id, rule.owner, rule.rationale, rule.review_by, rule.assumes, locked=False)
+
+
 def overdue(
     charter: Mapping[str, CharterEntry],
     today: date,
-    measured: Mapping[str, Measured],
+    measured: Mapping[str, Sequence[Measured]],
     grace_days: int = GRACE_DAYS,
 ) -> tuple[Overdue, ...]:
     """Return every rule with a flaw, in the order of the charter; past reviews before other flaws.
@@ -103,35 +107,44 @@ def overdue(
     Args:
         charter: what stands behind each rule, shipped or a shop's own.
         today: the day of the report.
-        measured: what rules did, by id; a rule that was not measured cannot be outside its range.
+        measured: what rules did, by id, for each of their assumptions; a rule that was not measured
+            cannot be outside its range.
         grace_days: how long a flaw may last before it blocks an approval.
     """
     found = []
     for entry in charter.values():
         days = (today - entry.review_by).days
         if days > 0:
-            found.append(_overdue(entry, Flaw.PAST_REVIEW, days, None, blocks=days > grace_days))
+            found.append(_overdue(entry, Flaw.PAST_REVIEW, days, None, None, blocks=days > grace_days))
         known = measured.get(entry.id)
-        flaw = None if known is None else _outside(entry, known.lately)
-        if known is not None and flaw is not None:
-            lasting = _outside(entry, known.before) is flaw
-            found.append(_overdue(entry, flaw, 0, known.lately.micro, blocks=lasting))
+        if known is not None:
+            for assumption, share in zip(entry.assumes, known, strict=True):
+                flaw = _outside(assumption, share.lately)
+                if flaw is not None:
+                    lasting = _outside(assumption, share.before) is flaw
+                    found.append(_overdue(entry, flaw, 0, share.lately.micro, assumption, blocks=lasting))
     return tuple(found)
 
 
-def _outside(entry: CharterEntry, share: Share) -> Flaw | None:
+def _outside(assumption: Assumption, share: Share) -> Flaw | None:
     """Compare in whole numbers, so that exactly on the edge is inside."""
     if share.n < FEWEST_MEASURED:
         return None
-    if share.n_acted * MICRO < entry.assumes.low_micro * share.n:
+    if share.n_acted * MICRO < assumption.low_micro * share.n:
         return Flaw.ACTS_TOO_LITTLE
-    if share.n_acted * MICRO > entry.assumes.high_micro * share.n:
+    if share.n_acted * MICRO > assumption.high_micro * share.n:
         return Flaw.ACTS_TOO_MUCH
     return None
 
 
 def _overdue(
-    entry: CharterEntry, flaw: Flaw, days_overdue: int, share_micro: int | None, *, blocks: bool
+    entry: CharterEntry,
+    flaw: Flaw,
+    days_overdue: int,
+    share_micro: int | None,
+    assumption: Assumption | None,
+    *,
+    blocks: bool,
 ) -> Overdue:
     return Overdue(
         rule_id=entry.id,
@@ -140,7 +153,6 @@ def _overdue(
         review_by=entry.review_by,
         days_overdue=days_overdue,
         share_micro=share_micro,
-        low_micro=entry.assumes.low_micro,
-        high_micro=entry.assumes.high_micro,
+        assumes=assumption,
         blocks_approval=blocks,
     )
