@@ -27,6 +27,7 @@ where they live is no weakness: no rule keeps sensitive goods from some of them 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from types import MappingProxyType
 
 from guardrails.errors import PolicyError
@@ -41,7 +42,15 @@ from guardrails.policy.places import Place, placed_atoms
 from guardrails.request import AgeAssurance
 from guardrails.sensitive.classes import CLASS_NAMES, Tier
 
-AIMING = "L2"
+
+class Lint(StrEnum):
+    """What no policy may do: codes of findings."""
+
+    CAMOUFLAGE = "L1"
+    AIMING = "L2"
+    FLOOR = "L3"
+    CONTACT_CAPS = "L4"
+
 
 _Ranked = tuple[tuple[int, Value], ...]
 
@@ -121,7 +130,7 @@ def aiming_finding(field: str, pointer: str) -> Finding:
         pointer: where.
     """
     message = Phrase("`{field}` says what somebody is: no rule may aim by that", field=field)
-    return Finding(AIMING, Severity.ERROR, pointer, message, {"field": field})
+    return Finding(Lint.AIMING, Severity.ERROR, pointer, message, {"field": field})
 
 
 def aims(rule: HouseRule, place: Place, sensitive_categories: Mapping[str, str]) -> Iterator[Finding]:
@@ -149,21 +158,21 @@ def _by_another_name(atom: Atom, sensitive_categories: Mapping[str, str], pointe
             category=category,
             class_name=sensitive_categories[category],
         )
-        yield Finding(AIMING, Severity.ERROR, pointer, message, {atom.field: named})
+        yield Finding(Lint.AIMING, Severity.ERROR, pointer, message, {atom.field: named})
 
 
 def _delicate(atom: Atom, effect: RuleEffect, pointer: str) -> Iterator[Finding]:
     if effect is RuleEffect.ALLOW:
         message = Phrase("`{field}` may only serve to hold something back", field=atom.field)
         shown = value_to_plain(FIELDS[atom.field].kind, atom.value)
-        yield Finding(AIMING, Severity.ERROR, pointer, message, {atom.field: shown})
+        yield Finding(Lint.AIMING, Severity.ERROR, pointer, message, {atom.field: shown})
         return
     for held, spared in _spared(atom):
         message = Phrase(
             "`{field}` holds back what is ordinary and lets through what is more delicate", field=atom.field
         )
         example = {"held_back": {atom.field: held}, "let_through": {atom.field: spared}}
-        yield Finding(AIMING, Severity.ERROR, pointer, message, example)
+        yield Finding(Lint.AIMING, Severity.ERROR, pointer, message, example)
 
 
 def _spared(atom: Atom) -> list[tuple[object, object]]:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 
 from guardrails.errors import PolicyError
 from guardrails.messages import Phrase
-from guardrails.policy.aiming import aims
+from guardrails.policy.aiming import Lint, aims
 from guardrails.policy.charter import charter
 from guardrails.policy.directions import DIRECTIONS, WRITTEN, Direction, Loosening, is_share
 from guardrails.policy.document import share_to_plain
@@ -24,7 +24,9 @@ from guardrails.policy.findings import Finding, Severity, pointer_of
 from guardrails.policy.language import Policy
 from guardrails.policy.limits import Limits
 
-CAMOUFLAGE, FLOOR, CONTACT_CAPS, OUT_OF_RANGE = "L1", "L3", "L4", "out_of_range"
+__all__ = ["DECOYS", "OUT_OF_RANGE", "Lint", "decoy_finding", "lint", "require_clean"]
+
+OUT_OF_RANGE = "out_of_range"
 
 DECOYS = frozenset(
     {
@@ -43,7 +45,7 @@ def decoy_finding(word: str, pointer: str) -> Finding:
         pointer: where.
     """
     message = Phrase("`{name}` adds what nobody asked for, to hide what is aimed at", name=word)
-    return Finding(CAMOUFLAGE, Severity.ERROR, pointer, message, {"adds": word})
+    return Finding(Lint.CAMOUFLAGE, Severity.ERROR, pointer, message, {"adds": word})
 
 
 def lint(
@@ -101,11 +103,11 @@ def _loosened(limit: str, direction: Direction, value: int, floor: int) -> Findi
         message = Phrase(
             "`{limit}` may be tightened, not loosened: it ships as {floor}", limit=limit, floor=ships
         )
-        return Finding(FLOOR, Severity.ERROR, pointer, message, example)
+        return Finding(Lint.FLOOR, Severity.ERROR, pointer, message, example)
     message = Phrase(
         "`{limit}` goes beyond {floor} only if an auditor signs it off", limit=limit, floor=ships
     )
-    return Finding(CONTACT_CAPS, Severity.ERROR, pointer, message, example)
+    return Finding(Lint.CONTACT_CAPS, Severity.ERROR, pointer, message, example)
 
 
 def _out_of_range(limit: str, direction: Direction, value: int) -> Finding:
@@ -132,4 +134,4 @@ def _lint_rules(policy: Policy, sensitive_categories: Mapping[str, str]) -> Iter
 
 def _takes_a_name(rule_id: str, pointer: str) -> Finding:
     message = Phrase("`{id}` is the name of a rule that ships: no other can take its place", id=rule_id)
-    return Finding(FLOOR, Severity.ERROR, pointer, message, {"id": rule_id})
+    return Finding(Lint.FLOOR, Severity.ERROR, pointer, message, {"id": rule_id})
