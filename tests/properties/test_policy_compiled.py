@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.columns import PointColumns
+from support.columns import PointColumns, points_of
 from support.policies import a_policy, points, policies, rules
 from support.tries import tries
 from support.views import a_mixed_view
@@ -113,3 +113,16 @@ def test_a_candidate_is_judged_alike_alone_and_among_others(policy, found):
     for row, point in enumerate(found):
         alone = compiled.evaluate(PointColumns([point], spread=False)).answer
         np.testing.assert_array_equal(together[:, row], alone[:, 0])
+
+
+@given(policies(names=EVERY_FIELD, modes=(Mode.ENFORCE,)), st.integers(0, 1_000))
+@tries(60)
+def test_rules_act_on_the_candidates_of_a_view_as_they_are_meant(policy, seed):
+    view = a_mixed_view(seed)
+    found = points_of(columns_of(view, compile_policy(policy).time_zone))
+    enforced, _ = house_rules(policy)
+    for asked_rule, rule in zip(enforced, policy.rules, strict=True):
+        judgement = asked_rule.judge(view, Limits())
+        assert judgement.observed.tolist() == [int(meant(rule, point) == YES) for point in found]
+        withheld = judgement.effect == Effect.GAP
+        assert withheld.tolist() == [meant(rule, point) == UNKNOWN for point in found]

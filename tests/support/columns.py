@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from guardrails.policy.columns import ABSENT, NULL, Column, Named, Names
+from guardrails.policy.columns import ABSENT, NULL, Column, Columns, Named, Names
 from guardrails.policy.fields import FIELDS, ORDERED, FieldKind
+from guardrails.policy.language import Value
 from guardrails.policy.meaning import Point
 
 _NUMBERS = ORDERED | {FieldKind.BOOL}
@@ -31,3 +32,20 @@ class PointColumns:
             return np.array([NULL if value is None else value for value in values], np.int64)
         entries = tuple(dict.fromkeys([*values, "unheard of"]))
         return Named(np.array([entries.index(value) for value in values], np.int16), Names(entries))
+
+
+def values_of(columns: Columns, field: str) -> list[Value]:
+    """A field of every row, as a point has it; ``ABSENT`` where it is absent."""
+    column = columns.column(field)
+    if isinstance(column, Named):
+        return [column.names.entries[code] for code in column.codes]
+    return column.tolist() if isinstance(column, np.ndarray) else [column] * columns.n
+
+
+def points_of(columns: Columns) -> list[Point]:
+    """Every row as a point."""
+    values = {name: values_of(columns, name) for name in FIELDS}
+    return [
+        {name: of_field[row] for name, of_field in values.items() if of_field[row] != ABSENT}
+        for row in range(columns.n)
+    ]

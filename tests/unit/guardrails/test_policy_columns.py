@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from support.columns import values_of
 from support.views import a_mixed_view, a_view, a_view_of_nobody, none_of
 
 from engine.vocabulary import Basis, Channel, Intent, Source
@@ -22,10 +23,7 @@ COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 
 def values(view, field, zone=UTC):
     """A field of every candidate, as a policy writes its values."""
-    column = columns_of(view, zone).column(field)
-    if isinstance(column, Named):
-        return [column.names.entries[code] for code in column.codes]
-    return column.tolist() if isinstance(column, np.ndarray) else [column] * len(view)
+    return values_of(columns_of(view, zone), field)
 
 
 def value(view, field, zone=UTC):
