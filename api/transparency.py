@@ -1,5 +1,7 @@
 """What anybody may know about how suggestions are made: read from what is in force, put into words here.
 
+The shop's own rules are told in its own words; those that are only watched, and what rules test, are not.
+
 GDPR 13 and 14 with 13(2)(f) and 14(2)(g), DSA 27, and Article 6a of the Consumer Rights Directive ask
 for it. Keys, weights, days, rules and ways come from the register, the weighting, the policy, the
 catalogue of rules and the application's own map of operations; only the words stand in this file.
@@ -10,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from api.houses import Policies
 from api.languages import say, say_how_many
 from api.schemas.recommendation import MODES
 from api.settings import Settings
@@ -22,6 +26,9 @@ from guardrails.consent.permission import LawfulBasis
 from guardrails.consent.purposes import REGISTER, PurposeEntry
 from guardrails.house import House
 from guardrails.messages import LANGUAGES, Phrase
+from guardrails.policy.columns import day_of
+from guardrails.policy.language import HouseRule, Mode, Policy
+from guardrails.policy.meaning import day_number
 from guardrails.rules.base import MICRO
 from guardrails.rules.slate import EVERY_RULE
 
@@ -213,12 +220,16 @@ class InForce:
 
     Attributes:
         house: model, catalogue and policy.
+        policies: the policies that customers are served by.
+        now_ms: the time, milliseconds since the epoch.
         settings: who runs the shop, and who is handed data.
         changed_at_ms: when model or policy last changed; ``None`` when they never did.
         operations: every operation that the application answers, as method and path.
     """
 
     house: House
+    policies: Policies
+    now_ms: int
     settings: Settings
     changed_at_ms: int | None
     operations: frozenset[tuple[str, str]]
@@ -265,6 +276,11 @@ def transparency(of: InForce, language: str) -> Json:
             {"id": rule.id, "name": rule.name, "sentence": say(rule.sentence), "ground": say(rule.ground)}
             for rule in EVERY_RULE
         ],
+        "own_rules": [
+            {"title": say(rule.title), "sentence": say(rule.customer_sentence)}
+            for rule in own_rules(of.policies, of.now_ms)
+        ],
+        "policies_compared": of.policies.challenger is not None,
         "rights": [_right(right, of) for right in RIGHTS],
         "ai_generated": False,
         "price_personalised": False,
@@ -272,6 +288,25 @@ def transparency(of: InForce, language: str) -> Json:
         "policy_version": house.policy_version,
         "changed_at_ms": of.changed_at_ms,
     }
+
+
+def own_rules(policies: Policies, now_ms: int) -> list[HouseRule]:
+    """Return the shop's rules that act today, by id; of two policies that are compared those of either."""
+    compared = (policies.champion, policies.challenger)
+    in_force = [rule for each in compared if each is not None for rule in _acting(each.policy, now_ms)]
+    told = {(rule.id, rule.title, rule.customer_sentence): rule for rule in in_force}
+    return [told[key] for key in sorted(told)]
+
+
+def _acting(policy: Policy, now_ms: int) -> list[HouseRule]:
+    today = day_of(now_ms, ZoneInfo(policy.time_zone))
+    return [
+        rule
+        for rule in policy.rules
+        if rule.mode is Mode.ENFORCE
+        and (rule.effective_from is None or day_number(rule.effective_from) <= today)
+        and (rule.effective_until is None or today <= day_number(rule.effective_until))
+    ]
 
 
 def _mode(mode: str, of: InForce) -> Json:

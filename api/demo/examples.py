@@ -23,12 +23,11 @@ from api.settings import Settings
 from api.wiring import Wiring, wire
 from engine.catalogue import Catalogue
 from guardrails.consent.purposes import KEY_OF, Purpose
-from guardrails.rules.slate import EVERY_RULE
+from guardrails.house import House
+from guardrails.rules.base import Listed
 
 NAMED_A_RULE = 1
 """How many withheld items are named for each rule; all are counted, and the record names all."""
-
-_RULES = {rule.id: rule for rule in EVERY_RULE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,8 @@ def _ask(app: Flask, wiring: Wiring, question: Question, keys: Mapping[str, str]
     answer = _call(app, keys["site"], "POST", "/v1/recommendations", question.body)
     _tell(app, keys, question, ends)
     record = _call(app, keys["auditor"], "GET", f"/v1/decisions/{answer['decision_id']}")["sections"]
-    catalogue = wiring.runtime.current().house.catalogue
+    house = wiring.runtime.current().house
+    catalogue = house.catalogue
     return Example(
         title=question.title,
         lesson=question.lesson,
@@ -127,7 +127,7 @@ def _ask(app: Flask, wiring: Wiring, question: Question, keys: Mapping[str, str]
         profiling=_why_no_history(answer["admission"]),
         decision_id=answer["decision_id"],
         suggestions=[_suggestion(each, catalogue) for each in answer["items"]],
-        withheld=_named(record["out"]["withheld"], catalogue),
+        withheld=_named(record["out"]["withheld"], house),
         n_withheld=answer["withheld"]["by_rule"],
         kept_out={each["rule"]: each["n"] for each in record["consent"]["kept_out"]},
         reads={each["store"]: each["n"] for each in record["consent"]["reads"]},
@@ -182,11 +182,12 @@ def _suggestion(item: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]
     }
 
 
-def _named(withheld: list[Mapping[str, str]], catalogue: Catalogue) -> list[dict[str, Any]]:
+def _named(withheld: list[Mapping[str, str]], house: House) -> list[dict[str, Any]]:
     """Name the first few of each rule, in the order of the record; no title twice."""
+    rules: dict[str, Listed] = {rule.id: rule for rule in (*house.rules, *house.slate_rules)}
     named: list[dict[str, Any]] = []
     for each in withheld:
-        rule, item = _RULES[each["rule"]], _described(each["item"], catalogue)
+        rule, item = rules[each["rule"]], _described(each["item"], house.catalogue)
         of_rule = [other["title"] for other in named if other["rule"] == rule.id]
         if len(of_rule) < NAMED_A_RULE and item["title"] not in of_rule:
             named.append(

@@ -7,9 +7,10 @@ meanwhile it ends with what was there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ from sqlalchemy import (
     tuple_,
 )
 
+from api.errors import PolicyDocumentError
 from api.languages import say
+from api.policies.shipped import shipped_policy
 from api.rights import records
 from api.rights.interests import Basics, read_interests
 from api.settings import Settings
@@ -40,13 +43,17 @@ from api.storage.retention import Retention
 from api.storage.rights import read_corrections, read_signals
 from api.storage.statements import chunks
 from api.storage.subjects import Subjects
+from api.storage.versions import read_policy_version
 from api.transparency import BASES, KEPT, KINDS, LOGIC, RIGHTS, SOURCES
 from engine.vocabulary import Channel, Intent, Kind, word
 from guardrails.consent.check import check
 from guardrails.consent.ledger import Ledger
 from guardrails.consent.purposes import KEY_OF, OUTBOUND, REGISTER, Purpose, communications_key, entry_of
+from guardrails.errors import PolicyError
 from guardrails.log.record import open_body
 from guardrails.messages import Phrase
+from guardrails.policy.document import to_document, version_of
+from guardrails.policy.language import HouseRule
 from guardrails.request import AgeAssurance
 
 PAGE = 500
@@ -432,9 +439,22 @@ def _term(term: records.Term, of: Subject) -> str:
 
 def withheld(of: Subject) -> Iterator[Row]:
     """Yield what each decision withheld."""
+    own = cache(partial(_own_rules, of))
     for row, record in _records(of):
-        for each in records.withheld(record) if record else ():
+        for each in records.withheld(record, own(row["policy"])) if record else ():
             yield row["decision_id"], *_refusal(each, of)
+
+
+def _own_rules(of: Subject, policy_version: str) -> Mapping[str, HouseRule]:
+    """Return the shop's rules of a policy by id; none where it cannot be read any more."""
+    policy = shipped_policy()
+    if policy_version != version_of(to_document(policy)):
+        try:
+            with reading(of.engine) as conn:
+                policy = read_policy_version(conn, policy_version)
+        except (PolicyError, PolicyDocumentError):
+            return {}
+    return {rule.id: rule for rule in policy.rules}
 
 
 def _refusal(each: records.Withheld, of: Subject) -> Row:

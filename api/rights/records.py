@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import orjson
 
 from engine.vocabulary import Intent, Kind, Origin, word
 from guardrails.log.codes import REGISTRY, ReasonCode
+from guardrails.policy.language import HouseRule
 from guardrails.rules import CATALOGUE
-from guardrails.rules.base import Rule
+from guardrails.rules.base import Unit
 from guardrails.rules.slate import SLATE_CATALOGUE
-from guardrails.rules.slate.base import SlateRule
 
-_RULES = {rule.id: rule for rule in CATALOGUE}
-_SLATE_RULES = {rule.id: rule for rule in SLATE_CATALOGUE}
+_NOBODYS: Mapping[str, HouseRule] = MappingProxyType({})
 
 Sections = Mapping[str, bytes]
 """Canonical bytes of the sections of a record, by name."""
@@ -72,7 +72,7 @@ class Withheld:
         intent: what it would have been for.
         rule: id of the rule.
         rule_name: its name.
-        sentence: what the rule says, in plain words and in English.
+        sentence: what the rule says, in plain words: in English, or as the shop wrote it.
         observed: what the rule looked at; ``None`` where the list as a whole was full.
         limit: what it held that against, likewise.
         unit: what both count.
@@ -151,8 +151,30 @@ def shown(sections: Sections) -> Iterator[Shown]:
         )
 
 
-def withheld(sections: Sections) -> Iterator[Withheld]:
-    """Yield what was withheld, and why, in the order it was ranked."""
+class _Words(NamedTuple):
+    """What a rule says of itself."""
+
+    name: str
+    sentence: str
+    unit: Unit
+
+    @classmethod
+    def of_own(cls, rule: HouseRule) -> _Words:
+        """Return what a rule of the shop says."""
+        return cls(rule.title, rule.customer_sentence, Unit.FLAG)
+
+
+_RULES = {rule.id: _Words(rule.name, rule.sentence, rule.unit) for rule in CATALOGUE}
+_SLATE_RULES = {rule.id: _Words(rule.name, rule.sentence, rule.unit) for rule in SLATE_CATALOGUE}
+
+
+def withheld(sections: Sections, own: Mapping[str, HouseRule] = _NOBODYS) -> Iterator[Withheld]:
+    """Yield what was withheld, and why, in the order it was ranked.
+
+    Args:
+        sections: of the record.
+        own: the shop's rules by id, of the policy that the record names.
+    """
     held_back = _load(sections, "out")["withheld"]
     if not held_back:
         return
@@ -161,11 +183,14 @@ def withheld(sections: Sections) -> Iterator[Withheld]:
     for number, (candidates, verdicts) in enumerate(zip(considered, said, strict=True), start=1):
         # A round of which anything was shown is the last; of those before it everything was withheld.
         n = len(candidates["items"]) if number < len(considered) else len(held_back)
-        yield from _withheld_in_round(candidates, verdicts, list(islice(remaining, n)))
+        yield from _withheld_in_round(candidates, verdicts, list(islice(remaining, n)), own)
 
 
 def _withheld_in_round(
-    candidates: dict[str, Any], verdicts: dict[str, Any], held_back: list[dict[str, str]]
+    candidates: dict[str, Any],
+    verdicts: dict[str, Any],
+    held_back: list[dict[str, str]],
+    own: Mapping[str, HouseRule],
 ) -> Iterator[Withheld]:
     row_of = {item_id: row for row, item_id in enumerate(candidates["items"])}
     fired, rules = verdicts["fired"], [each["rule"] for each in verdicts["asked"]]
@@ -180,7 +205,7 @@ def _withheld_in_round(
     for each in held_back:
         rule_id, row = each["rule"], row_of[each["item"]]
         observed, limit = figures.get((rule_id, row), (None, None))
-        rule: Rule | SlateRule | None = _RULES.get(rule_id)
+        rule = _Words.of_own(own[rule_id]) if rule_id in own else _RULES.get(rule_id)
         if row in refused:
             observed, limit = refused[row]["observed"], refused[row]["limit"]
             rule, codes[rule_id] = _SLATE_RULES.get(rule_id), refused[row]["reason_code"]

@@ -14,7 +14,7 @@ from api.routes.pages import page
 from api.routes.resource import Resource, json_answer
 from api.schemas.transparency import LanguageQuerySchema, TransparencySchema
 from api.storage.connection import reading
-from api.storage.versions import changed_at_ms
+from api.storage.versions import active, changed_at_ms
 from api.transparency import InForce, transparency
 from api.wiring import wiring
 
@@ -41,9 +41,16 @@ def parameters(query: dict[str, Any]) -> Response:
     language = choose_language(query.get("language"))
     with reading(found.engine) as conn:
         changed = changed_at_ms(conn)
-    document = transparency(
-        InForce(found.runtime.current().house, found.settings, changed, _operations()), language
+        snapshot = found.runtime.current().under(found.runtime.policies(conn, active(conn)))
+    in_force = InForce(
+        house=snapshot.house,
+        policies=snapshot.policies,
+        now_ms=found.clock(),
+        settings=found.settings,
+        changed_at_ms=changed,
+        operations=_operations(),
     )
+    document = transparency(in_force, language)
     answer = (
         page("transparency.html", language=language, translated=True, told=document, changed_on=_day(changed))
         if request.accept_mimetypes.best_match([_JSON, _HTML]) == _HTML

@@ -117,6 +117,13 @@ class RuleSchema(Schema):
     ground = fields.String(required=True, metadata={"description": "law or research it rests on"})
 
 
+class OwnRuleSchema(Schema):
+    """One rule of the shop's own, in the shop's words."""
+
+    title = fields.String(required=True)
+    sentence = fields.String(required=True, metadata={"description": "what it means for a customer"})
+
+
 class RightSchema(Schema):
     """One right and how it is used."""
 
@@ -164,6 +171,15 @@ class TransparencySchema(Schema):
     visit_hours = fields.Integer(required=True, metadata={"description": "how long a visit counts"})
     visit = fields.String(required=True)
     rules = fields.List(fields.Nested(RuleSchema), required=True)
+    own_rules = fields.List(
+        fields.Nested(OwnRuleSchema),
+        required=True,
+        metadata={"description": "rules of the shop's own that hold back more than those that ship"},
+    )
+    policies_compared = fields.Boolean(
+        required=True,
+        metadata={"description": "two versions of them are compared, each in force for some customers"},
+    )
     rights = fields.List(fields.Nested(RightSchema), required=True)
     ai_generated = fields.Boolean(required=True, metadata={"description": "whether texts are (AI Act 50)"})
     price_personalised = fields.Boolean(
