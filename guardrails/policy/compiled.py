@@ -386,7 +386,8 @@ class _Asked:
         if last is not None and last[0]() is view:
             return last[1]
         answers = self.compiled.evaluate(columns_of(view, self.compiled.time_zone))
-        told = _Told(answers, np.asarray(answers.answer.any(axis=1)).tolist())
+        acts = answers.fires
+        told = _Told(answers, acts, acts.astype(np.int64), np.asarray(answers.answer.any(axis=1)).tolist())
         self._last = ref(view), told
         return told
 
@@ -396,10 +397,14 @@ class _Told(NamedTuple):
 
     Attributes:
         answers: of every rule, of every candidate.
+        acts: shape (n_rules, n), bool: where each rule acts.
+        observed: the same as int64, which is what a rule says it saw.
         speaks: whether each rule has anything to say.
     """
 
     answers: Answers
+    acts: NDArray[np.bool_]
+    observed: NDArray[np.int64]
     speaks: list[bool]
 
 
@@ -429,21 +434,24 @@ class ShopRule(Rule):
         Raises:
             PolicyError: it has no answer because a field could not be told.
         """
-        told = self._asked.about(view)
-        if not told.speaks[self._place]:
+        told, place = self._asked.about(view), self._place
+        if not told.speaks[place]:
             return silent(len(view))
-        said = told.answers.answer[self._place]
-        acts = said == YES
-        failed = self._asked.compiled.fields[self._place].intersection(told.answers.failed)
-        if failed and np.count_nonzero(said == UNKNOWN):
-            raise PolicyError(f"`{min(failed)}` could not be told")
+        said, acts = told.answers.answer[place], told.acts[place]
+        if told.answers.failed:
+            self._refuse_guesses(told)
         return Judgement(
             effect=self._effects[said],
-            observed=acts.astype(np.int64),
-            limit=the_same(len(view), 0),
+            observed=told.observed[place],
+            limit=the_same(said.size, 0),
             factor_micro=self._factor_micro(acts),
             obliges=acts * self._obliges if self._obliges else None,
         )
+
+    def _refuse_guesses(self, told: _Told) -> None:
+        failed = self._asked.compiled.fields[self._place].intersection(told.answers.failed)
+        if failed and told.answers.unanswered[self._place].any():
+            raise PolicyError(f"`{min(failed)}` could not be told")
 
     def _factor_micro(self, acts: NDArray[np.bool_]) -> NDArray[np.int64]:
         share_micro = self.house_rule.share_micro
