@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 
@@ -207,6 +208,24 @@ def test_null_is_a_value_of_numbers_too_and_has_no_order():
     assert answers(Atom("item.price_minor", Op.EQUAL, None), Given(1, item__price_minor=None)).fires.all()
 
 
+@pytest.mark.parametrize(
+    ("op", "number", "tiers"),
+    [
+        (Op.LESS, 2, {0, 1}),
+        (Op.AT_MOST, 2, {0, 1, 2}),
+        (Op.MORE, 2, {3}),
+        (Op.AT_LEAST, 2, {2, 3}),
+        (Op.EQUAL, 2, {2}),
+        (Op.UNEQUAL, 2, {0, 1, 3}),
+        (Op.IN, (0, 3), {0, 3}),
+        (Op.NOT_IN, (0, 3), {1, 2}),
+    ],
+)
+def test_numbers_are_compared(op, number, tiers):
+    fires = answers(Atom("evidence.tier", op, number), Given(4, evidence__tier=np.arange(4, dtype=np.int8)))
+    assert set(np.flatnonzero(fires.fires[0]).tolist()) == tiers
+
+
 def test_many_lists_of_one_field_are_told_apart():
     brands = [f"brand-{number:03d}" for number in range(200)]
     rules = [a_rule(name, when=Atom("item.brand", Op.IN, (None, name))) for name in brands]
@@ -259,6 +278,18 @@ class TestAllRulesShareOneEvaluation:
         judge(view, np.ones(1, np.int64), enforced, Limits(), watched)
         judge(other, np.ones(1, np.int64), enforced, Limits(), watched)
         assert views == [id(view), id(other)]
+
+    def test_also_where_several_are_asked_about_at_once(self):
+        rules = [a_rule(f"rule-{tier}", when=Atom("item.tier", Op.EQUAL, tier)) for tier in range(4)]
+        enforced, _ = house_rules(a_policy(*rules))
+
+        def withheld_by(tier):
+            judged = judge(a_view(1, tier=tier), np.ones(1, np.int64), enforced, Limits())
+            return judged.deciding.tolist()
+
+        tiers = [number % 4 for number in range(100)]
+        with ThreadPoolExecutor(4) as threads:
+            assert [*threads.map(withheld_by, tiers)] == [[tier] for tier in tiers]
 
     def test_and_keep_no_view_alive(self):
         rule = only(a_rule(when=LATE))
