@@ -226,6 +226,19 @@ def test_numbers_are_compared(op, number, tiers):
     assert set(np.flatnonzero(fires.fires[0]).tolist()) == tiers
 
 
+@pytest.mark.parametrize("category", range(-1, 3))
+def test_a_category_is_within_every_category_above_it(category):
+    medicine = a_rule(when=Atom("item.categories", Op.CONTAINS_ANY, ("Medicine", "Toys")))
+    assert asked(a_view(1, category=category), medicine).withheld.tolist() == [category > 0]
+
+
+@pytest.mark.parametrize(("topics", "acts"), [(True, True), (False, False)])
+def test_a_set_of_texts_of_a_customer_is_looked_through(topics, acts):
+    held = a_rule(when=Atom("customer.holds", Op.CONTAINS_ANY, ("offers", "topics")))
+    view = a_view(1, holding=Holding(topics=topics, complaint_open=True))
+    assert asked(view, held).withheld.tolist() == [acts]
+
+
 def test_many_lists_of_one_field_are_told_apart():
     brands = [f"brand-{number:03d}" for number in range(200)]
     rules = [a_rule(name, when=Atom("item.brand", Op.IN, (None, name))) for name in brands]
