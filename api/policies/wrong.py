@@ -9,7 +9,9 @@ from typing import Any
 from marshmallow import ValidationError
 
 from guardrails.messages import Phrase
+from guardrails.policy.aiming import aiming_finding, says_what_somebody_is
 from guardrails.policy.findings import Finding, Severity, pointer_of
+from guardrails.policy.lints import DECOYS, decoy_finding
 
 _MOST_NAMED = 12
 """So many known names are told; of more, only the closest."""
@@ -28,8 +30,12 @@ def wrong(code: str, message: Phrase, **example: object) -> ValidationError:
 
 
 def unknown(code: str, name: object, known: Iterable[str]) -> Finding:
-    """Return the finding for a name that is not known, with what would be right."""
+    """Return the finding for a name that is not known, with what would be right, or why nothing is."""
     shown, names = str(name)[:_SHOWN_CHARACTERS], list(known)
+    if shown.partition("(")[0] in DECOYS:
+        return decoy_finding(shown, "")
+    if says_what_somebody_is(shown):
+        return aiming_finding(shown, "")
     closest = get_close_matches(shown, names, 1)
     if closest:
         message = Phrase(
