@@ -13,6 +13,8 @@
     ├── ErasedError          somebody who was erased does not come back this way
     ├── MalformedBodyError   a request body is not JSON
     ├── PolicyDocumentError  a policy cannot be read; names every place that is wrong
+    ├── PolicyRefusedError   a step in the life of a policy may not be taken now
+    ├── UnknownPolicyError   a policy, or a version of it, that is not in the store
     ├── InvalidRequestError  a request says something it must not; names every place
     └── UnauthenticatedError, ForbiddenError  no key that is known, or a key of another role
 
@@ -25,6 +27,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from guardrails.policy.findings import Finding as PolicyFinding
+from guardrails.policy.permission import Refusal
 
 
 class EdgeError(Exception):
@@ -107,12 +110,18 @@ class Finding:
         pointer: JSON pointer (RFC 6901) into the body; ``None`` when it is not in the body.
         parameter: name of the query parameter; ``None`` when it is not in the query.
         header: name of the request header; ``None`` when it is not in one.
+        line: line of the body it stands in, from 1; ``None`` where lines mean nothing.
+        column: column there, in characters, from 1.
+        code: stable word for its kind; ``None`` where there is none.
     """
 
     detail: str
     pointer: str | None = None
     parameter: str | None = None
     header: str | None = None
+    line: int | None = None
+    column: int | None = None
+    code: str | None = None
 
 
 class InvalidRequestError(EdgeError):
@@ -144,6 +153,26 @@ class PolicyDocumentError(EdgeError):
         first, *more = self.findings
         besides = f" (and {len(more)} more)" if more else ""
         super().__init__(f"the policy cannot be read: `{first.pointer}`: {first.message}{besides}")
+
+
+class UnknownPolicyError(EdgeError):
+    """A policy, or a version of it, that is not in the store."""
+
+
+class PolicyRefusedError(EdgeError):
+    """A step in the life of a policy may not be taken, or not now.
+
+    Attributes:
+        message: what is missing.
+        because: which rule says so.
+        findings: what was found in the draft, as far as that is why.
+    """
+
+    def __init__(self, refusal: Refusal, findings: Iterable[PolicyFinding] = ()) -> None:
+        self.message = refusal.message
+        self.because = refusal.because
+        self.findings = tuple(findings)
+        super().__init__(refusal.message)
 
 
 class UnauthenticatedError(EdgeError):

@@ -248,6 +248,7 @@ class Life:
 
     Attributes:
         n_steps: how many these are.
+        at_ms: when the last was taken.
         versions: every version, by its hash.
         standing: what is in force; ``None`` before the first step.
         shadow: what is watched beside it.
@@ -256,6 +257,7 @@ class Life:
     """
 
     n_steps: int = 0
+    at_ms: int = 0
     versions: Mapping[str, VersionLife] = field(default_factory=dict)
     standing: Standing | None = None
     shadow: Trial | None = None
@@ -318,7 +320,7 @@ def fold(steps: Iterable[Step]) -> Life:
 
 def advance(life: Life, step: Step) -> Life:
     """Return what follows from one more step; whether it may be taken is not asked here."""
-    return replace(_ADVANCE[step.kind](life, step), n_steps=step.number)
+    return replace(_ADVANCE[step.kind](life, step), n_steps=step.number, at_ms=step.at_ms)
 
 
 def _with(life: Life, version: VersionLife) -> Life:
