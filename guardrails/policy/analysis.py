@@ -181,13 +181,27 @@ def _covering(
     rule: HouseRule, near: _Near, enforced: Mapping[str, HouseRule], work: Work
 ) -> tuple[str, ...] | None:
     """Return the rules that together do all that a rule does; ``None`` if they do not do it everywhere."""
-    found: set[str] = set()
-    meeting = sorted({rule_id for _, others in near for rule_id in others})
+    found: list[tuple[str, ...]] = []
     for does_it in _does(rule):
-        doing = [rule_id for rule_id in meeting if does_it(enforced[rule_id])]
-        if not _covers(near, doing, work):
+        doing = [
+            {key: near_it for key, near_it in others.items() if does_it(enforced[key])} for _, others in near
+        ]
+        enough = _enough([(box, others) for (box, _), others in zip(near, doing, strict=True)], work)
+        if enough is None:
             return None
-        found.update(_fewest(near, doing, work))
+        found.append(enough)
+    return tuple(sorted({rule_id for enough in found for rule_id in _fewest(near, enough, work)}))
+
+
+def _enough(near: _Near, work: Work) -> tuple[str, ...] | None:
+    """Return rules of those near that act wherever a rule does; ``None`` if all of them do not."""
+    found: set[str] = set()
+    for box, others in near:
+        cut_by: list[Box] = []
+        if left_of((box,), [each for boxes in others.values() for each in boxes], work, cut_by) is not None:
+            return None
+        owners = {id(each): rule_id for rule_id, boxes in others.items() for each in boxes}
+        found.update(owners[id(each)] for each in cut_by)
     return tuple(sorted(found))
 
 
@@ -205,7 +219,7 @@ def _asks_for(obligation: Obligation, other: HouseRule) -> bool:
     return obligation in other.obligations
 
 
-def _fewest(near: _Near, rule_ids: Sequence[str], work: Work) -> Sequence[str]:
+def _fewest(near: _Near, rule_ids: tuple[str, ...], work: Work) -> tuple[str, ...]:
     """Return rules that still cover all that these cover, and none of which could be spared."""
     for alone in rule_ids:
         if _covers(near, (alone,), work):

@@ -10,6 +10,7 @@ takes too much work is given up as too tangled; it is never guessed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -172,36 +173,90 @@ def _widest(boxes: Iterable[Box | None]) -> Region:
     return tuple(found)
 
 
-def outside(box: Box, others: Iterable[Box], work: Work) -> Iterator[Box]:
+def outside(box: Box, others: Iterable[Box], work: Work, cut_by: list[Box] | None = None) -> Iterator[Box]:
     """Yield what is left of a box without all of some others: boxes with nothing in common.
 
-    What a box can be cut by in one place is cut first, as in unit propagation (Davis, Logemann and
-    Loveland 1962).
+    What leaves only one part is cut off first, as in unit propagation (Davis, Logemann and Loveland
+    1962); then the part that fewest others meet is looked at first.
+
+    Args:
+        box: what to cut from.
+        others: what to cut off.
+        work: how much may be done.
+        cut_by: takes those that were cut off, some perhaps more than once.
 
     Raises:
         TooTangledError: it takes more work than there is.
     """
-    stack = [(box, tuple(others))]
+    cut_by = [] if cut_by is None else cut_by
+    stack = [(box, [other for other in others if box.meets(other)])]
     while stack:
-        rest, near = stack.pop()
-        work.spend(len(near) + 1)
-        near = tuple(other for other in near if rest.meets(other))
+        rest, near = _cut_off(*stack.pop(), work, cut_by)
+        if rest is None:
+            continue
         if not near:
             yield rest
             continue
         nearest = min(near, key=lambda other: len(rest.leaving(other)))
-        further = tuple(other for other in near if other is not nearest)
-        stack.extend((left, further) for left in reversed(rest.without(nearest)))
+        cut_by.append(nearest)
+        parts = [(part, [other for other in near if part.meets(other)]) for part in rest.without(nearest)]
+        stack.extend(sorted(parts, key=lambda part: len(part[1]), reverse=True))
 
 
-def left_of(region: Region, others: Iterable[Box], work: Work) -> Box | None:
+def _cut_off(rest: Box, near: list[Box], work: Work, cut_by: list[Box]) -> tuple[Box | None, list[Box]]:
+    """Cut off, as long as there are any, boxes that leave one part; return that and what meets it still."""
+    n_cut = 1
+    while n_cut:
+        work.spend(len(near) + 1)
+        n_cut = len(cut_by)
+        for other in near:
+            leaving = rest.leaving(other)
+            parts = rest.without(other) if len(leaving) < 2 else ()
+            if len(parts) == 1 and parts[0] != rest:
+                rest = parts[0]
+                cut_by.append(other)
+            if not leaving:
+                cut_by.append(other)
+                return None, []
+        n_cut = len(cut_by) - n_cut
+        near = [other for other in near if rest.meets(other)]
+    return rest, near
+
+
+def left_of(region: Region, others: Iterable[Box], work: Work, cut_by: list[Box] | None = None) -> Box | None:
     """Return a part of a region that is in none of some other boxes; ``None`` if there is none.
+
+    Args:
+        region: where to look.
+        others: where it is not to be.
+        work: how much may be done.
+        cut_by: where there is none, takes boxes that are enough to show that.
 
     Raises:
         TooTangledError: it takes more work than there is.
     """
     others = tuple(others)
-    return next((left for box in region for left in outside(box, others, work)), None)
+    for box in region:
+        near = [other for other in others if box.meets(other)]
+        work.spend(len(near))
+        left = _spared(box, near) or next(outside(box, near, work, cut_by), None)
+        if left is not None:
+            return left
+    return None
+
+
+def _spared(box: Box, near: list[Box]) -> Box | None:
+    """Return a part of a box that none of the others meets, if it is easily found.
+
+    Field by field, whatever side most of the others have is cut off, as long as anything is left.
+    """
+    for name, _ in Counter(name for other in near for name in other.sides).most_common():
+        rest = box.sides.get(name) or everything(FIELDS[name])
+        for side, _ in Counter(other.sides[name] for other in near if name in other.sides).most_common():
+            rest = next(iter(rest.without(side)), rest)
+        box = Box({**box.sides, name: rest})
+        near = [other for other in near if name not in other.sides or rest.meets(other.sides[name])]
+    return None if near else box
 
 
 def subsumes(wider: Region, narrower: Region, work: Work | None = None) -> bool:
