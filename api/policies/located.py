@@ -104,11 +104,6 @@ class Builder:
         self.root: Any = None
         self.start: Place | None = None
 
-    @property
-    def inside(self) -> _Open | None:
-        """The list or mapping that is being filled."""
-        return self._open[-1] if self._open else None
-
     def begin(self, holds: Any, place: Place) -> None:
         """Begin a list or mapping."""
         self._add(holds, place)

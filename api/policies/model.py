@@ -150,6 +150,9 @@ class _Part(fields.Field[Any]):
         "null": [_NULL],
     }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_none": False} | kwargs)
+
 
 class _Read(_Part, ABC):
     """A member that is read from its value alone."""
@@ -476,7 +479,7 @@ class _RuleModel(_Model):
     effective_until = _Day(load_default=None)
     tests = _ListOf(_Nested(_TestModel), most=MOST_TESTS, load_default=())
 
-    @validates_schema(skip_on_field_errors=True)
+    @validates_schema
     def _check_days(self, plain: Plain, **_: Any) -> None:
         begins, ends, review_by = plain["effective_from"], plain["effective_until"], plain["review_by"]
         if begins and ends and begins > ends:
@@ -492,7 +495,7 @@ class _RuleModel(_Model):
             )
             raise _within("review_by", found("contradictory_days", message))
 
-    @validates_schema
+    @validates_schema(skip_on_field_errors=False)
     def _check_id(self, plain: Plain, **_: Any) -> None:
         if plain.get("id", "").upper() in charter():
             message = Phrase(
@@ -520,7 +523,7 @@ class PolicySchema(_Model):
     rules = _ListOf(_Nested(_RuleModel), most=MOST_RULES, load_default=())
     time_zone = _Zone(load_default="UTC")
 
-    @validates_schema
+    @validates_schema(skip_on_field_errors=False)
     def _check_ids(self, plain: Plain, **_: Any) -> None:
         rules = plain.get("rules", ())
         ids = [rule.id if isinstance(rule, HouseRule) else rule.get("id") for rule in rules]

@@ -16,7 +16,7 @@ from api.policies.wrong import unknown, wrong
 from guardrails.messages import Phrase
 from guardrails.policy.charter import MICRO
 from guardrails.policy.document import share_to_plain
-from guardrails.policy.fields import Field, FieldKind, FieldUnit
+from guardrails.policy.fields import GREATEST, Field, FieldKind, FieldUnit
 from guardrails.policy.language import Op, Scalar, Value
 from guardrails.policy.meaning import day_number
 
@@ -269,6 +269,6 @@ _READ: Mapping[FieldKind, Callable[[Field, Any], Scalar]] = {
 
 def _shown(raw: Any) -> object:
     """Return what was found, as far as it can be told again as JSON."""
-    if raw is None or isinstance(raw, bool | int):
+    if raw is None or (isinstance(raw, int) and abs(raw) <= GREATEST):
         return raw
     return str(raw)[:LONGEST_TEXT]
