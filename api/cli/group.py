@@ -17,6 +17,7 @@ from api.cli.guardrails import guardrails
 from api.cli.imports import import_group
 from api.cli.keys import keys
 from api.cli.leakage import leakage
+from api.cli.policy import policy
 from api.cli.purge import purge
 from api.cli.serving import serve
 from api.cli.training import train
@@ -67,5 +68,6 @@ for command in (
     forget,
     purge,
     guardrails,
+    policy,
 ):
     main.add_command(command)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine
 from sqlalchemy.engine import make_url
 
 from api.errors import StoreUnavailableError
@@ -66,7 +66,19 @@ def require_current(engine: Engine) -> None:
     Raises:
         StoreUnavailableError: it is.
     """
-    url = make_url(engine.url)
-    missing = url.drivername == "sqlite" and not Path(url.database or "").exists()
-    if missing or not is_current(engine):
+    if _is_missing(engine.url) or not is_current(engine):
         raise StoreUnavailableError(NOT_CURRENT)
+
+
+def has_database(environ: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether there is a database, or one is said to be there; not whether it can be used.
+
+    Raises:
+        SettingsError: a setting cannot be used.
+    """
+    return not _is_missing(make_url(Settings.from_env(environ).database_url))
+
+
+def _is_missing(url: URL) -> bool:
+    """Tell whether the database is a file that is not there."""
+    return url.get_backend_name() == "sqlite" and not Path(url.database or "").exists()

@@ -139,6 +139,12 @@ def get_policy(conn: Connection, version: str) -> str | None:
     return conn.execute(select(policies.c.document).where(policies.c.version == version)).scalar()
 
 
+def policy_versions(conn: Connection, begins: str) -> list[str]:
+    """Return the versions of policies in the store that begin with some digits, in their order."""
+    found = select(policies.c.version).where(policies.c.version.startswith(begins, autoescape=True))
+    return list(conn.execute(found.order_by(policies.c.version)).scalars())
+
+
 def read_policy_version(conn: Connection, version: str) -> Policy:
     """Return a policy as it is stored.
 

@@ -1,0 +1,125 @@
+"""``tactful policy show`` and ``schema``: a policy as it is written, and what it can say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from api.cli.policy.documents import STANDARD_INPUT, read_draft
+from api.cli.terminal import console, json_option, print_json, say
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from guardrails.policy.language import Policy
+
+_SHORTEST_VERSION = 8
+_VERSION = re.compile(rf"[0-9a-f]{{{_SHORTEST_VERSION},64}}")
+
+
+@click.command()
+@click.argument("file_or_version", required=False)
+@click.option("--hash", "hash_only", is_flag=True, help="Print the version alone.")
+@json_option
+def show(file_or_version: str | None, *, hash_only: bool, as_json: bool) -> None:
+    """Print a policy the one way it is written: the same policy is always the same text.
+
+    FILE_OR_VERSION is a file, - for standard input, or the first 8 digits or more of a version in the
+    store; without it what is in force is printed, which is what ships as long as there is nothing else.
+    The version is the hash of what is said: comments, order and layout do not count.
+    """
+    from api.policies.text import write_yaml  # noqa: PLC0415  not needed for --help
+    from guardrails.policy.document import to_document, to_plain, version_of  # noqa: PLC0415  as above
+
+    policy = policy_of(file_or_version)
+    version = version_of(to_document(policy))
+    if hash_only:
+        if as_json:
+            print_json({"version": version})
+        else:
+            click.echo(version)
+    elif as_json:
+        print_json(to_plain(policy))
+    else:
+        click.echo(write_yaml(policy), nl=False)
+        say(f"version {version}")
+
+
+@click.command()
+@json_option
+def schema(*, as_json: bool) -> None:
+    """List every field that a condition can look at: its type, unit and values.
+
+    With --json everything that a form needs is printed, limits included.
+    """
+    from guardrails.policy.fields import FIELDS  # noqa: PLC0415  not needed for --help
+
+    if as_json:
+        from api.policies.schema import field_schema  # noqa: PLC0415  as above
+
+        print_json(field_schema())
+        return
+    from rich.table import Column, Table  # noqa: PLC0415  slow to import, not needed for --help
+
+    others = (Column(name, overflow="fold") for name in ("type", "", "says"))
+    table = Table(Column("field", no_wrap=True), *others, box=None)
+    for field in FIELDS.values():
+        kind = f"{field.kind.value}, {field.unit.value}" if field.unit.value else field.kind.value
+        may_be = ", ".join(
+            word for word, can in (("may be absent", field.optional), ("may be null", field.nullable)) if can
+        )
+        says = f"{field.description}: {', '.join(field.values)}" if field.values else field.description
+        table.add_row(field.name, kind, may_be, says)
+    console().print(table)
+
+
+def policy_of(file_or_version: str | None) -> Policy:
+    """Return the policy that an argument names: a file, a version in the store, or what is in force.
+
+    Raises:
+        UnreadableDraft: the file says something that no policy says.
+        UsageError: there is no such file or version.
+    """
+    if file_or_version is None:
+        return policy_in_force()
+    if file_or_version == STANDARD_INPUT or Path(file_or_version).is_file():
+        return read_draft(file_or_version).policy
+    if _VERSION.fullmatch(file_or_version):
+        from api.cli.shop import open_shop  # noqa: PLC0415  storage is not needed for --help
+        from api.storage.connection import reading  # noqa: PLC0415  as above
+        from api.storage.versions import read_policy_version  # noqa: PLC0415  as above
+
+        with open_shop() as shop, reading(shop.engine) as conn:
+            return read_policy_version(conn, whole_version(conn, file_or_version))
+    raise click.UsageError(f"`{file_or_version}` is neither a file nor a version")
+
+
+def policy_in_force() -> Policy:
+    """Return what is in force; without a database what ships is."""
+    from api.cli.shop import has_database, open_shop  # noqa: PLC0415  storage is not needed for --help
+    from api.policies.shipped import shipped_policy  # noqa: PLC0415  as above
+    from api.storage import versions  # noqa: PLC0415  as above
+    from api.storage.connection import reading  # noqa: PLC0415  as above
+
+    if not has_database():
+        say("there is no database: what ships is taken to be in force")
+        return shipped_policy()
+    with open_shop() as shop, reading(shop.engine) as conn:
+        return versions.policy_in_force(conn)[0]
+
+
+def whole_version(conn: Connection, begins: str) -> str:
+    """Return the one version in the store that begins with these digits.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    from api.storage.versions import policy_versions  # noqa: PLC0415  storage is not needed for --help
+
+    found = policy_versions(conn, begins)
+    if len(found) != 1:
+        raise click.UsageError(f"{'no' if not found else 'more than one'} version begins with `{begins}`")
+    return found[0]
