@@ -49,6 +49,8 @@ _FAILED: Final = ABSENT - 1  # below every floor: a field that could not be told
 _MOST: Final = int(np.iinfo(np.int64).max)
 _N_MARKS = 63  # bits of a number that is never negative
 
+_SEVERAL = 2
+
 _NUMBERS = ORDERED | {FieldKind.BOOL}
 _ORDER_OPS = frozenset({Op.LESS, Op.AT_MOST, Op.MORE, Op.AT_LEAST})
 _SAME_OPS = frozenset({Op.EQUAL, Op.UNEQUAL, Op.IN, Op.NOT_IN})
@@ -387,7 +389,13 @@ class _Asked:
             return last[1]
         answers = self.compiled.evaluate(columns_of(view, self.compiled.time_zone))
         acts = answers.fires
-        told = _Told(answers, acts, acts.astype(np.int64), np.asarray(answers.answer.any(axis=1)).tolist())
+        told = _Told(
+            answers=answers,
+            acts=acts,
+            observed=acts.astype(np.int64),
+            speaks=np.asarray(answers.answer.any(axis=1)).tolist(),
+            demoted_by=_demoted_by(self.compiled.rules, acts),
+        )
         self._last = ref(view), told
         return told
 
@@ -400,12 +408,29 @@ class _Told(NamedTuple):
         acts: shape (n_rules, n), bool: where each rule acts.
         observed: the same as int64, which is what a rule says it saw.
         speaks: whether each rule has anything to say.
+        demoted_by: shape (n,): place of the enforced rule that leaves each candidate the smallest share, the
+            first of several; ``None`` where no more than one demotes.
     """
 
     answers: Answers
     acts: NDArray[np.bool_]
     observed: NDArray[np.int64]
     speaks: list[bool]
+    demoted_by: NDArray[np.int64] | None
+
+
+def _demoted_by(rules: Sequence[HouseRule], acts: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+    """Find whose demotion counts: of several the strongest, and not all of them multiplied."""
+    demoting = [
+        place
+        for place, rule in enumerate(rules)
+        if rule.effect is RuleEffect.DEMOTE and rule.mode is Mode.ENFORCE
+    ]
+    if len(demoting) < _SEVERAL:
+        return None
+    shares = np.array([[rules[place].share_micro] for place in demoting], np.int64)
+    strongest = np.where(acts[demoting], shares, MICRO).argmin(axis=0)
+    return np.asarray(np.array(demoting, np.int64)[strongest])
 
 
 class ShopRule(Rule):
@@ -444,7 +469,7 @@ class ShopRule(Rule):
             effect=self._effects[said],
             observed=told.observed[place],
             limit=the_same(said.size, 0),
-            factor_micro=self._factor_micro(acts),
+            factor_micro=self._factor_micro(acts, told.demoted_by),
             obliges=acts * self._obliges if self._obliges else None,
         )
 
@@ -453,9 +478,15 @@ class ShopRule(Rule):
         if failed and told.answers.unanswered[self._place].any():
             raise PolicyError(f"`{min(failed)}` could not be told")
 
-    def _factor_micro(self, acts: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def _factor_micro(
+        self, acts: NDArray[np.bool_], demoted_by: NDArray[np.int64] | None
+    ) -> NDArray[np.int64]:
         share_micro = self.house_rule.share_micro
-        return the_same(acts.size, MICRO) if share_micro == MICRO else np.where(acts, share_micro, MICRO)
+        if share_micro == MICRO:
+            return the_same(acts.size, MICRO)
+        if demoted_by is not None and self.house_rule.mode is Mode.ENFORCE:
+            acts = acts & (demoted_by == self._place)
+        return np.where(acts, share_micro, MICRO)
 
 
 def house_rules(policy: Policy) -> tuple[tuple[Rule, ...], tuple[WatchedRule, ...]]:

@@ -23,8 +23,8 @@ from guardrails.policy.fields import FIELDS
 from guardrails.policy.kernel import NO, UNKNOWN, YES
 from guardrails.policy.language import Mode, RuleEffect
 from guardrails.policy.limits import Limits
-from guardrails.policy.meaning import fires
-from guardrails.rules.base import Effect
+from guardrails.policy.meaning import fires, together
+from guardrails.rules.base import MICRO, Effect
 
 EVERY_FIELD = tuple(FIELDS)
 
@@ -126,3 +126,21 @@ def test_rules_act_on_the_candidates_of_a_view_as_they_are_meant(policy, seed):
         assert judgement.observed.tolist() == [int(meant(rule, point) == YES) for point in found]
         withheld = judgement.effect == Effect.GAP
         assert withheld.tolist() == [meant(rule, point) == UNKNOWN for point in found]
+
+
+@given(policies(names=("candidate.n_ignored", "item.sponsored", "item.tier")), st.integers(0, 1_000))
+@tries(60)
+def test_of_several_demotions_the_strongest_counts(policy, seed):
+    demoting = a_policy(*(_demoted(rule, place) for place, rule in enumerate(policy.rules)))
+    if not demoting.rules:
+        return
+    view = a_mixed_view(seed)
+    judged = asked(demoting, view)
+    for row, point in enumerate(points_of(columns_of(view, compile_policy(demoting).time_zone))):
+        if not judged.withheld[row]:
+            assert judged.rank_score[row] == 10**9 * together(demoting.rules, point).share_micro // MICRO
+
+
+def _demoted(rule, place):
+    share_micro = (place * 370_000 + 130_000) % MICRO
+    return replace(rule, effect=RuleEffect.DEMOTE, share_micro=share_micro, mode=Mode.ENFORCE)
