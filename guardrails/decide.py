@@ -32,7 +32,7 @@ from guardrails.inference import telling_mask
 from guardrails.judge import Judged, judge
 from guardrails.reasons import Explainer, Reason
 from guardrails.request import Exposure, Known, Request
-from guardrails.rules.base import Effect, View, obligations
+from guardrails.rules.base import View, obligations
 from guardrails.shadow import Beside, ask_beside
 from guardrails.view import look
 
@@ -337,7 +337,7 @@ def _warnings(last: Round, row: int) -> tuple[str, ...]:
     return tuple(
         watched.asked.rule.id
         for watched in last.judged.watched
-        if watched.asked.warns and watched.judgement.effect[row] != Effect.ALLOW
+        if watched.asked.warns and watched.judgement.speaks_of(row)
     )
 
 

@@ -85,9 +85,7 @@ class Judged:
 
     def fired(self, row: int) -> tuple[int, ...]:
         """Indexes into ``rules`` of those that said more than "allow" of one candidate."""
-        return tuple(
-            index for index, judgement in enumerate(self.judgements) if judgement.effect[row] != Effect.ALLOW
-        )
+        return tuple(index for index, judgement in enumerate(self.judgements) if judgement.speaks_of(row))
 
 
 def judge(

@@ -256,6 +256,11 @@ class Judgement:
     factor_micro: NDArray[np.int64]
     obliges: NDArray[np.int8] | None = None
 
+    def speaks_of(self, row: int) -> bool:
+        """Tell whether it says more than "allow" of one candidate."""
+        asks = self.obliges is not None and self.obliges[row] != 0
+        return bool(self.effect[row] != Effect.ALLOW or asks)
+
     @classmethod
     def of(
         cls,

@@ -101,6 +101,7 @@ class TestObligations:
         ]
         assert judged.needs_reason.tolist() == [True, True]
         assert not judged.withheld.any()
+        assert [judged.fired(row) for row in (0, 1)] == [(0, 1), (1, 2)]
 
     def test_every_obligation_has_a_bit_of_its_own(self):
         assert len(set(OBLIGES.values())) == len(OBLIGES)
