@@ -63,7 +63,7 @@ from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.consent.settings import ConsentSettings
 
 SOURCE_FOLDER = "source"
-ROLES = (Role.SITE, Role.AUDITOR, Role.ADMIN)
+ROLES = (Role.SITE, Role.MARKETER, Role.APPROVER, Role.AUDITOR, Role.ADMIN)
 
 _NEVER = Span(0, 0)
 
