@@ -11,15 +11,17 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from support.policies import a_rule
 from support.shops import a_house, a_request, decided, did, just_did, knowing, on_page, recorded, sections_of
 
-from engine.vocabulary import Channel, Kind, Origin, Provenance, from_word, word
+from engine.vocabulary import Channel, Intent, Kind, Origin, Provenance, from_word, word
 from guardrails.consent.purposes import Purpose
 from guardrails.errors import PolicyError
 from guardrails.judge import WITHHOLDING
 from guardrails.policy.charter import MICRO, Measure, charter, charter_of
-from guardrails.policy.measured import RuleCounts, measured
-from guardrails.policy.review import Flaw, Measured, Share, day_of, overdue
+from guardrails.policy.language import HouseAssumption
+from guardrails.policy.measured import RuleCounts, measured, narrowed
+from guardrails.policy.review import Flaw, Measured, Share, day_of, entry_of, overdue
 from guardrails.policy.unused import Collected, Fact, Uses, unused
 from guardrails.rules import CATALOGUE
 from guardrails.rules.base import NEVER_DAYS, Effect
@@ -169,6 +171,88 @@ def test_what_a_rule_of_the_list_refuses_is_touched_once_whatever_it_said_of_it_
     assert counts.share(*of("G17", Measure.WITHHELD)) == Share(2, 4)
     assert counts.share(*of("G37", Measure.WITHHELD)) == Share(1, 4)
     assert counts.share(*of("G38", Measure.WITHHELD)) == Share(0, 4)
+
+
+OWN = {
+    "block-it": [
+        (Measure.WITHHELD, None),
+        (Measure.WITHHELD, Intent.UPSELL),
+        (Measure.TOUCHED, Intent.SIMILAR),
+    ],
+    "demote-it": [(Measure.TOUCHED, None), (Measure.WITHHELD, Intent.UPSELL)],
+    "watched-it": [(Measure.WITHHELD, None), (Measure.WITHHELD, Intent.UPSELL)],
+    "never-asked": [(Measure.WITHHELD, None), (Measure.TOUCHED, Intent.UPSELL)],
+    "without-any": [],
+}
+"""Rules of a shop, and what they assume something of."""
+
+
+def entries_of_own():
+    return {
+        rule_id: entry_of(
+            a_rule(rule_id, assumes=tuple(HouseAssumption(measure, 0, 500_000, of) for measure, of in about))
+        )
+        for rule_id, about in OWN.items()
+    }
+
+
+def counted_of_own(n_times=1):
+    """Four candidates, two of them upsells, as three rules of a shop judged them."""
+    said = {
+        "asked": [{"rule": "block-it"}, {"rule": "demote-it"}],
+        "rank_score": [9, 8, 7, 6],
+        "fired": {
+            "rule": [0, 0, 1],
+            "row": [0, 2, 1],
+            "effect": [int(Effect.BLOCK), int(Effect.BLOCK), int(Effect.DEMOTE)],
+        },
+        "watched": {
+            "asked": [{"rule": "watched-it"}],
+            "fired": {"rule": [0], "row": [1], "effect": [int(Effect.GENERALISE)]},
+        },
+    }
+    intents = [Intent.UPSELL, Intent.UPSELL, Intent.SIMILAR, Intent.POPULAR]
+    counts = RuleCounts(narrowed(entries_of_own()))
+    for _ in range(n_times):
+        counts.add(
+            {
+                "consent": b'{"kept_out":[]}',
+                "rules": orjson.dumps({"rounds": [said]}),
+                "cand": orjson.dumps({"rounds": [{"intent": [int(intent) for intent in intents]}]}),
+            }
+        )
+    return counts
+
+
+def test_rules_of_a_shop_are_measured_by_what_they_assume_also_where_they_only_watch():
+    assert narrowed(entries_of_own()) == OWN.keys() - {"without-any"}
+    known = measured(entries_of_own(), counted_of_own(), RuleCounts())
+    assert {rule_id: [each.lately for each in shares] for rule_id, shares in known.items()} == {
+        "block-it": [Share(2, 4), Share(1, 2), Share(1, 1)],
+        "demote-it": [Share(1, 4), Share(0, 2)],
+        "watched-it": [
+            Share(int(Effect.GENERALISE >= WITHHOLDING), 4),
+            Share(int(Effect.GENERALISE >= WITHHOLDING), 2),
+        ],
+        "never-asked": [Share(0, 0), Share(0, 0)],
+        "without-any": [],
+    }
+
+
+def test_each_assumption_of_a_rule_is_held_against_its_own_share():
+    entries = entries_of_own()
+    known = measured(entries, counted_of_own(1000), counted_of_own(1000))
+    found = overdue(entries, WRITTEN, known)
+    assert [(row.rule_id, row.assumes, row.flaw, row.blocks_approval) for row in found] == [
+        ("block-it", entries["block-it"].assumes[2], Flaw.ACTS_TOO_MUCH, True)
+    ]
+
+
+def test_what_stands_behind_a_rule_of_a_shop_is_what_it_says_of_itself():
+    rule = a_rule()
+    entry = entry_of(rule)
+    assert (entry.id, entry.owner, entry.review_by) == (rule.id, rule.owner, rule.review_by)
+    assert not entry.locked
 
 
 def test_of_reports_and_lints_nothing_is_measured():
