@@ -358,7 +358,7 @@ class TestToldToCustomers:
         asked(shop, customer_id=BUYER)
         put_in_force(shop.wiring.engine, a_policy())
         exported = shop.ask("GET", f"/v1/customers/{BUYER}/export").json()
-        rows = [row for row in exported["sections"]["withheld"] if row["rule"] == "no-food"]
+        rows = [row for row in exported["sections"]["withheld"]["rows"] if row["rule"] == "no-food"]
         assert rows
         assert {row["sentence"] for row in rows} == {NO_FOOD.customer_sentence}
         assert {row["rule_name"] for row in rows} == {NO_FOOD.title}

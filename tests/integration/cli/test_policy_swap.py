@@ -1,0 +1,183 @@
+"""Policies change under load, in two processes: nobody is refused, and whoever asks gets what is in force."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+import orjson
+import pytest
+from prometheus_client.multiprocess import MultiProcessCollector
+from sqlalchemy import select
+from support.http import fill
+from support.in_force import put_in_force
+from support.policies import a_policy, a_rule
+from support.stores import create_store
+
+from api.settings import Settings
+from api.storage.api_keys import Role
+from api.storage.connection import open_engine, reading
+from api.storage.tables import decisions
+from guardrails.policy.language import Atom, Op
+
+PATIENCE_S = 60
+N_CLIENTS = 4
+N_CHANGES = 12
+BETWEEN_S = 0.25
+
+POLICIES = (
+    a_policy(),
+    a_policy(a_rule("no-food", when=Atom("item.categories", Op.CONTAINS_ANY, ("Food",)))),
+    a_policy(a_rule("no-lamps", when=Atom("item.categories", Op.CONTAINS_ANY, ("Home",)))),
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An answer, and the moments between which it was asked for and received."""
+
+    began: float
+    ended: float
+    status: int
+    decision_id: str
+    policy: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """A version that was put in force, and the moments between which that was committed."""
+
+    began: float
+    ended: float
+    policy: str
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    figures = tmp_path / "figures"
+    figures.mkdir()
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(figures))
+    monkeypatch.setenv("TACTFUL_DATA_DIR", str(tmp_path / "shop"))
+    found = Settings.from_env(os.environ)
+    create_store(found.database_url, found.data_dir)
+    return found
+
+
+@contextmanager
+def served(log_file):
+    """Two processes that answer on a port of their own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    command = [sys.executable, "-c", "from api.cli import main; main()", "serve", "--workers", "2"]
+    with log_file.open("wb") as log:
+        process = subprocess.Popen([*command, "--port", url.rpartition(":")[2]], stdout=log, stderr=log)
+    try:
+        until = time.monotonic() + PATIENCE_S
+        while not is_ready(url):
+            assert process.poll() is None, log_file.read_text()
+            assert time.monotonic() < until, log_file.read_text()
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+def is_ready(url):
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+class Crowd:
+    """Clients that ask without a pause, each time over a connection of its own: both workers answer."""
+
+    def __init__(self, url, key):
+        self.url, self.headers = url, {"Authorization": f"Bearer {key}"}
+        self.answers, self.over = [], threading.Event()
+        self.clients = [threading.Thread(target=self.ask, args=(number,)) for number in range(N_CLIENTS)]
+
+    def __enter__(self):
+        for client in self.clients:
+            client.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for client in self.clients:
+            client.join()
+
+    def ask(self, number):
+        body = {"placement": "home", "customer_id": f"customer-{number}"}
+        while not self.over.is_set():
+            began = time.monotonic()
+            answer = httpx.post(
+                f"{self.url}/v1/recommendations", json=body, headers=self.headers, timeout=PATIENCE_S
+            )
+            told = answer.json()
+            self.answers.append(
+                Asked(
+                    began,
+                    time.monotonic(),
+                    answer.status_code,
+                    told.get("decision_id", ""),
+                    told.get("policy_version", ""),
+                )
+            )
+
+
+def in_force_at_some_time(asked, changes):
+    """Versions that were in force at some time while a request was under way."""
+    over = [*(change.ended for change in changes[1:]), float("inf")]
+    return {
+        change.policy
+        for change, ended in zip(changes, over, strict=True)
+        if change.began <= asked.ended and asked.began <= ended
+    }
+
+
+def n_decisions_by_worker(folder):
+    """How many decisions each process has counted, of those that have counted any."""
+    found = {}
+    for file in folder.glob("counter_*.db"):
+        for metric in MultiProcessCollector.merge([str(file)]):
+            if metric.name == "tactful_decisions":
+                found[file.stem] = sum(sample.value for sample in metric.samples)
+    return {worker: n for worker, n in found.items() if n}
+
+
+def test_policies_change_under_load_and_every_request_is_decided_by_what_is_in_force(settings, tmp_path):
+    keys = fill(settings)
+    engine = open_engine(settings)
+    changes = []
+
+    def change(policy):
+        began = time.monotonic()
+        version = put_in_force(engine, policy)
+        changes.append(Change(began, time.monotonic(), version))
+
+    change(POLICIES[0])
+    with served(tmp_path / "log") as url, Crowd(url, keys[Role.SITE]) as crowd:
+        time.sleep(BETWEEN_S)
+        for number in range(1, N_CHANGES):
+            change(POLICIES[number % len(POLICIES)])
+            time.sleep(BETWEEN_S)
+    assert {asked.status for asked in crowd.answers} == {200}
+    for asked in crowd.answers:
+        assert asked.policy in in_force_at_some_time(asked, changes)
+    assert {asked.policy for asked in crowd.answers} == {change.policy for change in changes}
+    with reading(engine) as conn:
+        rows = conn.execute(select(decisions.c.decision_id, decisions.c.policy, decisions.c.header)).all()
+    recorded = {row.decision_id: (row.policy, orjson.loads(row.header)["policy"]) for row in rows}
+    assert recorded == {asked.decision_id: (asked.policy, asked.policy) for asked in crowd.answers}
+    assert len(n_decisions_by_worker(tmp_path / "figures")) == 2
+    engine.dispose()
