@@ -13,6 +13,7 @@ import orjson
 from numpy.typing import NDArray
 
 from api.rehearsing.cutting import Numbers, joined, lengths, numbers, occurrences, values
+from api.storage.retained import RetainedBody
 from engine.vocabulary import Basis, from_word
 from guardrails.errors import RecordError
 from guardrails.log.record import SECTIONS
@@ -26,22 +27,6 @@ from guardrails.policy.retained import (
     read_situation,
     situation_text,
 )
-
-
-class Body(NamedTuple):
-    """The personal part of a record, as it is stored.
-
-    Attributes:
-        decision_id: whose it is.
-        minute: when, in whole minutes since the epoch.
-        policy: version of the policy it was made under.
-        body: the bytes.
-    """
-
-    decision_id: str
-    minute: int
-    policy: str
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +84,7 @@ class _Opened(NamedTuple):
         older: it lacks what records hold since there are rules of the shop.
     """
 
-    given: Body
+    given: RetainedBody
     lines: Mapping[str, bytes]
     situation: str
     page: Mapping[str, Any]
@@ -107,7 +92,7 @@ class _Opened(NamedTuple):
     older: bool
 
 
-def read_block(bodies: Iterable[Body]) -> Block:
+def read_block(bodies: Iterable[RetainedBody]) -> Block:
     """Read records; those that cannot be read, or lack what rules look at today, are named and left out."""
     opened, unreadable = [], []
     for body in bodies:
@@ -123,7 +108,7 @@ def read_block(bodies: Iterable[Body]) -> Block:
             opened = [each for number, each in enumerate(opened) if number not in error.decisions]
 
 
-def _open(body: Body) -> _Opened:
+def _open(body: RetainedBody) -> _Opened:
     _, *sections = zlib.decompress(body.body).split(b"\n")
     lines = dict(zip(SECTIONS, sections, strict=True))
     req, consent = orjson.loads(lines["req"]), orjson.loads(lines["consent"])

@@ -122,12 +122,12 @@ class _Era(NamedTuple):
     """Rounds that were judged under one policy by the same rules.
 
     Attributes:
-        policy: that policy.
+        policy: that policy; ``None`` where it is not known any more.
         asked: ids of the rules.
         rounds: shape (k,), ascending.
     """
 
-    policy: Policy
+    policy: Policy | None
     asked: frozenset[str]
     rounds: NDArray[np.int64]
 
@@ -140,12 +140,15 @@ class Hearing:
         order: ids of every rule, of then and of the policies, in the order in which they are asked.
     """
 
-    def __init__(self, kept: Retained, recorded: Mapping[str, Policy], policies: tuple[Policy, ...]) -> None:
+    def __init__(
+        self, kept: Retained, recorded: Mapping[str, Policy | None], policies: tuple[Policy, ...]
+    ) -> None:
         """Take decisions.
 
         Args:
             kept: the decisions.
-            recorded: the policies they were made under, by version.
+            recorded: the policies they were made under, by version; ``None`` for one not known any more, so
+                that everything is asked again.
             policies: those that they are going to be heard under.
         """
         self.kept = kept
@@ -269,6 +272,9 @@ class Hearing:
 
 def _again(era: _Era, policy: Policy) -> tuple[frozenset[str], frozenset[str]]:
     """Return the rules whose recorded verdicts stand under a policy, and those that are to be asked."""
+    wanted = _RULES.keys() | {rule.id for rule in policy.rules if rule.mode is Mode.ENFORCE}
+    if era.policy is None:
+        return frozenset(), frozenset(wanted)
     changed = changed_limits(era.policy.limits, policy.limits)
     differing = frozenset(rule_id for limit in changed for rule_id in readers(limit))
     then = {rule.id: rule for rule in era.policy.rules}
@@ -279,7 +285,6 @@ def _again(era: _Era, policy: Policy) -> tuple[frozenset[str], frozenset[str]]:
         if rule.id in era.asked and rule.id in then and same_days and _judged_alike(rule, then[rule.id])
     )
     stand = alike | (era.asked & _RULES.keys()) - differing
-    wanted = _RULES.keys() | {rule.id for rule in policy.rules if rule.mode is Mode.ENFORCE}
     return stand, frozenset(wanted - stand)
 
 
@@ -297,7 +302,9 @@ def affected(hearing: Hearing, said: Said, policy: Policy) -> NDArray[np.bool_]:
         moved = (said.withheld != then.withheld) | (open_still & (said.rank_score != then.rank_score))
         found[kept.round_of_candidate[moved]] = True
     for era in hearing.eras:
-        changed = SLATE_LIMITS.intersection(changed_limits(era.policy.limits, policy.limits))
+        changed = SLATE_LIMITS
+        if era.policy is not None:
+            changed = SLATE_LIMITS.intersection(changed_limits(era.policy.limits, policy.limits))
         if any(section == "variety" and name != "selling_share_micro" for section, name in changed):
             found[era.rounds] |= ~kept["category_bound"][era.rounds]
         if any(section != "variety" or name == "selling_share_micro" for section, name in changed):

@@ -209,12 +209,14 @@ class Rehearsed:
     touched: tuple[str, ...]
 
 
-def rehearse_run(kept: Retained, recorded: Mapping[str, Policy], base: Policy, draft: Policy) -> Rehearsed:
+def rehearse_run(
+    kept: Retained, recorded: Mapping[str, Policy | None], base: Policy, draft: Policy
+) -> Rehearsed:
     """Run a draft against some decisions.
 
     Args:
         kept: the decisions.
-        recorded: the policies they were made under, by version.
+        recorded: the policies they were made under, by version; ``None`` for one not known any more.
         base: what the draft is held against.
         draft: the draft.
     """
@@ -273,7 +275,9 @@ class _Side:
 class _Run:
     """Holds two policies against each other."""
 
-    def __init__(self, kept: Retained, recorded: Mapping[str, Policy], base: Policy, draft: Policy) -> None:
+    def __init__(
+        self, kept: Retained, recorded: Mapping[str, Policy | None], base: Policy, draft: Policy
+    ) -> None:
         self._kept = kept
         hearing = Hearing(kept, recorded, (base, draft))
         self._base, self._draft = _Side(hearing, base), _Side(hearing, draft)
