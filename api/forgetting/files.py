@@ -1,7 +1,8 @@
 """Files that Tactful wrote and that may name a customer.
 
 Copies are removed whole: rejects and exports can be made again, and what the demo imported from is in
-the database. The demo's examples are kept but for those of the customer.
+the database. The demo's examples are kept but for those of the customer. What rehearsals keep of decisions
+names nobody, but was somebody's: all of it is removed, and made again when it is needed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from api.demo.state import forget_example
 
 EXPORTS_FOLDER = "exports"
 """Folder, in the data folder, of what customers are handed."""
+
+REHEARSALS_FOLDER = "rehearsals"
+"""Folder, in the data folder, of the columns that rehearsals keep of decisions."""
 
 _FOLDERS = ("source", EXPORTS_FOLDER)
 _REJECTS = "*.rejects.jsonl"
@@ -34,6 +38,19 @@ def forget_in_files(data_dir: Path, customer_id: str) -> int:
             file.unlink(missing_ok=True)
             n_changed += 1
     return n_changed
+
+
+def forget_in_rehearsals(data_dir: Path) -> int:
+    """Remove what rehearsals keep of decisions, whosever they were; return how many files that were.
+
+    Raises:
+        OSError: a file cannot be removed.
+    """
+    n_removed = 0
+    for file in sorted((data_dir / REHEARSALS_FOLDER).glob("*")):
+        file.unlink(missing_ok=True)
+        n_removed += 1
+    return n_removed
 
 
 def _copies(data_dir: Path) -> Iterator[Path]:

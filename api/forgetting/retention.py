@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, Engine
 
 from api.forgetting.begin import begin_withdrawal
+from api.forgetting.files import forget_in_rehearsals
 from api.imports.importer import Progress
 from api.settings import Settings
 from api.storage.cascades import (
@@ -66,6 +67,7 @@ def purge(
 
     Raises:
         StoreUnavailableError: the database cannot be used now; what was removed stays removed.
+        OSError: what rehearsals keep of decisions cannot be removed.
     """
     expired = _rules(engine, settings, keep or Retention(), now_ms)
     counts: dict[str, int] = {}
@@ -76,6 +78,8 @@ def purge(
                 counts[rule.store] = rule.count(conn)
         else:
             counts[rule.store] = _apply(engine, rule, noted)
+    if not dry_run:
+        forget_in_rehearsals(settings.data_dir)
     counts[PROFILES] = _end_profiles(engine, settings, now_ms, dry_run=dry_run, noted=noted)
     return counts
 

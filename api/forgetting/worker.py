@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 
 from api.errors import EdgeError, StoreRefusedError, StoreUnavailableError
 from api.forgetting.begin import close_erasure_request
-from api.forgetting.files import forget_in_files
+from api.forgetting.files import forget_in_files, forget_in_rehearsals
 from api.forgetting.plan import (
     CONSENTS,
     CORRECTIONS,
@@ -396,6 +396,7 @@ class _Passage:
         elif name == CUSTOMER:
             self._customer(cascade)
         elif name == DATABASE:
+            forget_in_rehearsals(self._settings.data_dir)  # run since files were seen to
             self._note(name, StepStatus.COMPLETE, detail=clear_deleted(self._engine, TOUCHED))
         else:
             self._in_runs(name, self._runs(cascade)[name])
@@ -469,10 +470,12 @@ class _Passage:
     def _files(self, cascade: Cascade) -> None:
         with reading(self._engine) as conn:
             customer_id = erasure.customer_id_of(conn, cascade.customer_no)
-        if customer_id is None:
+        n_files = forget_in_rehearsals(self._settings.data_dir)
+        if customer_id is None and not n_files:
             self._note(FILES, StepStatus.SKIPPED, detail="no file names a visit or a device")
             return
-        n_files = forget_in_files(self._settings.data_dir, customer_id)
+        if customer_id is not None:
+            n_files += forget_in_files(self._settings.data_dir, customer_id)
         self._note(FILES, StepStatus.COMPLETE, n_more=n_files)
 
     def _customer(self, cascade: Cascade) -> None:
