@@ -14,17 +14,20 @@ from sqlalchemy import Connection, Engine
 
 from api.imports.importer import Progress
 from api.policies.model import load_document
-from api.storage.connection import reading, writing
+from api.storage.connection import reading
 from api.storage.feedback import FeedbackKind
 from api.storage.labels import ShownDecision, count_shown, read_complaints, read_said, read_shown
-from api.storage.versions import POLICY, activate, get_policy, policy_in_force, put_policy
+from api.storage.versions import get_policy, policy_in_force
 from engine.interactions import DAY_MS
 from guardrails.creepiness.calibration import Calibration, Labelled, Reach
 from guardrails.creepiness.dimensions import observe
 from guardrails.creepiness.score import DIMENSION_NAMES, MICRO, MITIGATOR_NAMES
 from guardrails.errors import RecordError
 from guardrails.log.reading import sections_of, shown, view_of
+from guardrails.policy.document import to_document, version_of
+from guardrails.policy.language import Policy
 from guardrails.policy.limits import Limits
+from guardrails.policy.lints import require_clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -195,39 +198,21 @@ def _reach(conn: Connection, policies: set[str]) -> Reach:
     return Reach.of(load_document(document).limits for document in documents if document is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The policy that a calibration came to.
-
-    Attributes:
-        version: its version.
-        changed: it is another one than that in force.
-        active: it is in force now.
-    """
-
-    version: str
-    changed: bool
-    active: bool
-
-
-def store(engine: Engine, result: Calibration, now_ms: int, *, put_in_force: bool) -> Stored:
-    """Store the limits that follow from a calibration as a policy, and put it in force if that is wanted.
+def changed_policy(engine: Engine, result: Calibration) -> Policy:
+    """Return the policy in force with the limits that follow from a calibration.
 
     Raises:
         StoreUnavailableError: the database cannot be used.
         PolicyError: it would loosen what is locked.
     """
-    with writing(engine) as conn:
-        policy, version = policy_in_force(conn)
-        if result.after == result.before:
-            return Stored(version, changed=False, active=True)
-        version = put_policy(conn, replace(policy, limits=result.after), now_ms)
-        if put_in_force:
-            activate(conn, POLICY, version, now_ms)
-    return Stored(version, changed=True, active=put_in_force)
+    with reading(engine) as conn:
+        policy, _ = policy_in_force(conn)
+    policy = replace(policy, limits=result.after)
+    require_clean(policy)
+    return policy
 
 
-def as_dict(labels: Labels, result: Calibration, stored: Stored, *, strict: bool) -> dict[str, Any]:
+def as_dict(labels: Labels, result: Calibration, policy: Policy, *, strict: bool) -> dict[str, Any]:
     """Return everything that is known of a calibration, as plain data: what is printed, and drawn."""
     before, after, curve = result.before, result.after, result.curve
     realised, low, high = result.realised()
@@ -272,7 +257,7 @@ def as_dict(labels: Labels, result: Calibration, stored: Stored, *, strict: bool
         },
         "risk_curve": _columns(curve),
         "reliability": _columns(result.reliability),
-        "policy": asdict(stored),
+        "policy": {"version": version_of(to_document(policy)), "changed": after != before},
     }
 
 

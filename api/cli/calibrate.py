@@ -43,7 +43,7 @@ NO_LABELS = "no customer has said anything of a suggestion in this time: weights
 @click.option("--weights/--no-weights", default=True, help="Fit the weights, or set thresholds only.")
 @click.option("--since", type=_DAY, help="Only what was shown from this time on (UTC).")
 @click.option("--until", type=_DAY, help="Only what was shown before this time (UTC).")
-@click.option("--activate/--no-activate", default=False, help="Put the result in force.")
+@click.option("--policy-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here.")
 @click.option("--plot-dir", type=click.Path(file_okay=False, path_type=Path), help="Write two plots here.")
 @json_option
 def calibrate(
@@ -55,7 +55,7 @@ def calibrate(
     weights: bool,
     since: datetime | None,
     until: datetime | None,
-    activate: bool,
+    policy_file: Path | None,
     plot_dir: Path | None,
     as_json: bool,
 ) -> None:
@@ -63,10 +63,12 @@ def calibrate(
 
     What a customer flags counts; with --strict what they mute does too, and the slate they were shown
     last in the week before a complaint that is open. The thresholds keep the expected share of flagged
-    suggestions at most alpha. The result is a policy of its own; it is in force only with --activate.
+    suggestions at most alpha. The result is a policy of its own, which goes the way of every change: write
+    it to a file, and hand that to `tactful policy propose`.
     """
     from api import calibrating  # noqa: PLC0415  storage and scikit-learn are not needed for --help
     from api.cli.shop import open_shop  # noqa: PLC0415  as above
+    from api.policies.text import write_yaml  # noqa: PLC0415  as above
     from guardrails.creepiness.calibration import Outcome  # noqa: PLC0415  as above
     from guardrails.creepiness.calibration import calibrate as fit  # noqa: PLC0415  as above
 
@@ -86,9 +88,8 @@ def calibrate(
             confident=confident,
             with_weights=weights,
         )
-        silent = result.outcome is Outcome.NOTHING_SHOWN
-        stored = calibrating.store(shop.engine, result, shop.now_ms, put_in_force=activate and not silent)
-    report = calibrating.as_dict(labels, result, stored, strict=strict)
+        policy = calibrating.changed_policy(shop.engine, result)
+    report = calibrating.as_dict(labels, result, policy, strict=strict)
     if as_json:
         print_json({"calibrated": True, **report})
     else:
@@ -96,8 +97,11 @@ def calibrate(
     if plot_dir is not None:
         for file in calibrating.draw(report, plot_dir):
             say(f"wrote `{file}`")
-    if activate and silent:
-        raise click.ClickException("not put in force: the shop would show nothing at all")
+    if policy_file is not None:
+        if result.outcome is Outcome.NOTHING_SHOWN:
+            raise click.ClickException("not written: the shop would show nothing at all")
+        policy_file.write_text(write_yaml(policy), "utf-8")
+        say(f"wrote `{policy_file}`")
 
 
 def _ms(moment: datetime | None, otherwise_ms: int) -> int:
@@ -142,8 +146,11 @@ def _print(report: dict[str, Any]) -> None:
     n_left_out = unseen["n_decisions_for_nobody"], unseen["n_decisions_unreadable"]
     screen.print("left out: {:,} decisions for nobody known, {:,} older records".format(*n_left_out))
     policy = report["policy"]
-    state = "in force" if policy["active"] else "stored, not in force"
-    say(f"policy {policy['version']}: {state}" if policy["changed"] else "the policy in force stays as it is")
+    say(
+        f"it comes to policy {policy['version']}"
+        if policy["changed"]
+        else "the policy in force stays as it is"
+    )
 
 
 def _side_by_side(change: dict[str, Any]) -> Any:

@@ -10,12 +10,14 @@ from support.http import BUYER, EVERYTHING, fill, serving
 
 from api.calibrating import _customer
 from api.cli import main
+from api.policies.model import read_policy
+from api.policies.text import Form, read_text
 from api.storage.connection import reading, writing
 from api.storage.decisions import StoredDecision, append_decisions, read_decision
 from api.storage.feedback import FeedbackKind, add_feedback
 from api.storage.items import read_item
 from api.storage.tables import decision_subjects, holds
-from api.storage.versions import policy_in_force
+from api.storage.versions import POLICY, activate, policy_in_force, put_policy
 from api.wiring import now_ms
 from engine.interactions import DAY_MS
 from guardrails.policy.limits import Limits
@@ -85,23 +87,23 @@ def of_the_crowd(kind, number, header, body):
 
 def in_force(shop):
     with reading(shop.wiring.engine) as conn:
-        return policy_in_force(conn)[0]
+        return policy_in_force(conn)[0].limits
 
 
 def test_without_any_feedback_it_says_so_and_keeps_the_defaults(shop):
     decision_id, items = ask(shop)
     tell(shop, decision_id, items[0], "clicked")
-    result = calibrate("--activate")
+    result = calibrate()
     assert (result.exit_code, result.stdout) == (0, "")
     assert "no customer has said anything" in result.stderr
-    assert report("--activate")["calibrated"] is False
+    assert report()["calibrated"] is False
     assert in_force(shop) == Limits()
 
 
 def test_a_few_customers_are_too_few_to_change_anything(shop):
     decision_id, items = ask(shop)
     tell(shop, decision_id, items[0], "too_personal")
-    told = report("--activate")
+    told = report()
     assert told["labels"]["n_suggestions"] == len(items)
     assert told["labels"]["against"] == {"too_personal": 1, "not_interested": 0, "complaint": 0}
     assert told["thresholds"]["outcome"] == told["weights"]["outcome"] == "few_customers"
@@ -113,23 +115,28 @@ def test_a_few_customers_are_too_few_to_change_anything(shop):
 
 def test_what_nobody_minds_stays_as_it_is(shop):
     crowd(shop, 300)
-    told = report("--activate")
+    told = report()
     assert told["thresholds"]["outcome"] == "kept"
     assert told["risk"]["expected_at_most"] == pytest.approx(1 / 303)
     assert in_force(shop) == Limits()
 
 
-def test_what_many_mind_is_no_longer_shown_once_it_is_in_force(shop):
+def test_what_many_mind_is_no_longer_shown_once_it_is_in_force(shop, tmp_path):
     crowd(shop, 300, n_flagging=60)
     told = report("--alpha", 0.008)
     after = told["thresholds"]["after"]
     assert told["thresholds"]["outcome"] == "lowered"
     assert after["show_micro"] <= after["with_reason_micro"] <= after["generalise_micro"] < 700_000
-    assert told["policy"] == {"version": told["policy"]["version"], "changed": True, "active": False}
+    file = tmp_path / "calibrated.yaml"
+    assert f"policy {told['policy']['version']}" in calibrate("--alpha", 0.008, "--policy-file", file).stderr
     assert in_force(shop) == Limits()
-    assert report("--alpha", 0.008, "--activate")["policy"]["active"] is True
+    policy = read_policy(read_text(file.read_bytes(), Form.YAML).plain)
+    with writing(shop.wiring.engine) as conn:
+        assert policy.rules == policy_in_force(conn)[0].rules
+        version = put_policy(conn, policy, now_ms())
+        activate(conn, POLICY, version, now_ms())
+    assert told["policy"] == {"version": version, "changed": True}
     assert in_force(shop).score.generalise_micro == after["generalise_micro"]
-    assert "in force" in calibrate("--alpha", 0.008, "--activate").stderr
     assert shop.wiring.runtime.wait_for({}, 10)
     again = shop.recommend(customer_id=BUYER).json()
     assert again["items"]
@@ -148,11 +155,13 @@ def test_what_a_few_flags_leave_open_is_said(shop):
     assert "with 90% confidence: at no threshold yet" in calibrate("--alpha", 0.025, "--no-weights").stdout
 
 
-def test_a_shop_is_not_silenced_altogether(shop):
+def test_a_shop_is_not_silenced_altogether(shop, tmp_path):
     crowd(shop, 100, n_flagging=100, flagged="popular")
-    result = calibrate("--alpha", 0.01, "--activate")
+    file = tmp_path / "calibrated.yaml"
+    result = calibrate("--alpha", 0.01, "--policy-file", file)
     assert result.exit_code == 1
-    assert "not put in force" in result.stderr
+    assert "not written" in result.stderr
+    assert not file.exists()
     assert "down to nothing" in result.stdout
     assert in_force(shop) == Limits()
 
