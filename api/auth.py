@@ -95,6 +95,18 @@ def calling_customer() -> str | None:
     return found
 
 
+def calling_key() -> KeyRow:
+    """Return the key that this request carries; only of operations that customers may not call.
+
+    Raises:
+        UnauthenticatedError: it carries none.
+    """
+    key: KeyRow | None = g.get("key")
+    if key is None:
+        raise UnauthenticatedError("send a key as `Authorization: Bearer <key>`")
+    return key
+
+
 def require_own(subject_key: bytes | None) -> None:
     """Refuse what is somebody else's to a customer; a key may go on.
 
@@ -153,7 +165,7 @@ def _check_caller() -> None:
         _let_customer_in(access, secret)
         return
     key = _key_of(secret)
-    g.caller = key.key_id
+    g.caller, g.key = key.key_id, key
     if not access.permits(key.role):
         raise ForbiddenError("the role of this key does not cover this operation")
     if access.customer and (request.view_args or {}).get(_PATH_ID) == ME:

@@ -23,16 +23,19 @@ from api.errors import (
     ForbiddenError,
     InvalidRequestError,
     MalformedBodyError,
+    PolicyRefusedError,
     StoreUnavailableError,
     UnauthenticatedError,
     UnknownDecisionError,
     UnknownItemError,
     UnknownModelError,
     UnknownPlacementError,
+    UnknownPolicyError,
 )
 from api.languages import say
 from api.logging import warn
 from api.pointers import pointer_to
+from api.policies.located import Place
 from api.wording import house_style
 from engine.errors import ArtefactError, EngineError
 from guardrails.errors import (
@@ -42,6 +45,7 @@ from guardrails.errors import (
     UnknownOccasionError,
     UnknownPurposeError,
 )
+from guardrails.policy.findings import Finding as PolicyFinding
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -104,6 +108,12 @@ UNKNOWN_DECISION = Problem(
 UNKNOWN_MODEL = Problem(
     "unknown-model", 404, "The model is not in the store", "No model was stored under this version."
 )
+UNKNOWN_POLICY = Problem(
+    "unknown-policy",
+    404,
+    "The policy is not in the store",
+    "No policy was drafted under this name and version.",
+)
 METHOD_NOT_ALLOWED = Problem(
     "method-not-allowed",
     405,
@@ -123,6 +133,13 @@ ERASED = Problem(
     "What is sent would bring somebody back who was erased. Only an express consent of their own does "
     "that: actor `data_subject` with `explicit`, once the erasure is finished.",
 )
+POLICY_REFUSED = Problem(
+    "policy-refused",
+    409,
+    "The policy may not take this step now",
+    "Something is missing, or has changed meanwhile: `detail` says what. `errors` names what was found in "
+    "the draft, where that is the reason.",
+)
 BODY_TOO_LARGE = Problem(
     "body-too-large", 413, "The body is too large", "Send the batch in several smaller requests."
 )
@@ -130,7 +147,7 @@ UNSUPPORTED_MEDIA_TYPE = Problem(
     "unsupported-media-type",
     415,
     "The media type is not supported",
-    "Bodies are `application/json`, without a content encoding.",
+    "Bodies are `application/json`, policies also `application/yaml`, without a content encoding.",
 )
 INVALID_REQUEST = Problem(
     "invalid-request",
@@ -171,9 +188,11 @@ PROBLEMS = (
     UNKNOWN_ITEM,
     UNKNOWN_DECISION,
     UNKNOWN_MODEL,
+    UNKNOWN_POLICY,
     METHOD_NOT_ALLOWED,
     BROKEN_MODEL,
     ERASED,
+    POLICY_REFUSED,
     BODY_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
     INVALID_REQUEST,
@@ -191,6 +210,8 @@ PROBLEM_OF: Mapping[type[Exception], Problem] = {
     UnknownItemError: UNKNOWN_ITEM,
     UnknownDecisionError: UNKNOWN_DECISION,
     UnknownModelError: UNKNOWN_MODEL,
+    UnknownPolicyError: UNKNOWN_POLICY,
+    PolicyRefusedError: POLICY_REFUSED,
     UnknownPlacementError: INVALID_REQUEST,
     InvalidRequestError: INVALID_REQUEST,
     ClockSkewError: CLOCK_SKEW,
@@ -258,6 +279,22 @@ def findings_from(messages: Any, *, in_query: bool = False) -> tuple[Finding, ..
     return tuple(Finding(detail, pointer=pointer) for pointer, detail in _leaves(messages, ""))
 
 
+def finding_in(found: PolicyFinding, at: Place | None = None) -> Finding:
+    """Return what was found in a policy as a finding in a request.
+
+    Args:
+        found: what was found.
+        at: where in the text that was sent; ``None`` where none was.
+    """
+    return Finding(
+        found.message,
+        pointer=found.pointer,
+        line=None if at is None else at.line,
+        column=None if at is None else at.column,
+        code=str(found.code),
+    )
+
+
 def answer_problems(app: Flask) -> None:
     """Answer every error of an application with a problem document."""
     app.register_error_handler(HTTPException, _from_http)
@@ -290,7 +327,8 @@ def _from_ours(error: Exception) -> Response:
         warn("request:answer:failed", error)
     if isinstance(error, InvalidRequestError):
         return _response(problem.status, document(problem, None, error.findings))
-    return _response(problem.status, document(problem, str(error)))
+    findings = tuple(map(finding_in, error.findings)) if isinstance(error, PolicyRefusedError) else ()
+    return _response(problem.status, document(problem, str(error), findings))
 
 
 def _from_unexpected(error: Exception) -> Response:
@@ -307,8 +345,15 @@ def _response(status: int, body: dict[str, Any], headers: Mapping[str, str] | No
     )
 
 
-def _finding(finding: Finding) -> dict[str, str]:
-    places = {"pointer": finding.pointer, "parameter": finding.parameter, "header": finding.header}
+def _finding(finding: Finding) -> dict[str, str | int]:
+    places = {
+        "pointer": finding.pointer,
+        "parameter": finding.parameter,
+        "header": finding.header,
+        "line": finding.line,
+        "column": finding.column,
+        "code": finding.code,
+    }
     where = {name: place for name, place in places.items() if place is not None}
     return {**where, "detail": say(finding.detail)}
 

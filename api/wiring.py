@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from api.forgetting.worker import Cascades, Forgetting
 from api.metrics import Metrics
+from api.policies.clock import PolicyClock
 from api.runtime import Runtime
 from api.settings import Settings
 from api.storage.connection import open_engine
@@ -42,6 +43,7 @@ class Wiring:
         recorder: makes decisions durable.
         runtime: model, catalogue and policy in force.
         cascades: removes what is to be forgotten.
+        policy_clock: puts policies in force, and ends what is over, when their time has come.
         metrics: what is counted.
         build: SHA-256 of the build manifest, named by every record.
         clock: milliseconds since the epoch.
@@ -55,6 +57,7 @@ class Wiring:
     recorder: Recorder
     runtime: Runtime
     cascades: Cascades
+    policy_clock: PolicyClock
     metrics: Metrics
     build: str
     clock: Callable[[], int] = now_ms
@@ -65,6 +68,7 @@ class Wiring:
         """Let what is being recorded finish, then let go of everything; closing twice is fine."""
         self.recorder.close()
         self.cascades.close()
+        self.policy_clock.close()
         self.runtime.close()
         self.engine.dispose()
 
@@ -88,9 +92,11 @@ def wire(settings: Settings) -> Wiring:
     cascades = Cascades(
         Forgetting(engine, settings, now_ms), engine, metrics, purges_daily=settings.purges_daily
     )
+    policy_clock = PolicyClock(engine, now_ms)
     recorder.start()
     runtime.start()
     cascades.start()
+    policy_clock.start()
     return Wiring(
         settings=settings,
         engine=engine,
@@ -98,6 +104,7 @@ def wire(settings: Settings) -> Wiring:
         recorder=recorder,
         runtime=runtime,
         cascades=cascades,
+        policy_clock=policy_clock,
         metrics=metrics,
         build=build_digest(),
     )

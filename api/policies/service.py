@@ -282,6 +282,14 @@ def catch_up(engine: Engine, clock: Clock, life: Life) -> Life:
     return settle(engine, clock)
 
 
+def name_of(conn: Connection, version: str) -> str:
+    """Return which policy a version is of, as far as it can be read."""
+    try:
+        return read_policy_version(conn, version).name
+    except (PolicyError, PolicyDocumentError):
+        return shipped_policy().name
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """A step that somebody wants to take."""
@@ -366,16 +374,8 @@ def _due(conn: Connection, life: Life, now_ms: int) -> Step | None:
     in_force = active(conn).get(POLICY, shipped_version())
     if in_force == life.in_force:
         return next_due(life, now_ms)
-    name, base = _name_of(conn, in_force), life.in_force or in_force
+    name, base = name_of(conn, in_force), life.in_force or in_force
     return Step(0, name, in_force, base, StepKind.FOUND, SYSTEM, SYSTEM, now_ms)
-
-
-def _name_of(conn: Connection, version: str) -> str:
-    """Return which policy a version is of, as far as it can be read."""
-    try:
-        return read_policy_version(conn, version).name
-    except (PolicyError, PolicyDocumentError):
-        return shipped_policy().name
 
 
 def _is_sound(engine: Engine, due: Step) -> Facts:

@@ -70,6 +70,7 @@ class Resource(Blueprint):  # type: ignore[misc]  # its base publishes no types
         status: int = 200,
         body: Schema | None = None,
         query: Schema | None = None,
+        read_body: dict[str, Any] | None = None,
         also: dict[int, Schema] | None = None,
         problems: tuple[int, ...] = (),
         example: Any = None,
@@ -85,6 +86,7 @@ class Resource(Blueprint):  # type: ignore[misc]  # its base publishes no types
             status: status of the usual answer.
             body: schema of the request body, handed to the view as its first argument.
             query: schema of the query, handed to the view likewise; without one any query is refused.
+            read_body: description of a request body that the view reads by itself (OpenAPI 3.1, 4.8.13).
             also: schemas of other good answers by status.
             problems: statuses of the problems it can answer beside those that every operation can.
             example: an example of the request body for the documentation.
@@ -105,7 +107,8 @@ class Resource(Blueprint):  # type: ignore[misc]  # its base publishes no types
                 decorated = self.arguments(body, location="json", example=example, examples=examples)(
                     decorated
                 )
-            decorated = self.doc(operationId=view.__name__, **_security(access))(decorated)
+            documented = {} if read_body is None else {"requestBody": read_body}
+            decorated = self.doc(operationId=view.__name__, **documented, **_security(access))(decorated)
             decorated.access = access
             decorated.takes_query = query is not None
             decorated.takes_body = body is not None

@@ -98,6 +98,9 @@ class FindingSchema(Schema):
     pointer = fields.String(metadata={"description": "JSON pointer (RFC 6901) into the request body"})
     parameter = fields.String(metadata={"description": "name of a query parameter"})
     header = fields.String(metadata={"description": "name of a request header"})
+    line = fields.Integer(metadata={"description": "line of a policy that was sent as text, from 1"})
+    column = fields.Integer(metadata={"description": "column there, in characters, from 1"})
+    code = fields.String(metadata={"description": "stable word for its kind, of what is found in a policy"})
     detail = fields.String(required=True)
 
 
