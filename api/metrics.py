@@ -202,6 +202,8 @@ class Metrics:
 
 
 def _count_effects(counter: Counter, rule_id: str, judgement: Judgement) -> None:
+    if not np.count_nonzero(judgement.effect):  # most rules, most of the time
+        return
     counts = np.bincount(judgement.effect, minlength=len(Effect))
     for effect in np.flatnonzero(counts[1:]) + 1:
         counter.labels(rule_id, word(Effect(int(effect)))).inc(int(counts[effect]))

@@ -68,9 +68,9 @@ def metrics() -> Response:
     """Return figures in Prometheus' text format; a setting can open them to anyone."""
     found = wiring()
     with suppress(StoreUnavailableError), reading(found.engine) as conn:
-        found.runtime.policies(conn, active(conn))
         n_open, n_overdue = count_requests(conn, found.clock())
         found.metrics.rights_requests.labels("open").set(n_open)
         found.metrics.rights_requests.labels("overdue").set(n_overdue)
+        found.runtime.policies(conn, active(conn))
     found.metrics.show_reviews(found.clock())
     return Response(found.metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
