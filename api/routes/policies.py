@@ -6,9 +6,10 @@ import base64
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
 from flask import Response, request
 from sqlalchemy import Connection, Engine
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import NotFound, RequestEntityTooLarge, UnsupportedMediaType
 
 from api.auth import Access, calling_key, only
 from api.errors import InvalidRequestError, PolicyDocumentError, UnknownPolicyError
@@ -21,6 +22,7 @@ from api.policies.schema import field_schema
 from api.policies.service import Actor, Clock, Taken
 from api.policies.text import Form, read_text, write_yaml
 from api.problems import finding_in
+from api.rehearsing.job import start_rehearsal
 from api.routes.resource import Resource, json_answer
 from api.schemas.policies import (
     PoliciesSchema,
@@ -39,10 +41,12 @@ from api.schemas.policies import (
     PolicyVersionSchema,
     PolicyVersionsSchema,
     PolicyWatchSchema,
+    RehearsalSchema,
 )
 from api.storage.api_keys import Role
 from api.storage.connection import reading
 from api.storage.policies import Entry, entries_of, life_since
+from api.storage.rehearsals import StoredRehearsal, latest_rehearsal
 from api.storage.versions import POLICY, active, get_policy, read_policy_version
 from api.wiring import wiring
 from guardrails.errors import PolicyError
@@ -240,10 +244,52 @@ def diff_version(query: dict[str, str], name: str, version: str) -> Response:
     Held against what is in force, unless `against` names another version.
     """
     life, policy = _life_and_policy(name, version)
+    against = _against(query, life, version)
     with reading(wiring().engine) as conn:
-        against = query.get("against") or life.base_of(version) or service.shipped_version()
         before = _readable(conn, against)
     return json_answer({"version": version, "against": against, **as_plain(compare(before, policy))})
+
+
+@blueprint.operation(
+    "POST",
+    f"{_VERSION}/rehearsal",
+    _may(StepKind.PROPOSED),
+    status=202,
+    query=PolicyDiffQuerySchema(),
+    answer=RehearsalSchema(),
+    problems=(404, 422, 503),
+)
+def rehearse_version(query: dict[str, str], name: str, version: str) -> Response:
+    """Begin to run a version against every decision that is retained; asked again it is still that run.
+
+    Held against what is in force, unless `against` names another version.
+    """
+    life, _ = _life_and_policy(name, version)
+    found = wiring()
+    base = _against(query, life, version)
+    with reading(found.engine) as conn:
+        _readable(conn, base)
+    actor = calling_key().key_id
+    rehearsal = start_rehearsal(found.engine, found.settings, version, base, actor, found.clock)
+    return json_answer(_rehearsal(rehearsal), 202)
+
+
+@blueprint.operation(
+    "GET",
+    f"{_VERSION}/rehearsal",
+    _READERS,
+    query=PolicyDiffQuerySchema(),
+    answer=RehearsalSchema(),
+    problems=(404, 422),
+)
+def rehearsal(query: dict[str, str], name: str, version: str) -> Response:
+    """Return how far the last rehearsal of a version is, and what it found."""
+    life, _ = _life_and_policy(name, version)
+    with reading(wiring().engine) as conn:
+        latest = latest_rehearsal(conn, version, _against(query, life, version))
+    if latest is None:
+        raise NotFound
+    return json_answer(_rehearsal(latest))
 
 
 @blueprint.operation("GET", f"{_VERSION}/steps", _READERS, answer=PolicyStepsSchema(), problems=(404,))
@@ -467,6 +513,10 @@ def _life_and_policy(name: str, version: str) -> tuple[Life, Policy]:
         return life, _readable(conn, version)
 
 
+def _against(query: dict[str, str], life: Life, version: str) -> str:
+    return query.get("against") or life.base_of(version) or service.shipped_version()
+
+
 def _readable(conn: Connection, version: str) -> Policy:
     try:
         return read_policy_version(conn, version)
@@ -505,6 +555,21 @@ def _step(entry: Entry) -> dict[str, Any]:
         **detail_to_plain(step.detail),
         "header_base64": base64.b64encode(entry.header).decode(),
         "sha256": entry.sha256,
+    }
+
+
+def _rehearsal(found: StoredRehearsal) -> dict[str, Any]:
+    return {
+        "rehearsal_id": found.rehearsal_id,
+        "version": found.version,
+        "base": found.base,
+        "state": found.state.value,
+        "n_done": found.n_done,
+        "n_total": found.n_total,
+        "started_at_ms": found.started_at_ms,
+        "finished_at_ms": found.finished_at_ms,
+        "report": None if found.report is None else orjson.loads(found.report),
+        "report_sha256": found.report_sha256,
     }
 
 

@@ -6,6 +6,7 @@ from marshmallow import Schema, fields, validate
 
 from api.schemas.base import RequestSchema, Text, TimeMs, WholeNumber
 from api.schemas.rights import QuerySchema
+from api.storage.rehearsals import RehearsalState
 from guardrails.policy.findings import Severity
 from guardrails.policy.lifecycle import State, StepKind
 from guardrails.policy.permission import GREATEST_SHARE_MICRO
@@ -108,6 +109,29 @@ class PolicyDraftedSchema(PolicyFindingsSchema):
 
     name = fields.String(required=True)
     state = fields.String(required=True, validate=validate.OneOf([each.value for each in State]))
+
+
+class RehearsalSchema(Schema):
+    """How far a rehearsal is, and once it is done what it found."""
+
+    rehearsal_id = fields.String(required=True)
+    version = fields.String(required=True)
+    base = fields.String(required=True, metadata={"description": "what it is held against"})
+    state = fields.String(required=True, validate=validate.OneOf([each.value for each in RehearsalState]))
+    n_done = fields.Integer(required=True, metadata={"description": "decisions gone through"})
+    n_total = fields.Integer(required=True, metadata={"description": "decisions to go through"})
+    started_at_ms = fields.Integer(required=True)
+    finished_at_ms = fields.Integer(required=True, allow_none=True)
+    report = fields.Dict(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "what would have been different, and what nobody can tell; null until done"
+        },
+    )
+    report_sha256 = fields.String(
+        required=True, allow_none=True, metadata={"description": "of its canonical bytes (RFC 8785)"}
+    )
 
 
 class PolicyTestSchema(Schema):

@@ -13,6 +13,7 @@ from functools import reduce
 import orjson
 from sqlalchemy import Connection, RowMapping, bindparam, insert, select, text
 
+from api.storage.rehearsals import RehearsalState
 from api.storage.statements import insert_new
 from api.storage.tables import policies, policy_steps, rehearsals
 from api.storage.versions import CHALLENGER, POLICY, SHADOW, activate, active, deactivate
@@ -30,7 +31,7 @@ _FINISHED = (
     .where(
         rehearsals.c.version == bindparam("version"),
         rehearsals.c.base == bindparam("base"),
-        rehearsals.c.state == "done",
+        rehearsals.c.state == RehearsalState.DONE.value,
         rehearsals.c.report_sha256.is_not(None),
     )
     .order_by(rehearsals.c.started_at_ms.desc(), rehearsals.c.rehearsal_id)

@@ -71,6 +71,11 @@ def running_rehearsal(conn: Connection, version: str, base: str) -> StoredRehear
     return _first(conn, (rehearsals.c.version == version) & (rehearsals.c.base == base) & _RUNNING)
 
 
+def latest_rehearsal(conn: Connection, version: str, base: str) -> StoredRehearsal | None:
+    """Return the rehearsal of a draft against a base that was asked for last; ``None`` when none was."""
+    return _first(conn, (rehearsals.c.version == version) & (rehearsals.c.base == base))
+
+
 def renew_claim(conn: Connection, rehearsal_id: str, was_until_ms: int, until_ms: int, n_done: int) -> bool:
     """Claim a rehearsal anew, if nobody else did since, and note how far it is; tell whether that was so."""
     claimed = (
