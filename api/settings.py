@@ -24,6 +24,9 @@ from guardrails.errors import PolicyError
 PREFIX = "TACTFUL_"
 """What the name of every variable starts with."""
 
+API_KEY = "TACTFUL_KEY"
+"""The variable that commands take the key from with which they act: no setting of the shop."""
+
 KEY_BYTES = 32
 """Length of the pseudonym key."""
 
@@ -96,7 +99,7 @@ class Settings:
             SettingsError: a variable is unknown or its value cannot be used. The message names the
                 variable and never its value, which may be a secret.
         """
-        given = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
+        given = {name: text for name, text in environ.items() if name.startswith(PREFIX) and name != API_KEY}
         unknown = sorted(given.keys() - _READERS.keys() - _CONSENT_READERS.keys() - _SIGNAL_READERS.keys())
         if unknown:
             raise SettingsError(f"unknown setting `{unknown[0]}`")

@@ -68,6 +68,15 @@ class UnreadableDraft(click.ClickException):
         show_at(self.found, file or sys.stderr)
 
 
+def show_refusing(draft: Draft | None, findings: Sequence[Finding]) -> None:
+    """Print what keeps a version from going on, on standard error; with lines where there is a file."""
+    if draft is not None:
+        show_at(draft.locate(findings), sys.stderr)
+        return
+    for each in findings:
+        click.echo(f"{each.pointer}: {each.severity.value} {each.code} {each.message}", err=True)
+
+
 def read_draft(file: str) -> Draft:
     """Read a policy from a file.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api.cli.policy.documents import STANDARD_INPUT, read_draft
+from api.cli.policy.documents import STANDARD_INPUT, Draft, read_draft
 from api.cli.terminal import console, json_option, print_json, say
 
 if TYPE_CHECKING:
@@ -85,16 +85,29 @@ def policy_of(file_or_version: str | None) -> Policy:
     """
     if file_or_version is None:
         return policy_in_force()
-    if file_or_version == STANDARD_INPUT or Path(file_or_version).is_file():
-        return read_draft(file_or_version).policy
-    if _VERSION.fullmatch(file_or_version):
-        from api.cli.shop import open_shop  # noqa: PLC0415  storage is not needed for --help
-        from api.storage.connection import reading  # noqa: PLC0415  as above
-        from api.storage.versions import read_policy_version  # noqa: PLC0415  as above
+    draft = draft_of(file_or_version)
+    if draft is not None:
+        return draft.policy
+    from api.cli.shop import open_shop  # noqa: PLC0415  storage is not needed for --help
+    from api.storage.connection import reading  # noqa: PLC0415  as above
+    from api.storage.versions import read_policy_version  # noqa: PLC0415  as above
 
-        with open_shop() as shop, reading(shop.engine) as conn:
-            return read_policy_version(conn, whole_version(conn, file_or_version))
-    raise click.UsageError(f"`{file_or_version}` is neither a file nor a version")
+    with open_shop() as shop, reading(shop.engine) as conn:
+        return read_policy_version(conn, whole_version(conn, file_or_version))
+
+
+def draft_of(file_or_version: str) -> Draft | None:
+    """Return the file that an argument names; ``None`` where it can be a version.
+
+    Raises:
+        UnreadableDraft: the file says something that no policy says.
+        UsageError: it is neither.
+    """
+    if file_or_version == STANDARD_INPUT or Path(file_or_version).is_file():
+        return read_draft(file_or_version)
+    if not _VERSION.fullmatch(file_or_version):
+        raise click.UsageError(f"`{file_or_version}` is neither a file nor a version")
+    return None
 
 
 def policy_in_force() -> Policy:
