@@ -29,15 +29,16 @@ from typing import TypeAlias
 from guardrails.errors import TooTangledError
 from guardrails.messages import Phrase
 from guardrails.policy.boxes import (
+    ENOUGH_IN_ALL,
     ENOUGH_WORK,
     EVERYWHERE,
     Box,
     Region,
     Work,
+    bounded_region_of,
     contradicted,
     left_of,
     meet,
-    region_of,
     regions_equal,
     scope_region,
     subsumes,
@@ -48,10 +49,7 @@ from guardrails.policy.language import HouseRule, Mode, Obligation, Policy, Rule
 from guardrails.policy.meaning import Point
 from guardrails.policy.nearby import Nearby
 
-__all__ = ["ENOUGH_IN_ALL", "analyse", "regions_equal", "subsumes"]
-
-ENOUGH_IN_ALL = 4_000_000
-"""Pairs of boxes that are held against each other for one policy, at most."""
+__all__ = ["analyse", "regions_equal", "subsumes"]
 
 _STRENGTH = {effect: strength for strength, effect in enumerate(RuleEffect)}
 
@@ -70,7 +68,7 @@ def analyse(policy: Policy, *, work: int = ENOUGH_IN_ALL) -> tuple[Finding, ...]
         PolicyError: a condition asks for what cannot be asked.
     """
     ordered = sorted(policy.rules, key=lambda rule: rule.id)
-    regions = {rule.id: _region(rule) for rule in ordered}
+    regions = {rule.id: bounded_region_of(rule) for rule in ordered}
     enforced = {rule.id: rule for rule in ordered if rule.mode is Mode.ENFORCE}
     nearby = Nearby({rule_id: regions[rule_id] or () for rule_id in enforced})
     found: dict[str, list[Finding]] = {}
@@ -88,14 +86,6 @@ def analyse(policy: Policy, *, work: int = ENOUGH_IN_ALL) -> tuple[Finding, ...]
 
 def _pointer(position: int, rule: HouseRule) -> str:
     return pointer_of("rules", position) if rule.when is None else pointer_of("rules", position, "when")
-
-
-def _region(rule: HouseRule) -> Region | None:
-    """Return where a rule acts; ``None`` if that comes to too many boxes."""
-    try:
-        return region_of(rule)
-    except TooTangledError:
-        return None
 
 
 def _told_or_given_up(findings: Iterator[Finding]) -> list[Finding]:

@@ -23,8 +23,11 @@ from guardrails.policy.meaning import Point, conjuncts
 from guardrails.policy.ordinary import ordinary
 from guardrails.policy.sides import ABSENT, Side, everything, side_of
 
-ENOUGH_WORK = 200_000
-"""Pairs of boxes that are held against each other for one question, at most."""
+ENOUGH_WORK = 100_000
+"""Pairs of boxes that are held against each other for one rule, at most."""
+
+ENOUGH_IN_ALL = 1_000_000
+"""Pairs of boxes that are held against each other for one policy, at most: seconds, not minutes."""
 
 
 class Work:
@@ -155,6 +158,18 @@ def region_of(rule: HouseRule) -> Region:
     return _widest(box_of(atoms) for atoms in conjuncts(rule))
 
 
+def bounded_region_of(rule: HouseRule) -> Region | None:
+    """Return where a rule acts; ``None`` if it has more conjunctions than a rule may have.
+
+    Raises:
+        PolicyError: it asks for what cannot be asked.
+    """
+    try:
+        return region_of(rule)
+    except TooTangledError:
+        return None
+
+
 def scope_region(rule: HouseRule) -> Region:
     """Return where a rule applies, whatever its condition.
 
@@ -211,13 +226,13 @@ def _cut_off(rest: Box, near: list[Box], work: Work, cut_by: list[Box]) -> tuple
         n_cut = len(cut_by)
         for other in near:
             leaving = rest.leaving(other)
-            parts = rest.without(other) if len(leaving) < 2 else ()
-            if len(parts) == 1 and parts[0] != rest:
-                rest = parts[0]
-                cut_by.append(other)
             if not leaving:
                 cut_by.append(other)
                 return None, []
+            parts = rest.without(other) if len(leaving) == 1 else ()
+            if len(parts) == 1 and parts[0] != rest:
+                rest = parts[0]
+                cut_by.append(other)
         n_cut = len(cut_by) - n_cut
         near = [other for other in near if rest.meets(other)]
     return rest, near

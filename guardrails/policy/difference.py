@@ -15,7 +15,16 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from guardrails.errors import TooTangledError
-from guardrails.policy.boxes import ENOUGH_WORK, Box, Region, Work, left_of, region_of
+from guardrails.policy.boxes import (
+    ENOUGH_IN_ALL,
+    ENOUGH_WORK,
+    Box,
+    Region,
+    Work,
+    bounded_region_of,
+    left_of,
+    region_of,
+)
 from guardrails.policy.charter import MICRO
 from guardrails.policy.directions import DIRECTIONS, WEIGHTS_VERSION, WRITTEN, is_share
 from guardrails.policy.document import Plain, share_to_plain, value_to_plain
@@ -24,9 +33,6 @@ from guardrails.policy.language import HouseRule, Mode, Obligation, Policy, Rule
 from guardrails.policy.meaning import HouseVerdict, Point, fires, together
 from guardrails.policy.nearby import Nearby
 from guardrails.policy.sides import ABSENT, Side, Spans, Tokens, Words, run_of
-
-ENOUGH_IN_ALL = 4_000_000
-"""Pairs of boxes that are held against each other for one comparison, at most."""
 
 _STRENGTH = {effect: strength for strength, effect in enumerate(RuleEffect)}
 _ACTING = frozenset(
@@ -101,7 +107,7 @@ class ChangedRegion:
         change: what has.
         obligation: which obligation came or went, if that is what has changed.
         rule: the rule that came or went, or whose former self did.
-        within: where it acts; of several boxes one.
+        within: where it acts; of its boxes those in which something is left.
         already: rules of the other version that do as much: not where one of these acts.
         outdone: rules of its own version that do more: not where one of these acts either.
         example: a point that is left.
@@ -112,7 +118,7 @@ class ChangedRegion:
     change: Change
     obligation: Obligation | None
     rule: str
-    within: Box
+    within: Region
     already: tuple[str, ...]
     outdone: tuple[str, ...]
     example: Point
@@ -230,15 +236,23 @@ def _enforced(policy: Policy) -> Mapping[str, HouseRule]:
 def _regions(before: Policy, after: Policy, work: int) -> tuple[tuple[ChangedRegion, ...], tuple[str, ...]]:
     """Return where verdicts differ, and the rules of which that could not be told."""
     former, later = _enforced(before), _enforced(after)
-    boundless = {rule.id for rule in (*former.values(), *later.values()) if _is_boundless(rule)}
+    same = {
+        rule_id
+        for rule_id in former
+        if rule_id in later and not _acts_otherwise(former[rule_id], later[rule_id])
+    }
+    old = {rule_id: bounded_region_of(rule) for rule_id, rule in former.items()}
+    new = {
+        rule_id: old[rule_id] if rule_id in same else bounded_region_of(rule)
+        for rule_id, rule in later.items()
+    }
+    boundless = {rule_id for regions in (old, new) for rule_id, region in regions.items() if region is None}
     if boundless:
         return (), tuple(sorted(boundless))
-    versions = _version(former), _version(later)
+    versions = _version(former, old), _version(later, new)
     found: list[ChangedRegion] = []
     tangled: list[str] = []
-    for rule_id in sorted(former.keys() | later.keys()):
-        if rule_id in former and rule_id in later and not _acts_otherwise(former[rule_id], later[rule_id]):
-            continue
+    for rule_id in sorted((former.keys() | later.keys()) - same):
         part = Work(min(ENOUGH_WORK, work))
         work -= part.left
         try:
@@ -249,17 +263,9 @@ def _regions(before: Policy, after: Policy, work: int) -> tuple[tuple[ChangedReg
     return tuple(found), tuple(tangled)
 
 
-def _is_boundless(rule: HouseRule) -> bool:
-    try:
-        region_of(rule)
-    except TooTangledError:
-        return True
-    return False
-
-
-def _version(rules: Mapping[str, HouseRule]) -> _Version:
-    regions = {rule_id: region_of(rule) for rule_id, rule in rules.items()}
-    return _Version(rules, regions, Nearby(regions))
+def _version(rules: Mapping[str, HouseRule], regions: Mapping[str, Region | None]) -> _Version:
+    known = {rule_id: region or () for rule_id, region in regions.items()}
+    return _Version(rules, known, Nearby(known))
 
 
 def _acts_otherwise(former: HouseRule, later: HouseRule) -> bool:
@@ -276,26 +282,36 @@ def _of_rule(rule_id: str, old: _Version, new: _Version, work: Work) -> Iterator
 
 
 class _Part(NamedTuple):
-    """A box of a rule, in part of which nothing in the other version does as much."""
+    """The boxes of a rule in part of which nothing in the other version does as much."""
 
     rule: HouseRule
     aspect: _Aspect
-    within: Box
-    already: Mapping[str, list[Box]]
-    outdone: Mapping[str, list[Box]]
+    within: Region
+    already: frozenset[str]
+    outdone: frozenset[str]
     example: Point
 
 
 def _parts_changed(rule: HouseRule, own: _Version, other: _Version, work: Work) -> Iterator[_Part]:
-    for box in own.regions[rule.id]:
-        near_other, near_own = other.nearby.to(box, work), own.nearby.to(box, work)
-        for aspect in _aspects(rule):
-            already = {key: near for key, near in near_other.items() if aspect.as_much(other.rules[key])}
-            outdone = {key: near for key, near in near_own.items() if aspect.more(own.rules[key])}
-            taken = [each for near in (already, outdone) for boxes in near.values() for each in boxes]
-            left = left_of((box,), taken, work)
-            if left is not None:
-                yield _Part(rule, aspect, box, already, outdone, left.witness())
+    near = [(box, own.nearby.to(box, work), other.nearby.to(box, work)) for box in own.regions[rule.id]]
+    for aspect in _aspects(rule):
+        within: list[Box] = []
+        left: list[Box] = []
+        already: set[str] = set()
+        outdone: set[str] = set()
+        for box, near_own, near_other in near:
+            as_much = {key: boxes for key, boxes in near_other.items() if aspect.as_much(other.rules[key])}
+            more = {key: boxes for key, boxes in near_own.items() if aspect.more(own.rules[key])}
+            taken = [each for found in (as_much, more) for boxes in found.values() for each in boxes]
+            part = left_of((box,), taken, work)
+            if part is not None:
+                within.append(box)
+                left.append(part)
+                already.update(as_much)
+                outdone.update(more)
+        if within:
+            example = left[0].witness()
+            yield _Part(rule, aspect, tuple(within), frozenset(already), frozenset(outdone), example)
 
 
 def _region(part: _Part, change: Change, old: _Version, new: _Version) -> ChangedRegion:
@@ -391,7 +407,7 @@ def _plain_region(region: ChangedRegion) -> Plain:
         "change": region.change.value,
         "obligation": region.obligation and region.obligation.value,
         "rule": region.rule,
-        "within": box_to_plain(region.within),
+        "within": [box_to_plain(box) for box in region.within],
         "already": list(region.already),
         "outdone": list(region.outdone),
         "example": point_to_plain(region.example),

@@ -40,7 +40,7 @@ class Nearby:
         """
         apart = 0
         for name, side in box.sides.items():
-            apart |= self._apart_from(name, side)
+            apart |= self._apart_from(name, side, work)
         near = self._whole & ~apart
         work.spend(near.bit_count())
         found: dict[str, list[Box]] = {}
@@ -49,9 +49,10 @@ class Nearby:
             found.setdefault(rule_id, []).append(other)
         return found
 
-    def _apart_from(self, name: str, side: Side) -> int:
+    def _apart_from(self, name: str, side: Side, work: Work) -> int:
         known = self._apart.get((name, side))
         if known is None:
+            work.spend(len(self._bits[name]))
             known = 0
             for other, bits in self._bits[name].items():
                 if not side.meets(other):

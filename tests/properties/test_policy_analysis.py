@@ -212,7 +212,7 @@ def exactly(
         *(rule for rule in other if rule.id in region.already),
         *(rule for rule in own if rule.id in region.outdone),
     ]
-    return z3.And(solver.inside(region.within), z3.Not(solver.fires_any(without)))
+    return z3.And(inside(region.within, solver), z3.Not(solver.fires_any(without)))
 
 
 def check_difference(former: Policy, later: Policy) -> None:
