@@ -100,7 +100,7 @@ def show(
     if building is not None:
         console.print("[bold]Keys[/bold], shown this once:")
         for role, key in building.keys.items():
-            console.print(f"  {role:8}{key}", soft_wrap=True)
+            console.print(f"  {role:10}{key}", soft_wrap=True)
     else:
         console.print("The examples are those of the first start; their decisions are in the log.")
     console.print(f"Keys are in {settings.data_dir / KEYS_FILE}, readable by you alone.\n", soft_wrap=True)
