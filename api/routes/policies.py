@@ -45,9 +45,9 @@ from api.schemas.policies import (
 )
 from api.storage.api_keys import Role
 from api.storage.connection import reading
-from api.storage.policies import Entry, entries_of, life_since
+from api.storage.policies import Entry, entries_of
 from api.storage.rehearsals import StoredRehearsal, latest_rehearsal
-from api.storage.versions import POLICY, active, get_policy, read_policy_version
+from api.storage.versions import get_policy, read_policy_version
 from api.wiring import wiring
 from guardrails.errors import PolicyError
 from guardrails.policy.chain import to_plain as detail_to_plain
@@ -104,21 +104,17 @@ def _may(kind: StepKind) -> Access:
     return only(*(role for role in Role if role.value in ROLES[kind]))
 
 
-@blueprint.operation("GET", "/v1/policies", _READERS, answer=PoliciesSchema())
+@blueprint.operation("GET", "/v1/policies", _READERS, answer=PoliciesSchema(), problems=(503,))
 def all_policies() -> Response:
-    """Return what is in force, what is watched and tried out, and what is proposed."""
-    found = wiring()
-    with reading(found.engine) as conn:
-        life = life_since(conn)
-        in_force = active(conn).get(POLICY, service.shipped_version())
-        name = service.name_of(conn, in_force)
+    """Return what is in force, what is watched or tried out, and what is proposed."""
+    life = _life()
     known = life.versions.values()
     return json_answer(
         {
-            "in_force": _standing(life, name, in_force),
+            "in_force": _standing(life),
             "shadow": _trial(life.shadow),
             "challenger": _trial(life.challenger),
-            "names": sorted({name, *(each.name for each in known)}),
+            "names": sorted({each.name for each in known}),
             "proposals": [_version(life, each) for each in known if each.proposal is not None],
         }
     )
@@ -169,12 +165,11 @@ def create_version(name: str) -> Response:
     "/v1/policies/<name:name>/versions",
     _READERS,
     answer=PolicyVersionsSchema(),
-    problems=(404,),
+    problems=(404, 503),
 )
 def policy_versions(name: str) -> Response:
     """Return every version of a policy and where it stands, newest first."""
-    with reading(wiring().engine) as conn:
-        life = life_since(conn)
+    life = _life()
     known = [each for each in life.versions.values() if each.name == name]
     if not known:
         raise UnknownPolicyError("there is no policy of this name")
@@ -182,7 +177,7 @@ def policy_versions(name: str) -> Response:
     return json_answer({"name": name, "versions": [_version(life, each) for each in newest_first]})
 
 
-@blueprint.operation("GET", _VERSION, _READERS, answer=None, problems=(404,))
+@blueprint.operation("GET", _VERSION, _READERS, answer=None, problems=(404, 503))
 def policy_version(name: str, version: str) -> Response:
     """Return a version as it is written: JSON, or YAML where `Accept` prefers `application/yaml`."""
     _, policy = _life_and_policy(name, version)
@@ -193,21 +188,21 @@ def policy_version(name: str, version: str) -> Response:
     return Response(document, content_type=_JSON, headers={"Vary": "Accept"})
 
 
-@blueprint.operation("GET", f"{_VERSION}/state", _READERS, answer=PolicyVersionSchema(), problems=(404,))
+@blueprint.operation("GET", f"{_VERSION}/state", _READERS, answer=PolicyVersionSchema(), problems=(404, 503))
 def version_state(name: str, version: str) -> Response:
     """Return where a version stands, who approved of it and against what."""
     life, _ = _life_and_policy(name, version)
     return json_answer(_version(life, life.versions[version]))
 
 
-@blueprint.operation("GET", f"{_VERSION}/lint", _READERS, answer=PolicyFindingsSchema(), problems=(404,))
+@blueprint.operation("GET", f"{_VERSION}/lint", _READERS, answer=PolicyFindingsSchema(), problems=(404, 503))
 def lint_version(name: str, version: str) -> Response:
     """Return everything that is found in a version, each thing with an example."""
     _life_and_policy(name, version)
     return json_answer(_findings(version, _examination(version).findings, None))
 
 
-@blueprint.operation("GET", f"{_VERSION}/tests", _READERS, answer=PolicyTestsSchema(), problems=(404,))
+@blueprint.operation("GET", f"{_VERSION}/tests", _READERS, answer=PolicyTestsSchema(), problems=(404, 503))
 def test_version(name: str, version: str) -> Response:
     """Run the tests that a version brings along; say what they cover, and what they would not notice."""
     _life_and_policy(name, version)
@@ -236,7 +231,7 @@ def test_version(name: str, version: str) -> Response:
 
 
 @blueprint.operation(
-    "GET", f"{_VERSION}/diff", _READERS, query=PolicyDiffQuerySchema(), answer=None, problems=(404, 422)
+    "GET", f"{_VERSION}/diff", _READERS, query=PolicyDiffQuerySchema(), answer=None, problems=(404, 422, 503)
 )
 def diff_version(query: dict[str, str], name: str, version: str) -> Response:
     """Return what a version treats differently, with an example each, or that it is proven to be equal.
@@ -280,7 +275,7 @@ def rehearse_version(query: dict[str, str], name: str, version: str) -> Response
     _READERS,
     query=PolicyDiffQuerySchema(),
     answer=RehearsalSchema(),
-    problems=(404, 422),
+    problems=(404, 422, 503),
 )
 def rehearsal(query: dict[str, str], name: str, version: str) -> Response:
     """Return how far the last rehearsal of a version is, and what it found."""
@@ -292,7 +287,7 @@ def rehearsal(query: dict[str, str], name: str, version: str) -> Response:
     return json_answer(_rehearsal(latest))
 
 
-@blueprint.operation("GET", f"{_VERSION}/steps", _READERS, answer=PolicyStepsSchema(), problems=(404,))
+@blueprint.operation("GET", f"{_VERSION}/steps", _READERS, answer=PolicyStepsSchema(), problems=(404, 503))
 def version_steps(name: str, version: str) -> Response:
     """Return every step in the life of a version, as it is written in the log."""
     with reading(wiring().engine) as conn:
@@ -496,9 +491,14 @@ def _actor() -> Actor:
 def _acting(name: str, version: str) -> tuple[Engine, Actor, Clock]:
     """Return what every step is given first; the version has to be of this policy."""
     found = wiring()
-    with reading(found.engine) as conn:
-        _require_name(life_since(conn), name, version)
+    _require_name(_life(), name, version)
     return found.engine, _actor(), found.clock
+
+
+def _life() -> Life:
+    """Return what follows from all steps, with what time has brought about meanwhile."""
+    found = wiring()
+    return service.settle(found.engine, found.clock)
 
 
 def _require_name(life: Life, name: str, version: str) -> None:
@@ -507,9 +507,9 @@ def _require_name(life: Life, name: str, version: str) -> None:
 
 
 def _life_and_policy(name: str, version: str) -> tuple[Life, Policy]:
+    life = _life()
+    _require_name(life, name, version)
     with reading(wiring().engine) as conn:
-        life = life_since(conn)
-        _require_name(life, name, version)
         return life, _readable(conn, version)
 
 
@@ -599,16 +599,17 @@ def _finding(found: Finding, text: Located | None) -> dict[str, Any]:
     }
 
 
-def _standing(life: Life, name: str, in_force: str) -> dict[str, Any]:
-    standing = life.standing if life.in_force == in_force else None
-    before = None if standing is None else standing.before
+def _standing(life: Life) -> dict[str, Any] | None:
+    standing = life.standing
+    if standing is None:
+        return None
     return {
-        "name": name,
-        "version": in_force,
-        "since_ms": None if standing is None else standing.since_ms,
-        "until_ms": None if standing is None else standing.until_ms,
-        "by_glass": standing is not None and standing.by_glass,
-        "falls_back_to": None if before is None else before.version,
+        "name": life.versions[standing.version].name,
+        "version": standing.version,
+        "since_ms": standing.since_ms,
+        "until_ms": standing.until_ms,
+        "by_glass": standing.by_glass,
+        "falls_back_to": None if standing.before is None else standing.before.version,
     }
 
 

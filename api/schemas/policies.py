@@ -125,9 +125,7 @@ class RehearsalSchema(Schema):
     report = fields.Dict(
         required=True,
         allow_none=True,
-        metadata={
-            "description": "what would have been different, and what nobody can tell; null until done"
-        },
+        metadata={"description": "what would have been different, and what nobody can tell; null until done"},
     )
     report_sha256 = fields.String(
         required=True, allow_none=True, metadata={"description": "of its canonical bytes (RFC 8785)"}
@@ -253,7 +251,7 @@ class PolicyInForceSchema(Schema):
 
     name = fields.String(required=True)
     version = fields.String(required=True)
-    since_ms = fields.Integer(required=True, allow_none=True, metadata={"description": "null: not recorded"})
+    since_ms = fields.Integer(required=True, metadata={"description": "as far back as steps are recorded"})
     until_ms = fields.Integer(required=True, allow_none=True)
     by_glass = fields.Boolean(required=True, metadata={"description": "without approval"})
     falls_back_to = fields.String(required=True, allow_none=True)

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
-import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-import httpx
 import orjson
 import pytest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -20,6 +14,7 @@ from support.http import fill
 from support.in_force import put_in_force
 from support.policies import a_policy, a_rule
 from support.stores import create_store
+from support.workers import Crowd, served
 
 from api.settings import Settings
 from api.storage.api_keys import Role
@@ -27,8 +22,6 @@ from api.storage.connection import open_engine, reading
 from api.storage.tables import decisions
 from guardrails.policy.language import Atom, Op
 
-PATIENCE_S = 60
-N_CLIENTS = 4
 N_CHANGES = 12
 BETWEEN_S = 0.25
 
@@ -37,17 +30,6 @@ POLICIES = (
     a_policy(a_rule("no-food", when=Atom("item.categories", Op.CONTAINS_ANY, ("Food",)))),
     a_policy(a_rule("no-lamps", when=Atom("item.categories", Op.CONTAINS_ANY, ("Home",)))),
 )
-
-
-@dataclass(frozen=True)
-class Asked:
-    """An answer, and the moments between which it was asked for and received."""
-
-    began: float
-    ended: float
-    status: int
-    decision_id: str
-    policy: str
 
 
 @dataclass(frozen=True)
@@ -68,71 +50,6 @@ def settings(tmp_path, monkeypatch):
     found = Settings.from_env(os.environ)
     create_store(found.database_url, found.data_dir)
     return found
-
-
-@contextmanager
-def served(log_file):
-    """Two processes that answer on a port of their own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    command = [sys.executable, "-c", "from api.cli import main; main()", "serve", "--workers", "2"]
-    with log_file.open("wb") as log:
-        process = subprocess.Popen([*command, "--port", url.rpartition(":")[2]], stdout=log, stderr=log)
-    try:
-        until = time.monotonic() + PATIENCE_S
-        while not is_ready(url):
-            assert process.poll() is None, log_file.read_text()
-            assert time.monotonic() < until, log_file.read_text()
-            time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_S)
-
-
-def is_ready(url):
-    try:
-        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-class Crowd:
-    """Clients that ask without a pause, each time over a connection of its own: both workers answer."""
-
-    def __init__(self, url, key):
-        self.url, self.headers = url, {"Authorization": f"Bearer {key}"}
-        self.answers, self.over = [], threading.Event()
-        self.clients = [threading.Thread(target=self.ask, args=(number,)) for number in range(N_CLIENTS)]
-
-    def __enter__(self):
-        for client in self.clients:
-            client.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for client in self.clients:
-            client.join()
-
-    def ask(self, number):
-        body = {"placement": "home", "customer_id": f"customer-{number}"}
-        while not self.over.is_set():
-            began = time.monotonic()
-            answer = httpx.post(
-                f"{self.url}/v1/recommendations", json=body, headers=self.headers, timeout=PATIENCE_S
-            )
-            told = answer.json()
-            self.answers.append(
-                Asked(
-                    began,
-                    time.monotonic(),
-                    answer.status_code,
-                    told.get("decision_id", ""),
-                    told.get("policy_version", ""),
-                )
-            )
 
 
 def in_force_at_some_time(asked, changes):
