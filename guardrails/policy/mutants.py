@@ -8,8 +8,10 @@ Of every one that survives a point is named at which it differs: the test to add
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from types import MappingProxyType
 from typing import TypeVar
@@ -18,7 +20,7 @@ import orjson
 
 from guardrails.errors import TooTangledError
 from guardrails.messages import Phrase
-from guardrails.policy.boxes import Box, Work, left_of, region_of
+from guardrails.policy.boxes import Box, Region, Work, left_of, region_of
 from guardrails.policy.charter import MICRO
 from guardrails.policy.check import is_guarded
 from guardrails.policy.document import value_to_plain
@@ -138,48 +140,66 @@ class _Mutant:
 
 def mutate(policy: Policy) -> Mutation:
     """Try every small change to every rule against its tests."""
-    counts = {"n_killed": 0, "n_equivalent": 0, "n_undecided": 0}
+    counts = Counter[str]()
     survivors: list[Survivor] = []
     findings: list[Finding] = []
     for index, rule in enumerate(policy.rules):
+        before = _Rule(rule)
         n_killed, alive = 0, list[Survivor]()
         for mutant in islice(_mutants(rule, ("rules", index)), MOST_MUTANTS):
-            if _is_killed(rule, mutant.rule):
+            if before.notices(mutant.rule):
                 n_killed += 1
                 continue
             try:
-                box = _difference(rule, mutant.rule)
+                box = before.difference(mutant.rule)
             except TooTangledError:
-                counts["n_undecided"] += 1
+                counts["undecided"] += 1
                 continue
             if box is None:
-                counts["n_equivalent"] += 1
+                counts["equivalent"] += 1
             else:
                 alive.append(_survivor(rule, mutant, box))
-        counts["n_killed"] += n_killed
+        counts["killed"] += n_killed
         survivors += alive
         if alive and rule.tests:
             findings.append(_finding(alive, n_killed + len(alive), ("rules", index)))
-    return Mutation(**counts, survivors=tuple(survivors), findings=tuple(findings))
+    return Mutation(
+        n_killed=counts["killed"],
+        n_equivalent=counts["equivalent"],
+        n_undecided=counts["undecided"],
+        survivors=tuple(survivors),
+        findings=tuple(findings),
+    )
 
 
-def _is_killed(rule: HouseRule, mutant: HouseRule) -> bool:
-    points = ((test.expect, point_of(rule, test)) for test in rule.tests)
-    return any(deed(rule, point) is expect is not deed(mutant, point) for expect, point in points)
+class _Rule:
+    """A rule to hold its mutants against: what is needed of it for each of them, computed once."""
 
+    def __init__(self, rule: HouseRule) -> None:
+        self._rule = rule
+        points = ((test.expect, point_of(rule, test)) for test in rule.tests)
+        self._passing = [(expect, point) for expect, point in points if deed(rule, point) is expect]
 
-def _difference(rule: HouseRule, mutant: HouseRule) -> Box | None:
-    """Return points at which two rules do not do the same; ``None`` if there are none.
+    @cached_property
+    def _region(self) -> Region:
+        return region_of(self._rule)
 
-    Raises:
-        TooTangledError: it takes too much work to tell.
-    """
-    if rule.effect is mutant.effect is RuleEffect.ALLOW:
-        return None
-    mine, other = region_of(rule), region_of(mutant)
-    if rule.effect is not mutant.effect:
-        return next(iter(mine), None)
-    return left_of(mine, other, Work()) or left_of(other, mine, Work())
+    def notices(self, mutant: HouseRule) -> bool:
+        """Tell whether a test that passes fails of a mutant."""
+        return any(deed(mutant, point) is not expect for expect, point in self._passing)
+
+    def difference(self, mutant: HouseRule) -> Box | None:
+        """Return points at which a mutant does something else; ``None`` if there are none.
+
+        Raises:
+            TooTangledError: it takes too much work to tell.
+        """
+        if self._rule.effect is mutant.effect is RuleEffect.ALLOW:
+            return None
+        if self._rule.effect is not mutant.effect:
+            return next(iter(self._region), None)
+        other = region_of(mutant)
+        return left_of(self._region, other, Work()) or left_of(other, self._region, Work())
 
 
 def _survivor(rule: HouseRule, mutant: _Mutant, box: Box) -> Survivor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+from functools import cached_property
 
 from guardrails.messages import Phrase
 from guardrails.policy.fields import SCOPES
@@ -43,9 +44,17 @@ class KnownNames:
 
 def unknown_names(policy: Policy, known: KnownNames) -> Iterator[Finding]:
     """Yield a finding for every condition, and every scope, that names what the shop does not have."""
+    fields = {
+        _PLACEMENT: known.placements,
+        _CATEGORY: known.categories,
+        _BRAND: known.brands,
+        _ITEM: known.items,
+    }
+    shop = {field: _Names(names) for field, names in fields.items() if names is not None}
     for index, rule in enumerate(policy.rules):
         for field, names, place in _named(rule, ("rules", index)):
-            yield from _unknown(field, names, place, known)
+            if field in shop:
+                yield from _unknown(field, names, place, shop[field])
 
 
 def _named(rule: HouseRule, place: Place) -> Iterator[tuple[str, list[str], Place]]:
@@ -57,24 +66,42 @@ def _named(rule: HouseRule, place: Place) -> Iterator[tuple[str, list[str], Plac
         yield atom.field, [value for value in values if isinstance(value, str)], at
 
 
-def _unknown(field: str, names: Iterable[str], place: Place, known: KnownNames) -> Iterator[Finding]:
-    has = _of_field(field, known)
-    missing = [] if has is None else [name for name in names if name not in has]
-    if has is None or not missing:
+def _unknown(field: str, names: Iterable[str], place: Place, shop: _Names) -> Iterator[Finding]:
+    missing = [name for name in names if name not in shop.names]
+    if not missing:
         return
-    closest = [] if field == _ITEM else get_close_matches(missing[0], sorted(has), _N_CLOSEST, cutoff=0.0)
+    closest = [] if field == _ITEM else shop.closest_to(missing[0])
     code, severity, message = _said(field, missing[0], ", ".join(f"`{name}`" for name in closest) or "-")
     example = {"unknown": missing[:MOST_SHOWN], "closest": closest}
     yield Finding(code, severity, pointer_of(*place), message, example)
 
 
-def _of_field(field: str, known: KnownNames) -> frozenset[str] | None:
-    return {
-        _PLACEMENT: known.placements,
-        _CATEGORY: known.categories,
-        _BRAND: known.brands,
-        _ITEM: known.items,
-    }.get(field)
+class _Names:
+    """Names, and which are like another: those that share most pairs of letters with it (Dice 1945)."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self.names = names
+
+    @cached_property
+    def _by_pair(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in sorted(self.names):
+            for pair in _pairs(name):
+                found.setdefault(pair, []).append(name)
+        return found
+
+    def closest_to(self, name: str) -> list[str]:
+        """Return the names that are most like one, the closest first."""
+        pairs = _pairs(name)
+        shared = Counter(other for pair in sorted(pairs) for other in self._by_pair.get(pair, ()))
+        likeness = {other: n / (len(pairs) + len(_pairs(other))) for other, n in shared.items()}
+        return sorted(likeness, key=lambda other: (-likeness[other], other))[:_N_CLOSEST]
+
+
+def _pairs(name: str) -> set[str]:
+    """Return the letters that stand beside each other in a name, its ends among them."""
+    padded = f" {name.casefold()} "
+    return {padded[at : at + 2] for at in range(len(padded) - 1)}
 
 
 def _said(field: str, name: str, closest: str) -> tuple[str, Severity, Phrase]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 
 from guardrails.errors import PolicyError
@@ -20,7 +21,7 @@ from guardrails.policy.charter import MICRO
 from guardrails.policy.document import value_to_plain
 from guardrails.policy.fields import FIELDS, SCOPES
 from guardrails.policy.findings import Finding, Severity, pointer_of
-from guardrails.policy.language import Atom, HouseRule, Mode, Op, Policy, RuleEffect, RuleTest, Value
+from guardrails.policy.language import Atom, HouseRule, Mode, Op, Policy, RuleEffect, RuleTest
 from guardrails.policy.meaning import Point, day_number, fires, holds
 from guardrails.policy.ordinary import ordinary
 from guardrails.policy.places import Place, placed_atoms
@@ -136,12 +137,17 @@ def point_of(rule: HouseRule, test: RuleTest) -> Point:
 
 def usual_point(rule: HouseRule) -> Point:
     """Return what is ordinary within the scope of a rule, on a day on which it is in force."""
-    usual = {name: ordinary(field) for name, field in FIELDS.items()}
-    point: dict[str, Value] = {name: value for name, value in usual.items() if not isinstance(value, Missing)}
+    point = dict(_ordinary_point())
     point["request.date"] = day_number(rule.effective_from or rule.effective_until or rule.review_by)
     for scope, words in rule.applies_to:
         point[SCOPES[scope]] = words[0]
     return MappingProxyType(point)
+
+
+@cache
+def _ordinary_point() -> Point:
+    known = {name: ordinary(field) for name, field in FIELDS.items()}
+    return MappingProxyType({name: value for name, value in known.items() if not isinstance(value, Missing)})
 
 
 def deed(rule: HouseRule, point: Point) -> RuleEffect | None:

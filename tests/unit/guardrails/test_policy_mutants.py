@@ -252,7 +252,7 @@ def test_the_test_that_is_named_passes_and_notices_the_change(rule):
 @given(rules(), st.lists(points(), max_size=4))
 def test_what_is_not_counted_does_the_same_everywhere(rule, some):
     for mutant in mutants._mutants(rule, ()):
-        box = mutants._difference(rule, mutant.rule)
+        box = mutants._Rule(rule).difference(mutant.rule)
         if box is None:
             assert [deed(rule, point) for point in some] == [deed(mutant.rule, point) for point in some]
         else:
