@@ -223,13 +223,13 @@ def _cut_off(rest: Box, near: list[Box], work: Work, cut_by: list[Box]) -> tuple
     n_cut = 1
     while n_cut:
         work.spend(len(near) + 1)
+        whole = next((other for other in near if rest.within(other)), None)
+        if whole is not None:
+            cut_by.append(whole)
+            return None, []
         n_cut = len(cut_by)
         for other in near:
-            leaving = rest.leaving(other)
-            if not leaving:
-                cut_by.append(other)
-                return None, []
-            parts = rest.without(other) if len(leaving) == 1 else ()
+            parts = rest.without(other) if len(rest.leaving(other)) == 1 else ()
             if len(parts) == 1 and parts[0] != rest:
                 rest = parts[0]
                 cut_by.append(other)
