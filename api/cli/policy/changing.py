@@ -151,7 +151,7 @@ def challenge(
 
     with acting(file_or_version, key_file) as act:
         taken = act.take(service.challenge, share_micro=round(share * _MICRO), until_ms=_ms(until))
-    words = f"version {act.short} is in force for {share:.4%} of customers{_over(until)}"
+    words = f"version {act.short} is in force for {100 * share:g} % of customers{_over(until)}"
     tell(taken, words, as_json=as_json)
 
 

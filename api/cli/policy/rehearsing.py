@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _MICRO = 1_000_000
 _MINUTE_S = 60
 _POLL_S = 0.1
+_SHOWN_DIGITS = 8
 
 _BECAUSE = {
     "consent": "consent or an objection",
@@ -39,13 +40,7 @@ _KIND = {
     "allowed": "newly allowed",
     "moved_up": "moved up",
 }
-_DIMENSION = {
-    "placement": "by placement",
-    "channel": "by channel",
-    "subject_kind": "by who asks",
-    "basis": "by basis",
-    "intent": "by intent",
-}
+_COLUMN = {"withheld": "withheld", "pushed_out": "out", "allowed": "allowed", "moved_up": "up"}
 
 
 @click.command()
@@ -86,7 +81,7 @@ def rehearse(
         print_json(report)
     else:
         _print(found.document)
-        say(f"report {found.sha256}")
+        say(f"intervals are of 95 %; report {found.sha256}")
     if plot is not None:
         draw(found.document, plot)
         say(f"wrote `{plot}`")
@@ -182,28 +177,30 @@ def in_words(report: Mapping[str, Any]) -> Iterator[str]:
     yield from _reach(report["period"], decisions)
     if not decisions["n_rehearsed"]:
         return
-    yield (
-        f"other suggestions in {_of(decisions['n_touched'], decisions['n_rehearsed'], decisions['touched'])} "
-        "decisions"
-    )
-    yield f"customers touched: {_of(customers['n_touched'], customers['n'], customers['touched'])}"
-    withheld = report["newly_withheld"]
-    yield f"newly withheld: {_of(withheld['n'], suggestions['n_shown'], suggestions['withheld'])} suggestions"
-    if withheld["n"]:
-        yield f"    intended: {_of(withheld['n_intended'], withheld['n'], withheld['intended'])}"
-        yield from (
-            f"        {n:,} for {_BECAUSE[name]}" for name, n in withheld["intended_because"].items() if n
-        )
-        yield (
-            f"    collateral, clicked or bought without complaint: "
-            f"{_of(withheld['n_collateral'], withheld['n'], withheld['collateral'])}"
-        )
-        yield f"    neither is known: {withheld['n_unknown']:,}"
-    allowed = report["newly_allowed"]
+    n = decisions["n_rehearsed"]
+    yield f"touched: {_of(decisions['n_touched'], n, 'decisions', decisions['touched'])}"
+    yield f"    {_of(customers['n_touched'], customers['n'], 'customers', customers['touched'])}"
+    withheld, allowed = report["newly_withheld"], report["newly_allowed"]
+    n = withheld["n"]
+    yield f"newly withheld: {_of(n, suggestions['n_shown'], 'suggestions shown', suggestions['withheld'])}"
+    if n:
+        yield from _worth(withheld)
     yield f"newly allowed: {allowed['n']:,}" + (f"; {allowed['observed']}" if allowed["n"] else "")
-    others = {name: suggestions[f"n_{name}"] for name in ("pushed_out", "moved_up")}
-    yield ", ".join(f"{_KIND[name]}: {n:,}" for name, n in others.items())
+    others = {kind: suggestions[f"n_{kind}"] for kind in ("pushed_out", "moved_up")}
+    yield from (f"{_KIND[kind]}: {n:,}" for kind, n in others.items() if n)
     yield from _unknown(report)
+
+
+def _worth(withheld: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how much of what is withheld is so for a reason, and how much was welcome."""
+    n = withheld["n"]
+    yield f"    intended: {_of(withheld['n_intended'], n, '', withheld['intended'])}"
+    yield from (
+        f"        {m:,} for {_BECAUSE[name]}" for name, m in withheld["intended_because"].items() if m
+    )
+    yield f"    collateral: {_of(withheld['n_collateral'], n, '', withheld['collateral'])},"
+    yield "        clicked or bought without complaint"
+    yield f"    not known: {withheld['n_unknown']:,}"
 
 
 def _reach(period: Mapping[str, Any], decisions: Mapping[str, Any]) -> Iterator[str]:
@@ -228,15 +225,7 @@ def _unknown(report: Mapping[str, Any]) -> Iterator[str]:
 def _tables(report: Mapping[str, Any]) -> Iterator[Table]:
     from rich.table import Column, Table  # noqa: PLC0415  slow to import, not needed for --help
 
-    for dimension, rows in report["effect"].items():
-        touched = [row for row in rows if any(row[f"n_{kind}"] for kind in _KIND)]
-        if not touched:
-            continue
-        table = Table(_DIMENSION.get(dimension, dimension), "shown", *_KIND.values(), "gone", box=None)
-        for row in touched:
-            counts = (f"{row[f'n_{kind}']:,}" for kind in _KIND)
-            table.add_row(row["name"], f"{row['n_shown']:,}", *counts, _share(row["gone"]))
-        yield table
+    yield from _effect(report["effect"])
     by_rule = [("newly_withheld", each) for each in report["newly_withheld"]["by_rule"]]
     by_rule += [("newly_allowed", each) for each in report["newly_allowed"]["by_rule"]]
     if by_rule:
@@ -246,6 +235,23 @@ def _tables(report: Mapping[str, Any]) -> Iterator[Table]:
         yield table
     if report["examples"]:
         yield _examples(report["examples"])
+
+
+def _effect(effect: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Table]:
+    from rich.table import Column, Table  # noqa: PLC0415  slow to import, not needed for --help
+
+    numbers = (Column(name, justify="right") for name in ("shown", *_COLUMN.values()))
+    where = Column("", overflow="fold")
+    table = Table(where, *numbers, Column("gone", no_wrap=True), box=None, padding=(0, 1, 0, 0))
+    for dimension, rows in effect.items():
+        touched = [row for row in rows if any(row[f"n_{kind}"] for kind in _KIND)]
+        if touched:
+            table.add_row(f"by {dimension.replace('_', ' ')}")
+        for row in touched:
+            counts = (f"{row[f'n_{kind}']:,}" for kind in _KIND)
+            table.add_row(f"  {row['name']}", f"{row['n_shown']:,}", *counts, _share(row["gone"]))
+    if table.row_count:
+        yield table
 
 
 def _examples(examples: Sequence[Mapping[str, Any]]) -> Table:
@@ -260,7 +266,7 @@ def _examples(examples: Sequence[Mapping[str, Any]]) -> Table:
             each["rule"] or "",
             each["placement"],
             each["intent"],
-            each["decision_id"],
+            each["decision_id"][:_SHOWN_DIGITS],
             ", ".join(each["said"]),
         )
     return table
@@ -302,13 +308,14 @@ def _print_short(report: Mapping[str, Any]) -> None:
     )
 
 
-def _of(n: int, of: int, share: Mapping[str, int]) -> str:
-    return f"{n:,} of {of:,}, {_share(share)}"
+def _of(n: int, of: int, what: str, share: Mapping[str, int]) -> str:
+    return f"{n:,} of {of:,} {what}".rstrip() + f", {_share(share)}"
 
 
 def _share(share: Mapping[str, int]) -> str:
+    """Return a share with its 95 % interval."""
     percent = {name: 100 * micro / _MICRO for name, micro in share.items()}
-    return "{micro:.2f} % ({low_micro:.2f} to {high_micro:.2f} %)".format(**percent)
+    return "{micro:.2f} % ({low_micro:.2f}-{high_micro:.2f})".format(**percent)
 
 
 def _period(period: Mapping[str, Any]) -> str:

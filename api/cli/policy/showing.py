@@ -89,11 +89,14 @@ def policy_of(file_or_version: str | None) -> Policy:
     if draft is not None:
         return draft.policy
     from api.cli.shop import open_shop  # noqa: PLC0415  storage is not needed for --help
+    from api.policies.service import shipped_version  # noqa: PLC0415  as above
+    from api.policies.shipped import shipped_policy  # noqa: PLC0415  as above
     from api.storage.connection import reading  # noqa: PLC0415  as above
     from api.storage.versions import read_policy_version  # noqa: PLC0415  as above
 
     with open_shop() as shop, reading(shop.engine) as conn:
-        return read_policy_version(conn, whole_version(conn, file_or_version))
+        version = whole_version(conn, file_or_version)
+        return shipped_policy() if version == shipped_version() else read_policy_version(conn, version)
 
 
 def draft_of(file_or_version: str) -> Draft | None:
@@ -125,14 +128,16 @@ def policy_in_force() -> Policy:
 
 
 def whole_version(conn: Connection, begins: str) -> str:
-    """Return the one version in the store that begins with these digits.
+    """Return the one version, of those in the store and the one that ships, that begins with these digits.
 
     Raises:
         UsageError: there is none, or more than one.
     """
-    from api.storage.versions import policy_versions  # noqa: PLC0415  storage is not needed for --help
+    from api.policies.service import shipped_version  # noqa: PLC0415  storage is not needed for --help
+    from api.storage.versions import policy_versions  # noqa: PLC0415  as above
 
-    found = policy_versions(conn, begins)
+    shipped = {shipped_version()} if shipped_version().startswith(begins) else set()
+    found = shipped.union(policy_versions(conn, begins))
     if len(found) != 1:
         raise click.UsageError(f"{'no' if not found else 'more than one'} version begins with `{begins}`")
-    return found[0]
+    return found.pop()

@@ -153,16 +153,16 @@ def _proposed(version: Mapping[str, Any]) -> str:
 def _show_history(history: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Column, Table  # noqa: PLC0415  slow to import, not needed for --help
 
-    table = Table("", "when", "what", "version", Column("who", overflow="fold"), "", box=None)
+    narrow = (Column(name, no_wrap=True) for name in ("", "when (UTC)", "what", "version"))
+    table = Table(*narrow, Column("who", overflow="fold"), Column("", overflow="fold"), box=None)
     for step in history:
         who = (
             f"{step['label'] or step['actor']} ({step['role']})" if step["role"] != "system" else "by itself"
         )
         about = [_detail(name, step[name]) for name in _ABOUT if name in step]
         what = step["kind"].replace("_", " ")
-        table.add_row(
-            str(step["number"]), in_words(step["at_ms"]), what, _short(step["version"]), who, "; ".join(about)
-        )
+        when = in_words(step["at_ms"]).removesuffix(" UTC")
+        table.add_row(str(step["number"]), when, what, _short(step["version"]), who, "; ".join(about))
     console().print(table)
 
 
