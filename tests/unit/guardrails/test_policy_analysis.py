@@ -118,6 +118,15 @@ def test_no_more_rules_are_named_than_it_takes():
     assert found(*others, whole)["/rules/3/when", "redundant"].rules == ("c",)
 
 
+def test_a_rule_that_could_be_spared_is_not_named():
+    low, middle, high = (
+        a_rule(name, when=Atom("item.tier", Op.IN, tiers), effect=RuleEffect.GENERALISE)
+        for name, tiers in (("a-low", (0, 1)), ("b-middle", (1, 2)), ("c-high", (2, 3)))
+    )
+    whole = a_rule("whole", when=LATE, effect=RuleEffect.GENERALISE)
+    assert found(low, middle, high, whole)["/rules/3/when", "redundant"].rules == ("a-low", "c-high")
+
+
 def test_what_is_said_twice_is_redundant_both_times():
     again = replace(block_late, id="again")
     findings = found(again, block_late)
