@@ -120,12 +120,32 @@ def as_written(findings: Iterable[Finding], plain: Mapping[str, Any]) -> tuple[F
     A policy has its rules by id, a draft in any order.
 
     Args:
-        findings: their pointers count rules by id.
+        findings: their pointers count rules by id; an example may have one more, as ``at``.
         plain: the draft, as ``read_policy`` took it.
     """
+    places = _places(plain)
+    return tuple(
+        replace(
+            each,
+            pointer=_moved(each.pointer, places),
+            example={
+                name: _moved(str(value), places) if name == "at" else value
+                for name, value in each.example.items()
+            },
+        )
+        for each in findings
+    )
+
+
+def pointer_as_written(pointer: str, plain: Mapping[str, Any]) -> str:
+    """Return where a pointer into a policy, which counts rules by id, leads in the draft it was read from."""
+    return _moved(pointer, _places(plain))
+
+
+def _places(plain: Mapping[str, Any]) -> list[int]:
+    """Return the place of each rule in a draft, by its id."""
     rules = plain.get("rules", [])
-    places = sorted(range(len(rules)), key=lambda index: str(rules[index]["id"]))
-    return tuple(replace(each, pointer=_moved(each.pointer, places)) for each in findings)
+    return sorted(range(len(rules)), key=lambda index: str(rules[index]["id"]))
 
 
 def _moved(pointer: str, places: list[int]) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from typing import cast
 
 from guardrails.messages import Phrase
 from guardrails.policy.analysis import analyse
 from guardrails.policy.charter import charter
 from guardrails.policy.check import check
+from guardrails.policy.difference import point_to_plain
 from guardrails.policy.findings import Finding, Severity, pointer_of
 from guardrails.policy.language import HouseRule, Policy
 from guardrails.policy.lints import lint
+from guardrails.policy.meaning import Point
 from guardrails.policy.mutants import Mutation, mutate
 from guardrails.policy.names import KnownNames
 from guardrails.policy.review import GRACE_DAYS, Overdue, entry_of, overdue
@@ -62,12 +65,17 @@ def examine(
     findings = (
         *check(policy, known),
         *lint(policy, signed_off_by_auditor=signed_off, sensitive_categories=known.sensitive_categories),
-        *analyse(policy),
+        *map(_with_plain_example, analyse(policy)),
         *trials.findings,
         *mutation.findings,
         *(() if today is None else _overdue(policy, today)),
     )
     return Examination(tuple(sorted(findings, key=_place)), trials.outcomes, mutation, trials.coverage)
+
+
+def _with_plain_example(finding: Finding) -> Finding:
+    """Return a finding whose example is a point with that point as a document writes it."""
+    return replace(finding, example=point_to_plain(cast("Point", finding.example)))
 
 
 def _overdue(policy: Policy, today: date) -> Iterator[Finding]:

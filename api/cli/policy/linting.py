@@ -123,6 +123,12 @@ def _known_names(*, no_shop: bool) -> KnownNames:
 def _tested_as_data(
     draft: Draft, trials: Trials, mutation: Mutation, found: Sequence[Located]
 ) -> dict[str, Any]:
+    from api.policies.model import pointer_as_written  # noqa: PLC0415  not needed for --help
+
+    survivors = [
+        asdict(each) | {"pointer": pointer_as_written(each.pointer, draft.text.plain)}
+        for each in mutation.survivors
+    ]
     return {
         "file": draft.file,
         "tests": [asdict(each) | {"passed": each.passed} for each in trials.outcomes],
@@ -136,7 +142,7 @@ def _tested_as_data(
             "n_killed": mutation.n_killed,
             "n_equivalent": mutation.n_equivalent,
             "n_undecided": mutation.n_undecided,
-            "survivors": [asdict(each) for each in mutation.survivors],
+            "survivors": survivors,
         },
         "findings": as_data(found),
     }

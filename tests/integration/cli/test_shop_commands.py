@@ -61,6 +61,7 @@ def test_help_names_every_command_and_loads_no_heavy_library():
         "guardrails",
         "import",
         "keys",
+        "policy",
         "purge",
         "serve",
         "train",

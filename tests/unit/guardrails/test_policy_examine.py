@@ -62,6 +62,22 @@ def test_errors_come_first_and_each_in_the_order_of_the_document():
     assert {"unguarded", "L2", "L3", "contradiction", "no_test"} <= {each.code for each in found}
 
 
+def test_examples_are_told_as_a_document_writes_them():
+    dear = [{"field": "candidate.price_step", "op": "has", "value": True}]
+    dear.append({"field": "candidate.price_step", "op": ">", "value": 0.25})
+    draft = {
+        "rules": [
+            {"id": "a", "effect": "demote(0.5)", "when": {"all": dear}, "effective_from": "2026-12-01"},
+            {"id": "b", "effect": "block", "when": {"all": dear}},
+        ],
+    }
+    found = examine(read(draft), ANY_SHOP).findings
+    example = next(each.example for each in found if each.code == "shadowed")
+    assert example["request.date"] == "2026-12-01"
+    assert example["candidate.price_step"] == 0.250001
+    assert example["item.categories"] == []
+
+
 def said(field):
     return {"field": field, "op": ">=", "value": 2}
 

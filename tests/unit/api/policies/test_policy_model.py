@@ -14,7 +14,15 @@ from support.tries import tries
 
 from api.errors import PolicyDocumentError
 from api.languages import say
-from api.policies.model import DEEPEST, MOST_RULES, MOST_TESTS, as_written, load_document, read_policy
+from api.policies.model import (
+    DEEPEST,
+    MOST_RULES,
+    MOST_TESTS,
+    as_written,
+    load_document,
+    pointer_as_written,
+    read_policy,
+)
 from api.policies.text import Form, read_text
 from api.policies.values import MOST_VALUES
 from engine.vocabulary import Intent
@@ -490,6 +498,14 @@ def test_findings_on_a_policy_are_told_where_its_rules_stand_in_the_draft():
     ]
     assert [rule.id for rule in policy.rules] == ["a", "b", "c"]
     assert as_written([found[3]], {"policy": "house"}) == (found[3],)
+
+
+def test_a_place_that_an_example_names_is_that_in_the_draft_too():
+    draft = a_draft(a_rule(id="c"), a_rule(id="a"), a_rule(id="b"))
+    found = Finding("x", Severity.WARNING, "/rules/0/tests", Phrase("x"), {"at": "/rules/0/when", "was": "x"})
+    (told,) = as_written([found], draft)
+    assert (told.pointer, told.example) == ("/rules/1/tests", {"at": "/rules/1/when", "was": "x"})
+    assert pointer_as_written("/rules/2/when", draft) == "/rules/0/when"
 
 
 ANYTHING = st.recursive(
