@@ -21,7 +21,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.logging import warn
+from api.logging import note, warn
 from api.storage.versions import CHALLENGER, POLICY, SHADOW, policy_in_force, read_policy_version
 from guardrails.arms import arm_of
 from guardrails.errors import PolicyError
@@ -29,7 +29,7 @@ from guardrails.house import Arm, House, ShadowPolicy
 from guardrails.no_policy import NoPolicy
 from guardrails.policy.compiled import house_rules
 from guardrails.policy.document import to_document, version_of
-from guardrails.policy.floor import held_to_floor
+from guardrails.policy.floor import below_floor, held_to_floor
 from guardrails.policy.language import Policy
 from guardrails.rules import CATALOGUE
 from guardrails.rules.base import Rule, WatchedRule
@@ -219,6 +219,8 @@ class Shelf:
         found = self._kept.get(version)
         if found is None:
             policy = read_policy_version(conn, version)
+            if loose := below_floor(policy.limits):
+                note("policy:limits:held", version=version, limits=list(loose))
             found = loaded(replace(policy, limits=held_to_floor(policy.limits)), version)
         return self._keep(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import replace
 
@@ -71,13 +72,16 @@ def test_a_share_that_changes_leaves_the_challenger_as_it_is(sqlite_store):
     assert (one.share_micro, other.share_micro) == (100_000, 200_000)
 
 
-def test_every_policy_is_held_to_the_floor(sqlite_store):
+def test_every_policy_is_held_to_the_floor(sqlite_store, caplog):
     loose = replace(Limits(), price=replace(PriceLimits(), upsell_hard_micro=900_000))
     assert held_to_floor(loose) != loose
     put_in_force(sqlite_store.engine, a_policy(limits=loose))
     put_in_shadow(sqlite_store.engine, a_policy(limits=loose))
     challenge(sqlite_store.engine, a_policy(limits=loose), 100_000)
-    found = served(Shelf(), sqlite_store)
+    with caplog.at_level(logging.INFO):
+        found = served(Shelf(), sqlite_store)
+    held = [record.fields for record in caplog.records if record.message == "policy:limits:held"]
+    assert held == [{"version": found.champion.version, "limits": ["G17.upsell_hard"]}]
     for loaded in (found.champion, found.challenger, found.shadow):
         assert loaded.policy.limits == held_to_floor(loose)
 
