@@ -78,12 +78,14 @@ def in_words(difference: Difference) -> Iterator[str]:
 
 def _region(region: Mapping[str, Any]) -> Iterator[str]:
     yield f"{_CHANGE[region['change']].format(**region)}, by {region['rule']}"
-    asked = [f"{name} {_asked(side)}" for name, side in region["within"].items()]
-    yield f"    where {' and '.join(asked) or 'anything is suggested'}"
+    for number, box in enumerate(region["within"]):
+        asked = [f"{name} {_asked(side)}" for name, side in box.items()]
+        yield f"    {'or ' if number else ''}where {' and '.join(asked) or 'anything is suggested'}"
     others = [*region["already"], *region["outdone"]]
     if others:
         yield f"    but not where one of these acts: {', '.join(dict.fromkeys(others))}"
-    yield f"    for example: {example_in_words(region['example'], region['within'])}"
+    fields = {name for box in region["within"] for name in box}
+    yield f"    for example: {example_in_words(region['example'], fields)}"
     yield f"    before: {_decided(region['before'])}; after: {_decided(region['after'])}"
 
 
@@ -96,33 +98,35 @@ def _decided(decided: Mapping[str, Any]) -> str:
 
 
 def _asked(side: Mapping[str, Any]) -> str:
-    """Return what a box asks of a field, in words."""
-    said = [*_of_words(side), *_of_texts(side), *map(_run, side.get("between", ()))]
-    said += [f"is {missing}" for missing in ("absent", "null") if side.get(missing)]
-    return " or ".join(said) or "is there"
+    """Return what a box asks of a field, in words.
 
-
-def _of_words(side: Mapping[str, Any]) -> Iterator[str]:
-    if side.get("in"):
-        yield f"is {_listed(side['in'])}"
+    >>> _asked({"between": [{"at_least": 1, "at_most": 2}, {"at_least": 7}], "absent": True})
+    'is 1 to 2 or at least 7 or absent'
+    >>> _asked({"contains_any": [["Beer", "Wine"]], "contains_none": ["Ale"]})
+    'has Beer or Wine and no Ale'
+    """
     if "not_in" in side:
-        yield f"is not {_listed(side['not_in'])}" if side["not_in"] else "is there"
-
-
-def _of_texts(side: Mapping[str, Any]) -> Iterator[str]:
-    parts = [f"has {_listed(group)}" for group in side.get("contains_any", ())]
+        others = f"is not {_listed(side['not_in'])}" if side["not_in"] else "is there"
+        return f"{others} or is absent" if side.get("absent") else others
+    texts = [_listed(group) for group in side.get("contains_any", ())]
     if side.get("contains_none"):
-        parts.append(f"has no {_listed(side['contains_none'])}")
-    if parts:
-        yield " and ".join(parts)
+        texts.append(f"no {_listed(side['contains_none'])}")
+    if texts:
+        return f"has {' and '.join(texts)}"
+    values = [value_in_words(value) for value in side.get("in", ())] + [
+        _run(run) for run in side.get("between", ())
+    ]
+    values += [missing for missing in ("absent", "null") if side.get(missing)]
+    return f"is {' or '.join(values)}"
 
 
 def _run(run: Mapping[str, Any]) -> str:
     least, most = run.get("at_least"), run.get("at_most")
-    if least is not None and least == most:
-        return f"is {least}"
-    ends = {"at least": least, "at most": most}
-    return " and ".join(f"{end} {value}" for end, value in ends.items() if value is not None) or "is known"
+    if least is None:
+        return "known" if most is None else f"at most {most}"
+    if most is None:
+        return f"at least {least}"
+    return str(least) if least == most else f"{least} to {most}"
 
 
 def _listed(values: Sequence[object]) -> str:

@@ -284,6 +284,31 @@ def test_what_differs_is_said_in_words_with_an_example(run, written):
     assert report["regions"][0]["change"] == "newly_let_through"
 
 
+def test_a_rule_with_alternatives_is_said_to_act_in_each(run, written):
+    more = GOOD.replace(
+        'when: {field: customer.open_delivery_delay, op: "=", value: true}',
+        """when:
+      any:
+        - {field: item.price_minor, op: has, value: false}
+        - all: [{field: visit.n_pages, op: has}, {field: visit.n_pages, op: in, value: [1, 2, 7]}]
+        - all:
+            - {field: item.categories, op: contains_any, value: [Wine, Beer]}
+            - {field: item.brand, op: not_in, value: [Acme, null]}
+            - {field: evidence.tier, op: "<", value: 2}""",
+    )
+    result = run("diff", written("one.yaml", "policy: house"), written("other.yaml", more))
+    where = [line.strip() for line in result.stdout.splitlines() if "where" in line]
+    upsell, said = (
+        "candidate.intent is upsell and",
+        "is not Acme or null and item.categories has Beer or Wine",
+    )
+    assert where == [
+        f"where {upsell} item.price_minor is absent",
+        f"or where {upsell} visit.n_pages is 1 to 2 or 7",
+        f"or where {upsell} evidence.tier is at most 1 and item.brand {said}",
+    ]
+
+
 def test_a_file_alone_is_held_against_what_ships_where_nothing_else_is_in_force(run, written):
     result = run("diff", written("house.yaml", GOOD))
     assert "rule late-parcel: added" in result.stdout
