@@ -166,7 +166,7 @@ class Tokens(Side):
     @classmethod
     def of(cls, groups: Iterable[frozenset[str]], forbidden: frozenset[str] = frozenset()) -> Tokens:
         """Return the sets that meet some conditions, written in the one way each can be."""
-        open_ones = {group - forbidden for group in groups}
+        open_ones = {group - forbidden for group in groups} if forbidden else set(groups)
         if frozenset() in open_ones:
             return cls(_NONE_OF_NOTHING, frozenset())
         return cls(
@@ -181,7 +181,8 @@ class Tokens(Side):
 
     def meets(self, other: Tokens) -> bool:
         """Tell whether some set of texts is in both."""
-        return not self.meet(other).empty
+        mine = any(group <= other.forbidden for group in self.groups)
+        return not (mine or any(group <= self.forbidden for group in other.groups))
 
     def within(self, other: Tokens) -> bool:
         """Tell whether all of it is in the other."""

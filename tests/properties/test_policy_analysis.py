@@ -125,7 +125,7 @@ def test_findings_are_those_of_a_solver(policy):
 
 
 @pytest.mark.thorough
-@settings(max_examples=MANY)
+@settings(max_examples=MANY, deadline=None)
 @given(policies(max_rules=7))
 def test_findings_are_those_of_a_solver_in_thousands_of_policies(policy):
     check_against_the_solver(policy)
@@ -253,7 +253,7 @@ def test_differences_are_those_of_a_solver(data):
 
 
 @pytest.mark.thorough
-@settings(max_examples=MANY)
+@settings(max_examples=MANY, deadline=None)
 @given(st.data())
 def test_differences_are_those_of_a_solver_in_thousands_of_policies(data):
     former = data.draw(policies())
