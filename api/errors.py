@@ -27,7 +27,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from guardrails.policy.findings import Finding as PolicyFinding
-from guardrails.policy.permission import Refusal
+from guardrails.policy.permission import Because
 
 
 class EdgeError(Exception):
@@ -160,19 +160,23 @@ class UnknownPolicyError(EdgeError):
 
 
 class PolicyRefusedError(EdgeError):
-    """A step in the life of a policy may not be taken, or not now.
+    """A step in the life of a policy may not be taken, or not now; the message says what is missing.
 
     Attributes:
-        message: what is missing.
         because: which rule says so.
         findings: what was found in the draft, as far as that is why.
     """
 
-    def __init__(self, refusal: Refusal, findings: Iterable[PolicyFinding] = ()) -> None:
-        self.message = refusal.message
-        self.because = refusal.because
+    def __init__(
+        self,
+        message: str,
+        *,
+        because: Because | None = None,
+        findings: Iterable[PolicyFinding] = (),
+    ) -> None:
+        self.because = because
         self.findings = tuple(findings)
-        super().__init__(refusal.message)
+        super().__init__(message)
 
 
 class UnauthenticatedError(EdgeError):

@@ -366,7 +366,8 @@ def _with_rehearsal(conn: Connection, step: Step, facts: Facts) -> tuple[Step, F
 def _error(refused: Refusal, findings: tuple[Finding, ...]) -> EdgeError:
     if refused.because is Because.ROLE:
         return ForbiddenError(refused.message)
-    return PolicyRefusedError(refused, findings if refused.because in _BY_FINDINGS else ())
+    told = findings if refused.because in _BY_FINDINGS else ()
+    return PolicyRefusedError(refused.message, because=refused.because, findings=told)
 
 
 def _due(conn: Connection, life: Life, now_ms: int) -> Step | None:

@@ -17,10 +17,13 @@ _ITEMS = select(items.c.item_id)
 
 
 def known_names(conn: Connection) -> KnownNames:
-    """Return the names of placements, categories, brands and items."""
+    """Return the names of placements, categories, brands and items; of items only once there are any."""
+    placements = frozenset(read_placements(conn))
+    if conn.execute(_ITEMS.limit(1)).first() is None:
+        return KnownNames(placements=placements)
     kept = list(conn.execute(_CATEGORIES))
     return KnownNames(
-        placements=frozenset(read_placements(conn)),
+        placements=placements,
         categories=frozenset(name for row in kept for name in with_all_above(row.category)),
         brands=frozenset(conn.execute(_BRANDS).scalars()),
         items=frozenset(conn.execute(_ITEMS).scalars()),
