@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,10 +45,7 @@ def lint(files: Sequence[str], *, strict: bool, no_shop: bool, as_json: bool) ->
 
     Exit codes: 0 no errors; 1 errors, or with --strict warnings; 2 was not understood.
     """
-    from api.cli.shop import now_ms  # noqa: PLC0415  storage is not needed for --help
-    from guardrails.policy.review import day_of  # noqa: PLC0415  as above
-
-    known, today = _known_names(no_shop=no_shop), day_of(now_ms())
+    known, today = _known_names(no_shop=no_shop), datetime.now(UTC).date()
     found = [each for file in files for each in _lint(file, known, today)]
     if as_json:
         print_json(as_data(found))
@@ -106,13 +104,14 @@ def _lint(file: str, known: KnownNames, today: date) -> list[Located]:
 
 
 def _known_names(*, no_shop: bool) -> KnownNames:
-    from api.cli.shop import has_database, open_shop  # noqa: PLC0415  storage is not needed for --help
-    from api.storage import known  # noqa: PLC0415  as above
-    from api.storage.connection import reading  # noqa: PLC0415  as above
-    from guardrails.policy.names import KnownNames  # noqa: PLC0415  as above
+    from guardrails.policy.names import KnownNames  # noqa: PLC0415  not needed for --help
 
     if no_shop:
         return KnownNames()
+    from api.cli.shop import has_database, open_shop  # noqa: PLC0415  storage is slow to import
+    from api.storage import known  # noqa: PLC0415  as above
+    from api.storage.connection import reading  # noqa: PLC0415  as above
+
     if not has_database():
         say("there is no database: names of placements, categories and brands are taken as they are")
         return KnownNames()

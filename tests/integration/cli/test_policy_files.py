@@ -365,3 +365,15 @@ def test_help_says_what_each_exit_code_means_and_loads_no_heavy_library(run):
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "HEAVY []" in shown
+
+
+def test_what_needs_no_database_loads_none(run, written):
+    written("a", GOOD)
+    commands = [("lint", "--no-shop", "a"), ("test", "a"), ("diff", "a", "a"), ("show", "a")]
+    code = (
+        "import sys; from api.cli import main\n"
+        f"for each in {commands!r}: main(['policy', *each], standalone_mode=False)\n"
+        "print('LOADED', 'sqlalchemy' in sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "LOADED False" in shown
