@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -20,6 +19,7 @@ from support.retained import (
     expected_changes,
     kept_of,
     outcome_of,
+    told,
 )
 from support.scenes import Scene, agreeing, any_scenes, scenes, watchful_scenes
 from support.tries import tries
@@ -27,7 +27,7 @@ from support.tries import tries
 from guardrails.judge import judge
 from guardrails.log.reading import sections_of, view_of
 from guardrails.policy.again import Hearing
-from guardrails.policy.columns import ABSENT, NULL, Column, Named, columns_of
+from guardrails.policy.columns import columns_of
 from guardrails.policy.compiled import house_rules
 from guardrails.policy.directions import DIRECTIONS
 from guardrails.policy.fields import FIELDS
@@ -91,15 +91,6 @@ def test_a_rule_of_the_shop_says_the_same_of_rounds_side_by_side_as_of_each_alon
         together, alone = (each(kept, rounds, rule, draft.limits) for each in (ask, ask_one_by_one))
         np.testing.assert_array_equal(together.effect, alone.effect, err_msg=repr(rule.house_rule))
         np.testing.assert_array_equal(together.factor_micro, alone.factor_micro)
-
-
-def told(column: Column, n: int) -> list[Any]:
-    """A column as plain values, one a row."""
-    if isinstance(column, Named):
-        return [column.names.entries[code] for code in column.codes.tolist()]
-    if isinstance(column, np.ndarray):
-        return [None if value == NULL else int(value) for value in column.tolist()]
-    return [int(column) if isinstance(column, bool) else column] * n
 
 
 @tries(40)

@@ -17,6 +17,7 @@ from guardrails.compose import compose
 from guardrails.judge import judge
 from guardrails.log.reading import sections_of, view_of
 from guardrails.log.record import SALT_BYTES, SECTIONS, _body, open_body
+from guardrails.policy.columns import NULL, Column, Named
 from guardrails.policy.compiled import house_rules
 from guardrails.policy.language import Policy
 from guardrails.policy.rehearsal import Change, ChangeKind
@@ -126,3 +127,12 @@ def expected_changes(body: RetainedBody, base: Policy, draft: Policy) -> list[Ex
 
 def compared(changes: Iterable[Change]) -> list[Expected]:
     return [Expected(each.decision_id, each.item_id, each.kind, each.rule_id) for each in changes]
+
+
+def told(column: Column, n: int) -> list[Any]:
+    """A column as plain values, one a row."""
+    if isinstance(column, Named):
+        return [column.names.entries[code] for code in column.codes.tolist()]
+    if isinstance(column, np.ndarray):
+        return [None if value == NULL else int(value) for value in column.tolist()]
+    return [int(column) if isinstance(column, bool) else column] * n
