@@ -12,12 +12,13 @@ from api.calibrating import _customer
 from api.cli import main
 from api.policies.model import read_policy
 from api.policies.text import Form, read_text
+from api.storage.api_keys import Role
 from api.storage.connection import reading, writing
 from api.storage.decisions import StoredDecision, append_decisions, read_decision
 from api.storage.feedback import FeedbackKind, add_feedback
 from api.storage.items import read_item
 from api.storage.tables import decision_subjects, holds
-from api.storage.versions import POLICY, activate, policy_in_force, put_policy
+from api.storage.versions import policy_in_force
 from api.wiring import now_ms
 from engine.interactions import DAY_MS
 from guardrails.policy.limits import Limits
@@ -131,16 +132,24 @@ def test_what_many_mind_is_no_longer_shown_once_it_is_in_force(shop, tmp_path):
     assert f"policy {told['policy']['version']}" in calibrate("--alpha", 0.008, "--policy-file", file).stderr
     assert in_force(shop) == Limits()
     policy = read_policy(read_text(file.read_bytes(), Form.YAML).plain)
-    with writing(shop.wiring.engine) as conn:
+    with reading(shop.wiring.engine) as conn:
         assert policy.rules == policy_in_force(conn)[0].rules
-        version = put_policy(conn, policy, now_ms())
-        activate(conn, POLICY, version, now_ms())
+    version = put_in_force(shop, file)
     assert told["policy"] == {"version": version, "changed": True}
     assert in_force(shop).score.generalise_micro == after["generalise_micro"]
     assert shop.wiring.runtime.wait_for({}, 10)
     again = shop.recommend(customer_id=BUYER).json()
     assert again["items"]
     assert again["basis"] == "popular"
+
+
+def put_in_force(shop, file):
+    """Take a policy all the way, as a marketer and whoever approves do; return its version."""
+    steps = (("propose", Role.MARKETER), ("approve", Role.APPROVER), ("activate", Role.MARKETER))
+    for step, role in steps:
+        result = CliRunner().invoke(main, ["policy", step, str(file)], env={"TACTFUL_KEY": shop.keys[role]})
+        assert result.exit_code == 0, result.output
+    return result.stdout.strip()
 
 
 def test_a_shop_can_ask_for_more_than_an_average(shop):
