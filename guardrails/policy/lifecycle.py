@@ -291,11 +291,15 @@ class Life:
             return State.SCHEDULED
         return State.APPROVED if self.is_approved(version) else State.PROPOSED
 
-    def is_approved(self, version: str) -> bool:
+    def is_approved(self, version: str, *, needs_auditor: bool = False) -> bool:
         """Tell whether the open proposal of a version has the approval that it needs.
 
         Only approvals of this very version against this very base count, and none by whoever wrote or
         proposed it.
+
+        Args:
+            version: which version.
+            needs_auditor: an auditor has to agree, also if that was not so when it was proposed.
         """
         proposal = self.versions[version].proposal
         if proposal is None:
@@ -307,7 +311,7 @@ class Life:
             if (approval.base, approval.version) == (proposal.base, version) and approval.actor not in own
         ]
         by_auditor = any(approval.role == AUDITOR for approval in counting)
-        return by_auditor if proposal.needs_auditor else bool(counting)
+        return by_auditor if proposal.needs_auditor or needs_auditor else bool(counting)
 
 
 NO_LIFE = Life()

@@ -224,11 +224,12 @@ def _not_twice(life: Life, step: Step, _facts: Facts) -> Refusal | None:
     return _refuse_if(again, Because.APPROVED_ALREADY, Phrase("this key has approved of it already"))
 
 
-def _is_approved(life: Life, step: Step, _facts: Facts) -> Refusal | None:
+def _is_approved(life: Life, step: Step, facts: Facts) -> Refusal | None:
     proposal = life.versions[step.version].proposal
-    if life.is_approved(step.version):
+    needs_auditor = facts.needs_auditor or (proposal is not None and proposal.needs_auditor)
+    if life.is_approved(step.version, needs_auditor=needs_auditor):
         return None
-    if proposal is not None and proposal.needs_auditor:
+    if needs_auditor:
         return Refusal(Because.NEEDS_AUDITOR, Phrase("an auditor has to approve of this change"))
     return Refusal(Because.NOT_APPROVED, Phrase("nobody has approved of this version against this base"))
 
@@ -349,11 +350,28 @@ _RULES: Mapping[StepKind, tuple[_Rule, ...]] = MappingProxyType(
         StepKind.SCHEDULED: (*_RIPE, _scheduled_ahead, _ends_ahead),
         StepKind.ACTIVATED: (*_RIPE, _ends_ahead, _in_time),
         StepKind.SUSPENDED: (_role, _is_known, _is_proposed),
-        StepKind.SHADOWED: (_role, _is_known, _not_in_force, _no_errors, _ends_ahead, _no_shadow),
+        StepKind.SHADOWED: (
+            _role,
+            _is_known,
+            _not_in_force,
+            _no_errors,
+            _tests_pass,
+            _ends_ahead,
+            _no_shadow,
+        ),
         StepKind.CHALLENGED: (*_RIPE, _fair_share, _ends_ahead, _no_challenger),
         StepKind.ENDED: (_role, _is_known, _something_runs),
         StepKind.BROKE_GLASS: (
-            *(_role, _is_known, _not_in_force, _not_below, _has_reason, _no_errors, _needs_no_auditor),
+            *(
+                _role,
+                _is_known,
+                _not_in_force,
+                _not_below,
+                _has_reason,
+                _no_errors,
+                _tests_pass,
+                _needs_no_auditor,
+            ),
             *(_glass_is_short, _glass_is_not_spent),
         ),
         StepKind.EXPIRED: (_role, _is_known),

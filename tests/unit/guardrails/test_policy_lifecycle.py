@@ -218,6 +218,13 @@ class TestApproving:
         assert shop.take(APPROVED, FIRST, AUDREY) is None
         assert shop.take(ACTIVATED, FIRST, MARY) is None
 
+    def test_what_takes_an_auditor_only_since_waits_for_one_as_well(self, shop):
+        shop.approve(FIRST)
+        shop.facts = replace(READY, needs_auditor=True)
+        assert refused(shop.take(ACTIVATED, FIRST, MARY)) is Because.NEEDS_AUDITOR
+        assert shop.take(APPROVED, FIRST, AUDREY) is None
+        assert shop.take(ACTIVATED, FIRST, MARY) is None
+
 
 class TestActivating:
     def test_it_takes_an_approval(self, shop):
@@ -331,6 +338,8 @@ class TestTrials:
         shop.take(DRAFTED, FIRST, MARY)
         shop.facts = Facts(n_errors=1)
         assert refused(shop.take(SHADOWED, FIRST, MARY)) is Because.ERRORS
+        shop.facts = Facts(n_failing_tests=1)
+        assert refused(shop.take(SHADOWED, FIRST, MARY)) is Because.FAILING_TESTS
 
     def test_the_shadow_of_what_comes_into_force_is_over(self, shop):
         shop.approve(FIRST)
@@ -400,6 +409,8 @@ class TestBreakingTheGlass:
         shop.take(DRAFTED, FIRST, MARY)
         shop.facts = Facts(n_errors=1)
         assert refused(break_glass(shop, FIRST)) is Because.ERRORS
+        shop.facts = Facts(n_failing_tests=1)
+        assert refused(break_glass(shop, FIRST)) is Because.FAILING_TESTS
         shop.facts = Facts(needs_auditor=True)
         assert refused(break_glass(shop, FIRST)) is Because.NEEDS_AUDITOR
 
