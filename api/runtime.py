@@ -189,6 +189,14 @@ class Runtime:
         self._metrics.builds.labels("failed" if policies.fault else "loaded").inc()
         return policies
 
+    def as_of(self, conn: Connection) -> Snapshot:
+        """Return the snapshot in force under the policies that a transaction sees.
+
+        Raises:
+            StoreUnavailableError: none could be loaded so far.
+        """
+        return self.current().under(self.policies(conn, active(conn)))
+
     def notice(self, versions: Mapping[str, str]) -> bool:
         """Take note of the active versions; tell whether the snapshot in force is of these."""
         snapshot = self._snapshot
@@ -202,7 +210,7 @@ class Runtime:
         with self._done:
             wanted = self._n_begun + 1  # a load that begins from now on sees what was committed
         with suppress(StoreUnavailableError, StoreRefusedError), reading(self._engine) as conn:
-            self.policies(conn, active(conn))
+            self.as_of(conn)
         if self.notice(versions):
             return True
         with self._done:

@@ -16,7 +16,7 @@ from api.languages import say
 from api.routes.resource import Resource, json_answer
 from api.schemas.events import EventAnswerSchema, EventBatchSchema, EventShapeSchema
 from api.storage.api_keys import Role
-from api.storage.connection import writing
+from api.storage.connection import reading, writing
 from api.storage.items import MEMORIALS, read_item
 from api.wiring import wiring
 from engine.catalogue import Catalogue
@@ -99,7 +99,8 @@ def take_events(body: dict[str, Any], query: dict[str, Any]) -> Response:
     come in any order. Of a life event nothing is kept but until when what would hurt stays away.
     """
     found = wiring()
-    house = found.runtime.current().house
+    with reading(found.engine) as conn:
+        house = found.runtime.as_of(conn).house
     parsed = parse_events(body, query["shape"], found.settings, found.clock())
     with writing(found.engine) as conn:
         numbers, memorials = _items(conn, parsed, house.catalogue)

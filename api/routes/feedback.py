@@ -14,7 +14,7 @@ from api.pointers import pointer_to
 from api.routes.resource import Resource, json_answer
 from api.schemas.customers import FeedbackAnswerSchema, FeedbackSchema
 from api.storage.api_keys import Role
-from api.storage.connection import writing
+from api.storage.connection import reading, writing
 from api.storage.customers import add_mute
 from api.storage.decisions import decision_subject, read_decision
 from api.storage.exposures import read_exposure
@@ -45,13 +45,15 @@ def give_feedback(body: dict[str, Any], decision_id: str) -> Response:
     """
     found = wiring()
     now_ms = found.clock()
-    until_ms = now_ms + found.runtime.current().house.limits.holds.item_mute_days * DAY_MS
     said = body["items"]
+    with reading(found.engine) as conn:
+        snapshot = found.runtime.as_of(conn)
     with writing(found.engine) as conn:
         subject_key = decision_subject(conn, decision_id)
         require_own(subject_key)
         if subject_key is not None:
             refuse_erased(conn, found.subjects, subject_key)
+        until_ms = now_ms + snapshot.house_for(subject_key).limits.holds.item_mute_days * DAY_MS
         numbers = _numbers(conn, decision_id, said)
         n_stored = sum(
             add_feedback(conn, decision_id, item_no, FeedbackKind(each["kind"]), now_ms)

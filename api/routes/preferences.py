@@ -14,7 +14,7 @@ from api.pointers import pointer_to
 from api.routes.resource import Resource, json_answer
 from api.schemas.customers import PreferencesSchema
 from api.storage.api_keys import Role
-from api.storage.connection import writing
+from api.storage.connection import reading, writing
 from api.storage.customers import customer_numbers, set_facts, set_mutes, set_preferences
 from api.storage.holds import exclude_from, exclusions_of
 from api.wiring import wiring
@@ -49,10 +49,11 @@ def put_preferences(body: dict[str, Any], customer_id: str) -> Response:
     """
     found = wiring()
     now_ms, age_assurance = found.clock(), _age_assurance(body)
-    limits = found.runtime.current().house.limits.holds
+    subject_key = found.subjects.account(customer_id)
+    with reading(found.engine) as conn:
+        limits = found.runtime.as_of(conn).house_for(subject_key).limits.holds
     mutes = tuple(_mute(each, now_ms, limits) for each in body["mutes"])
     _refuse_unknown(mutes)
-    subject_key = found.subjects.account(customer_id)
     with writing(found.engine) as conn:
         refuse_erased(conn, found.subjects, subject_key)
         numbers = customer_numbers(conn, [customer_id], found.subjects, now_ms)

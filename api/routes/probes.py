@@ -71,6 +71,6 @@ def metrics() -> Response:
         n_open, n_overdue = count_requests(conn, found.clock())
         found.metrics.rights_requests.labels("open").set(n_open)
         found.metrics.rights_requests.labels("overdue").set(n_overdue)
-        found.runtime.policies(conn, active(conn))
+        found.runtime.as_of(conn)
     found.metrics.show_reviews(found.clock())
     return Response(found.metrics.exposition(), content_type=CONTENT_TYPE_LATEST)

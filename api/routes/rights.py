@@ -9,6 +9,7 @@ import orjson
 from flask import Response, request
 
 from api.auth import PUBLIC, only, require_account
+from api.consents.people import subject_key as key_of
 from api.languages import chosen_language
 from api.rights.export import as_csv, as_json, note_export, schema
 from api.rights.interests import Basics, read_interests
@@ -39,6 +40,7 @@ from guardrails.consent.check import check
 from guardrails.consent.ledger import Ledger
 from guardrails.consent.purposes import KEY_OF, OUTBOUND, Purpose, communications_key
 from guardrails.consent.signals.gpc import SALE_AND_SHARING, gpc_from_header
+from guardrails.request import SubjectKind
 
 blueprint = Resource("rights", __name__, description="what customers can see and set right")
 
@@ -46,9 +48,9 @@ _SALE_AND_SHARING = tuple(KEY_OF[purpose] for purpose in sorted(SALE_AND_SHARING
 _MARKETING = (KEY_OF[Purpose.TARGETED_OFFERS], *map(communications_key, OUTBOUND))
 
 
-def basics_of(snapshot: Snapshot) -> Basics:
-    """Return what interests are worked out with, from the house in force."""
-    house = snapshot.house
+def basics_of(snapshot: Snapshot, key: bytes) -> Basics:
+    """Return what interests are worked out with, from the house that a subject is served by."""
+    house = snapshot.house_for(key)
     return Basics(house.catalogue, house.limits, house.weighting, house.consent)
 
 
@@ -67,11 +69,12 @@ def interests(query: dict[str, str], customer_id: str) -> Response:
     nothing. Sensitive items are counted and not named; the export names them.
     """
     found = wiring()
+    key = found.subjects.account(customer_id)
     with reading(found.engine) as conn:
         inferred = read_interests(
             conn,
-            found.subjects.account(customer_id),
-            basics_of(found.runtime.current()),
+            key,
+            basics_of(found.runtime.as_of(conn), key),
             found.clock(),
             channel=from_word(Channel, query["channel"]),
             gpc=gpc_from_header(request.headers.get("Sec-GPC")),
@@ -200,12 +203,15 @@ def export(query: dict[str, str], customer_id: str) -> Response:
     require_account(query["subject_type"])
     found = wiring()
     scope = Scope(query["scope"])
+    key = key_of(found.subjects, SubjectKind(query["subject_type"]), customer_id)
+    with reading(found.engine) as conn:
+        basics = basics_of(found.runtime.as_of(conn), key)
     subject = find_subject(
         found.engine,
         found.subjects,
         customer_id,
         query["subject_type"],
-        basics_of(found.runtime.current()),
+        basics,
         found.settings,
         found.clock(),
         chosen_language(),
@@ -238,9 +244,9 @@ def record_of_processing() -> Response:
     Both are made from what is in force at this moment.
     """
     found = wiring()
-    document = processing_record(
-        found.runtime.current().house, found.settings, found.clock(), chosen_language()
-    )
+    with reading(found.engine) as conn:
+        house = found.runtime.as_of(conn).house
+    document = processing_record(house, found.settings, found.clock(), chosen_language())
     return json_answer(document)
 
 

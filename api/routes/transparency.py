@@ -14,7 +14,7 @@ from api.routes.pages import page
 from api.routes.resource import Resource, json_answer
 from api.schemas.transparency import LanguageQuerySchema, TransparencySchema
 from api.storage.connection import reading
-from api.storage.versions import active, changed_at_ms
+from api.storage.versions import changed_at_ms
 from api.transparency import InForce, transparency
 from api.wiring import wiring
 
@@ -41,7 +41,7 @@ def parameters(query: dict[str, Any]) -> Response:
     language = choose_language(query.get("language"))
     with reading(found.engine) as conn:
         changed = changed_at_ms(conn)
-        snapshot = found.runtime.current().under(found.runtime.policies(conn, active(conn)))
+        snapshot = found.runtime.as_of(conn)
     in_force = InForce(
         house=snapshot.house,
         policies=snapshot.policies,
