@@ -309,6 +309,29 @@ def test_a_rule_with_alternatives_is_said_to_act_in_each(run, written):
     ]
 
 
+def test_days_demotions_and_obligations_that_differ_are_named(run, written):
+    dated = GOOD.replace("effect: block", "effect: demote(0.5)\n    effective_from: 2030-01-01")
+    dated = dated.replace("expect: block", "expect: demote")
+    other = (
+        dated.replace("demote(0.5)", "demote(0.25)\n    obligations: [explain]") + "time_zone: Europe/Oslo\n"
+    )
+    lines = run("diff", written("one.yaml", dated), written("other.yaml", other)).stdout.splitlines()
+    assert lines[:2] == [
+        "days begin in Europe/Oslo, and began in UTC",
+        "rule late-parcel: changed share_micro, obligations",
+    ]
+    assert "demoted further, by late-parcel" in lines
+    assert "newly asked for: explain, by late-parcel" in lines
+    assert "    before: demote(0.5) (late-parcel); after: demote(0.25), explain (late-parcel)" in lines
+
+
+def test_an_example_in_which_nothing_is_out_of_the_ordinary_is_called_so(run, written):
+    always = GOOD.replace('op: "=", value: true}\n', "op: in, value: [true, false]}\n")
+    said = run("lint", written("house.yaml", always.replace("{intent: [upsell]}", "{channel: [web]}"))).stdout
+    assert "error always_fires" in said
+    assert "    for example: an ordinary suggestion to an ordinary customer\n" in said
+
+
 def test_a_file_alone_is_held_against_what_ships_where_nothing_else_is_in_force(run, written):
     result = run("diff", written("house.yaml", GOOD))
     assert "rule late-parcel: added" in result.stdout

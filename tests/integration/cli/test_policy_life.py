@@ -5,13 +5,17 @@ import re
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import delete, select
 from support.http import BUYER, EVERYTHING, fill, serving
 
 from api.cli import main
+from api.forgetting.files import REHEARSALS_FOLDER
 from api.policies.service import shipped_version
 from api.storage.api_keys import Role, create_key
 from api.storage.connection import open_engine, reading, writing
 from api.storage.policies import read_entries
+from api.storage.rehearsals import RehearsalState, StoredRehearsal, get_rehearsal, insert_rehearsal
+from api.storage.tables import decision_bodies
 from api.storage.versions import policy_in_force
 from api.wiring import now_ms
 
@@ -321,6 +325,59 @@ def test_a_draft_is_rehearsed_in_words_and_as_data(served, file):
     assert nothing["newly_withheld"]["n"] == nothing["newly_allowed"]["n"] == 0
     said = shop.done("propose", file, role=Role.MARKETER).stderr
     assert "rehearsed on 3 decisions" in said
+
+
+def test_a_version_in_the_store_is_rehearsed_and_what_cannot_be_known_is_said(served):
+    shop = served
+    older = shop.write("older.yaml", TIGHTER.replace("G17.upsell_hard: 0.25", "G21.view_days: 20"))
+    version = shop.done("propose", older, role=Role.MARKETER).stdout.strip()
+    engine = open_engine(shop.settings)
+    with writing(engine) as conn:
+        conn.execute(delete(decision_bodies).where(decision_bodies.c.decision_id == first_decision(conn)))
+    engine.dispose()
+    told = shop.done("rehearse", version[:12]).stdout
+    assert "rehearsed: 2 of 3 retained decisions" in told
+    assert "left out: erased 1" in told
+    assert "G21.view_days: it acts on what is read and proposed" in told
+    told = shop.done("rehearse", "-", "--base", version, stdin=shop.done("show").stdout).stdout
+    assert "newly allowed: 6; nobody was shown these" in told
+
+
+def first_decision(conn):
+    return conn.execute(select(decision_bodies.c.decision_id).limit(1)).scalar()
+
+
+def test_a_rehearsal_that_cannot_be_done_keeps_a_draft_from_being_proposed(served, file):
+    shop = served
+    (shop.settings.data_dir / REHEARSALS_FOLDER).write_text("in the way")
+    said = shop.refused("propose", file, role=Role.MARKETER)
+    assert said.endswith("Error: the rehearsal failed\n")
+    assert [step["kind"] for step in shop.status()["history"]] == ["found", "drafted"]
+
+
+def test_a_rehearsal_that_somebody_else_left_behind_is_taken_over(shop, file):
+    version = shop.done("show", "--hash", file).stdout.strip()
+    engine, at_ms = open_engine(shop.settings), now_ms()
+    left = StoredRehearsal(
+        rehearsal_id="left",
+        version=version,
+        base=shipped_version(),
+        state=RehearsalState.RUNNING,
+        n_done=0,
+        n_total=10,
+        report=None,
+        report_sha256=None,
+        actor="a key",
+        started_at_ms=at_ms,
+        claimed_until_ms=at_ms + 1_500,
+        finished_at_ms=None,
+    )
+    with writing(engine) as conn:
+        insert_rehearsal(conn, left)
+    shop.done("propose", file, role=Role.MARKETER)
+    with reading(engine) as conn:
+        assert get_rehearsal(conn, "left").state is RehearsalState.DONE
+    engine.dispose()
 
 
 def test_where_nothing_is_retained_a_rehearsal_says_so(shop, file):

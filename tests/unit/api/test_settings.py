@@ -75,6 +75,10 @@ def test_the_database_is_a_file_in_the_data_folder_unless_it_is_named():
     assert settings.pseudonym_key_file == Path("/srv/a folder/pseudonym.key")
 
 
+def test_the_key_that_a_command_acts_with_is_no_setting():
+    assert Settings.from_env({"TACTFUL_KEY": "a secret"}) == Settings.from_env({})
+
+
 @pytest.mark.parametrize("name", ["TACTFUL_PROT", "TACTFUL_", "TACTFUL_CONSENT_GPC", "TACTFUL_port"])
 def test_a_name_that_means_nothing_is_refused(name):
     with pytest.raises(SettingsError) as caught:
