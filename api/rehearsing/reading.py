@@ -111,6 +111,8 @@ def read_block(bodies: Iterable[RetainedBody]) -> Block:
 def _open(body: RetainedBody) -> _Opened:
     _, *sections = zlib.decompress(body.body).split(b"\n")
     lines = dict(zip(SECTIONS, sections, strict=True))
+    if not all(line.startswith(b"{") and line.endswith(b"}") for line in sections):
+        raise RecordError("a section of a record is not whole")
     req, consent = orjson.loads(lines["req"]), orjson.loads(lines["consent"])
     page = orjson.loads(_PAGE.search(lines["cand"])[1])  # type: ignore[index]  # a TypeError where there is none
     text = situation_text(req, consent, has_page=page is not None)
