@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -125,5 +125,21 @@ def _form_of(file: str, written: bytes) -> Form:
 
 def _located(file: str, text: Text, findings: Iterable[Finding]) -> list[Located]:
     placed = ((text.place(each.pointer), each) for each in findings)
-    found = [Located(file, place.line, place.column, each) for place, each in placed]
+    found = [
+        Located(file, place.line, place.column, each, _lacking(text.plain, each.pointer))
+        for place, each in placed
+    ]
     return sorted(found, key=lambda each: (each.line, each.column))
+
+
+def _lacking(part: Any, pointer: str) -> str:
+    """Return the first name of a pointer (RFC 6901) that leads nowhere; empty where all lead somewhere."""
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(part, Mapping) and name in part:
+            part = part[name]
+        elif isinstance(part, list) and name.isdecimal() and int(name) < len(part):
+            part = part[int(name)]
+        else:
+            return name
+    return ""

@@ -11,6 +11,9 @@ import click
 if TYPE_CHECKING:
     from guardrails.policy.findings import Finding
 
+_PLACE = frozenset({"line", "column"})
+"""What examples repeat of the place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Located:
@@ -21,12 +24,14 @@ class Located:
         line: from 1.
         column: from 1, in characters.
         finding: what was found.
+        lacks: name of what it is about, where that is not there to be pointed at; else empty.
     """
 
     file: str
     line: int
     column: int
     finding: Finding
+    lacks: str = ""
 
     @property
     def is_error(self) -> bool:
@@ -64,9 +69,11 @@ def show_at(found: Iterable[Located], file: IO[Any] | None = None) -> None:
     for each in found:
         finding = each.finding
         place = f"{each.file}:{each.line}:{each.column}"
-        click.echo(f"{place}: {finding.severity.value} {finding.code} {finding.message}", file)
-        if finding.example:
-            click.echo(f"    for example: {example_in_words(finding.example)}", file)
+        about = f"`{each.lacks}`: " if each.lacks else ""
+        click.echo(f"{place}: {finding.severity.value} {finding.code} {about}{finding.message}", file)
+        example = {name: value for name, value in finding.example.items() if name not in _PLACE}
+        if example:
+            click.echo(f"    for example: {example_in_words(example)}", file)
 
 
 def example_in_words(example: Mapping[str, object], keep: Iterable[str] = ()) -> str:

@@ -68,23 +68,34 @@ def run_tests(files: Sequence[str], *, strict: bool, as_json: bool) -> None:
     Exit codes: 0 all pass; 1 a test fails, an enforced rule has a condition that no test exercises, or
     with --strict anything is left out; 2 was not understood.
     """
-    from guardrails.policy.mutants import mutate  # noqa: PLC0415  not needed for --help
-    from guardrails.policy.testing import run  # noqa: PLC0415  as above
-
     found: list[Located] = []
     reports = []
     for file in files:
-        draft = read_draft(file)
-        trials, mutation = run(draft.policy), mutate(draft.policy)
-        located = draft.locate([*trials.findings, *mutation.findings])
+        report, located = _test(file, as_json=as_json)
+        reports.append(report)
         found += located
-        reports.append(_tested_as_data(draft, trials, mutation, located))
-        if not as_json:
-            show_at(located)
-            _show_tested(draft, trials, mutation)
     if as_json:
         print_json(reports)
     fail_if(found, strict=strict)
+
+
+def _test(file: str, *, as_json: bool) -> tuple[dict[str, Any], Sequence[Located]]:
+    """Run the tests of one file; return what is told as data, and the findings. Print them unless as data."""
+    from guardrails.policy.mutants import mutate  # noqa: PLC0415  not needed for --help
+    from guardrails.policy.testing import run  # noqa: PLC0415  as above
+
+    try:
+        draft = read_draft(file)
+    except UnreadableDraft as error:
+        if not as_json:
+            show_at(error.found)
+        return {"file": file, "findings": as_data(error.found)}, error.found
+    trials, mutation = run(draft.policy), mutate(draft.policy)
+    found = draft.locate([*trials.findings, *mutation.findings])
+    if not as_json:
+        show_at(found)
+        _show_tested(draft, trials, mutation)
+    return _tested_as_data(draft, trials, mutation, found), found
 
 
 def fail_if(found: Iterable[Located], *, strict: bool) -> None:

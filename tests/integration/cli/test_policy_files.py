@@ -67,10 +67,10 @@ rules:
 SAID = """\
 house.yaml:3:3: error L3 `G17.upsell_hard` may be tightened, not loosened: it ships as 0.5
     for example: rule = G17, floor = 0.5, draft = 0.6
-house.yaml:5:5: warning no_test no test shows what this rule does: ADD
+house.yaml:5:5: warning no_test `tests`: no test shows what this rule does: ADD
 house.yaml:7:5: error unguarded `candidate.price_step` may be absent: GUARD
     for example: add = {field: candidate.price_step, op: has, value: true}
-house.yaml:14:5: warning no_test no test shows what this rule does: ADD
+house.yaml:14:5: warning no_test `tests`: no test shows what this rule does: ADD
 house.yaml:16:5: error never_fires this never acts: what it asks of `item.sponsored` contradicts itself
 """.replace("ADD", "add one where it acts, and one where it does not").replace(
     "GUARD", "add `candidate.price_step has true` to the same `all`, or nobody can tell"
@@ -155,10 +155,22 @@ def test_what_cannot_be_read_is_said_by_line_and_column_too(run, written, name, 
     result = run("lint", written(name, text))
     assert result.exit_code == 1
     assert result.stdout.startswith(begins)
-    for command in ("test", "diff", "show"):
+    assert run("test", name).stdout == result.stdout
+    assert data(run("test", "--json", name)) == [
+        {"file": name, "findings": data(run("lint", "--json", name))}
+    ]
+    for command in ("diff", "show"):
         refused = run(command, name)
         assert (refused.exit_code, refused.stdout) == (1, "")
         assert begins in refused.stderr
+
+
+def test_what_is_missing_is_named_where_it_belongs(run, written):
+    said = run("lint", written("house.yaml", GOOD.replace("    owner: customer-care\n", ""))).stdout
+    assert said == "house.yaml:6:5: error missing `owner`: this is missing\n"
+    said = run("lint", written("house.yaml", "a: &x [1]\nb: *x\n")).stdout
+    assert said.startswith("house.yaml:1:4: error not_supported anchors and aliases are not used here")
+    assert "for example" not in said
 
 
 def test_standard_input_is_read_as_what_it_is(run):
