@@ -27,6 +27,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 SHOWN_DIGITS = 12
 """So many digits of a version are shown in a sentence."""
 
+EXIT_CODES = "Exit codes: 0 done; 1 refused, or could not be done; 2 was not understood, or no key was given."
+"""What steps say at the end of their help."""
+
 _LONGEST_KEY_FILE = 4_096
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api.cli.policy.acting import SHOWN_DIGITS, Acting, acting, step_options, tell
+from api.cli.policy.acting import EXIT_CODES, SHOWN_DIGITS, Acting, acting, step_options, tell
 from api.cli.policy.showing import whole_version
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _reason = click.option(
 )
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @step_options
 def propose(file_or_version: str, *, key_file: Path | None, as_json: bool) -> None:
     """Store a draft, rehearse it unless that was done, and propose it.
@@ -58,7 +58,7 @@ def propose(file_or_version: str, *, key_file: Path | None, as_json: bool) -> No
         _propose(act, service.propose, as_json=as_json)
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @step_options
 def rollback(file_or_version: str, *, key_file: Path | None, as_json: bool) -> None:
     """Propose to return to a version that was in force before.
@@ -71,7 +71,7 @@ def rollback(file_or_version: str, *, key_file: Path | None, as_json: bool) -> N
         _propose(act, service.rollback, as_json=as_json)
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @click.option("--base", help="What has to be in force; without it what it was proposed in place of.")
 @step_options
 def approve(file_or_version: str, *, base: str | None, key_file: Path | None, as_json: bool) -> None:
@@ -90,7 +90,7 @@ def approve(file_or_version: str, *, base: str | None, key_file: Path | None, as
     tell(taken, words, as_json=as_json)
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @_reason
 @step_options
 def reject(file_or_version: str, *, reason: str, key_file: Path | None, as_json: bool) -> None:
@@ -102,7 +102,7 @@ def reject(file_or_version: str, *, reason: str, key_file: Path | None, as_json:
     tell(taken, f"version {act.short} is rejected", as_json=as_json)
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @click.option("--at", type=_TIME, help="Later, by itself (UTC unless it says otherwise).")
 @_until
 @step_options
@@ -121,7 +121,7 @@ def activate(
     tell(taken, f"version {act.short} {comes}{_over(until)}", as_json=as_json)
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @_until
 @step_options
 def shadow(file_or_version: str, *, until: datetime | None, key_file: Path | None, as_json: bool) -> None:
@@ -134,7 +134,7 @@ def shadow(file_or_version: str, *, until: datetime | None, key_file: Path | Non
     tell(taken, f"version {act.short} is watched{_over(until)}", as_json=as_json)
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @click.option(
     "--share",
     type=click.FloatRange(0, 0.5, min_open=True),
@@ -155,7 +155,7 @@ def challenge(
     tell(taken, words, as_json=as_json)
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @click.option("--reason", callback=_in_own_words, help="Why, in your own words; it is kept.")
 @step_options
 def end(file_or_version: str, *, reason: str | None, key_file: Path | None, as_json: bool) -> None:
@@ -167,7 +167,7 @@ def end(file_or_version: str, *, reason: str | None, key_file: Path | None, as_j
     tell(taken, f"nothing runs of version {act.short} any more", as_json=as_json)
 
 
-@click.command("break-glass")
+@click.command("break-glass", epilog=EXIT_CODES)
 @_reason
 @click.option(
     "--hours",

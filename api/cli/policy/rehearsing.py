@@ -59,7 +59,8 @@ def rehearse(
     Of what it would have withheld it is told how much of that it is there for (no consent, a cap,
     something sensitive, or called too personal later) and how much was clicked or bought without
     complaint. What would have come of suggestions that nobody was shown is never known. The same
-    decisions give the same report, with the same hash. Nobody is named, and nothing is stored.
+    decisions give the same report, with the same hash. Nobody is named. What was read of the decisions is
+    kept in the data folder, so that the next time is quick.
 
     Exit codes: 0 done; 1 a file cannot be read or rehearsed; 2 was not understood.
     """

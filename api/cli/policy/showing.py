@@ -30,6 +30,8 @@ def show(file_or_version: str | None, *, hash_only: bool, as_json: bool) -> None
     FILE_OR_VERSION is a file, - for standard input, or the first 8 digits or more of a version in the
     store; without it what is in force is printed, which is what ships as long as there is nothing else.
     The version is the hash of what is said: comments, order and layout do not count.
+
+    Exit codes: 0 done; 1 the file cannot be read; 2 was not understood.
     """
     from api.policies.text import write_yaml  # noqa: PLC0415  not needed for --help
     from guardrails.policy.document import to_document, to_plain, version_of  # noqa: PLC0415  as above
@@ -54,6 +56,8 @@ def schema(*, as_json: bool) -> None:
     """List every field that a condition can look at: its type, unit and values.
 
     With --json everything that a form needs is printed, limits included.
+
+    Exit codes: 0 done; 2 was not understood.
     """
     from guardrails.policy.fields import FIELDS  # noqa: PLC0415  not needed for --help
 

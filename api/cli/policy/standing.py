@@ -30,6 +30,8 @@ def status(*, last: int, as_json: bool) -> None:
     """Say which version is in force, what is proposed, scheduled, watched and tried out, and the last steps.
 
     Needs no key: whoever can open the database can read it.
+
+    Exit codes: 0 done; 1 the database cannot be used; 2 was not understood.
     """
     from api.cli.shop import open_shop  # noqa: PLC0415  storage is not needed for --help
     from api.storage.connection import reading  # noqa: PLC0415  as above

@@ -391,7 +391,7 @@ def test_every_field_is_listed_and_everything_a_form_needs_as_data(run):
 
 
 def test_help_says_what_each_exit_code_means_and_loads_no_heavy_library(run):
-    for command in ("lint", "test", "diff"):
+    for command in main.commands["policy"].commands:
         assert "Exit codes: 0 " in run(command, "--help").stdout
     heavy = ("numpy", "sqlalchemy", "marshmallow", "yaml")
     code = (
