@@ -36,8 +36,11 @@ def show(file_or_version: str | None, *, hash_only: bool, as_json: bool) -> None
     from api.policies.text import write_yaml  # noqa: PLC0415  not needed for --help
     from guardrails.policy.document import to_document, to_plain, version_of  # noqa: PLC0415  as above
 
-    policy = policy_of(file_or_version)
-    version = version_of(to_document(policy))
+    if file_or_version is None:
+        policy, version = policy_in_force()
+    else:
+        policy = policy_of(file_or_version)
+        version = version_of(to_document(policy))
     if hash_only:
         if as_json:
             print_json({"version": version})
@@ -88,7 +91,7 @@ def policy_of(file_or_version: str | None) -> Policy:
         UsageError: there is no such file or version.
     """
     if file_or_version is None:
-        return policy_in_force()
+        return policy_in_force()[0]
     draft = draft_of(file_or_version)
     if draft is not None:
         return draft.policy
@@ -117,18 +120,19 @@ def draft_of(file_or_version: str) -> Draft | None:
     return None
 
 
-def policy_in_force() -> Policy:
-    """Return what is in force; without a database what ships is."""
+def policy_in_force() -> tuple[Policy, str]:
+    """Return what is in force, held to the floor, and its version; without a database what ships is."""
     from api.cli.shop import has_database, open_shop  # noqa: PLC0415  storage is not needed for --help
     from api.policies.shipped import shipped_policy  # noqa: PLC0415  as above
     from api.storage import versions  # noqa: PLC0415  as above
     from api.storage.connection import reading  # noqa: PLC0415  as above
+    from guardrails.policy.document import to_document, version_of  # noqa: PLC0415  as above
 
     if not has_database():
         say("there is no database: what ships is taken to be in force")
-        return shipped_policy()
+        return shipped_policy(), version_of(to_document(shipped_policy()))
     with open_shop() as shop, reading(shop.engine) as conn:
-        return versions.policy_in_force(conn)[0]
+        return versions.policy_in_force(conn)
 
 
 def whole_version(conn: Connection, begins: str) -> str:
