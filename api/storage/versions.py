@@ -161,7 +161,8 @@ def read_policy_version(conn: Connection, version: str) -> Policy:
 def policy_in_force(conn: Connection) -> tuple[Policy, str]:
     """Return the policy in force and its version; what ships where none was put in force.
 
-    What ships is the house policy beside the charter. Limits that lie below the floor since it was raised are held to it (``guardrails.policy.floor``).
+    What ships is the house policy beside the charter. Limits that lie below the floor since it was raised
+    are held to it (``guardrails.policy.floor``).
 
     Raises:
         PolicyError: the document is gone.

@@ -17,7 +17,11 @@ N_LINES_OF_LAW = 39
 FIELDS = {"id", "law", "asks", "held_by", "not_applicable", "beyond"}
 MAX_CHARACTERS = 140
 NOT_RUN = ("skip", "xfail")
-CALLED_IN = {Path("cases/consent"): "title", Path("cases/rules"): "note"}
+CALLED_IN = {
+    Path("cases/consent"): "title",
+    Path("cases/policy"): "note",
+    Path("cases/rules"): "note",
+}
 
 EXAMPLE = """
 @pytest.mark.skipif(True, reason="")
