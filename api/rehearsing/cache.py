@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -139,37 +139,25 @@ class _Stored:
         return pa.ipc.open_file(self._source, options=options).get_batch(0).column(0).flatten()
 
 
-class _Numbers(Mapping[str, NDArray[Any]]):
+class _Numbers(dict[str, NDArray[Any]]):
     """Columns of numbers of a file, each read when it is first asked for."""
 
     def __init__(self, stored: _Stored) -> None:
-        self._stored, self._known = stored, dict[str, NDArray[Any]]()
+        super().__init__()
+        self._stored = stored
 
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        if name not in self._known:
-            self._known[name] = self._stored.numbers(name)
-        return self._known[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(NUMBERS)
-
-    def __len__(self) -> int:
-        return len(NUMBERS)
+    def __missing__(self, name: str) -> NDArray[Any]:
+        self[name] = self._stored.numbers(name)
+        return self[name]
 
 
-class _Names(Mapping[str, list[str]]):
+class _Names(dict[str, list[str]]):
     """Tables of texts of a file, each read when it is first asked for."""
 
     def __init__(self, stored: _Stored) -> None:
-        self._stored, self._known = stored, dict[str, list[str]]()
+        super().__init__()
+        self._stored = stored
 
-    def __getitem__(self, name: str) -> list[str]:
-        if name not in self._known:
-            self._known[name] = self._stored.texts(name)
-        return self._known[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(NAMES)
-
-    def __len__(self) -> int:
-        return len(NAMES)
+    def __missing__(self, name: str) -> list[str]:
+        self[name] = self._stored.texts(name)
+        return self[name]

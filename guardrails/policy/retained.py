@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from operator import attrgetter
-from typing import Any, get_args, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
 
 import numpy as np
 import orjson
@@ -259,8 +259,7 @@ class Retained:
         def rows(name: str, of_page: Column | int) -> Column:
             return np.concatenate([self[name], np.broadcast_to(np.asarray(of_page, self[name].dtype), (n,))])
 
-        names = self.names["items"]
-        item_ids = (*(names[code] for code in self["item"].tolist()), *("",) * n)
+        item_ids = cast("tuple[str, ...]", _Taken(self.names["items"], self["item"], n))
         return Catalogue(
             version="",
             item_ids=item_ids,
@@ -288,8 +287,8 @@ class Retained:
         rows = slice(*self["cand_ptr"][number : number + 2].tolist())
         decision = int(self.decision_of_round[number])
         situation = self.situation(int(self["situation"][decision]))
-        columns: dict[str, Any] = {name: self[name][rows] for name in _OF_VIEW}
-        columns |= {name: self[name][number].item() for name in OF_ROUND if name not in _NOT_OF_VIEW}
+        columns: dict[str, Any] = {name: column[rows] for name, column in self._columns}
+        columns |= zip(_SCALARS_OF_VIEW, self._scalars[number], strict=True)
         return View(
             request=self._request_at(decision, situation.request),
             admission=self._admission_at(rows, situation.admission),
@@ -298,6 +297,16 @@ class Retained:
             item_idx=np.arange(rows.start, rows.stop, dtype=np.int32),
             **columns,
         )
+
+    @cached_property
+    def _columns(self) -> tuple[tuple[str, Column], ...]:
+        """Columns of a view by name; looked up once, because there are many views."""
+        return tuple((name, self[name]) for name in _OF_VIEW)
+
+    @cached_property
+    def _scalars(self) -> list[tuple[Any, ...]]:
+        """The scalars of the view of each round."""
+        return list(zip(*(self[name].tolist() for name in _SCALARS_OF_VIEW), strict=True))
 
     def _request_at(self, decision: int, request: Request) -> Request:
         def known(name: str) -> int | None:
@@ -323,4 +332,25 @@ class Retained:
         return replace(admission, muted=Muted(items=items, occasions=admission.muted.occasions))
 
 
-_NOT_OF_VIEW = frozenset({"basis", "asked"})
+_SCALARS_OF_VIEW = tuple(name for name in OF_ROUND if name not in {"basis", "asked"})
+
+
+class _Taken:
+    """The item ids of many candidates, which hardly anybody asks for; of pages they are not known.
+
+    Args:
+        names: item ids.
+        codes: shape (n,): place of each candidate's among them.
+        n_pages: how many pages follow.
+    """
+
+    def __init__(self, names: Sequence[str], codes: Column, n_pages: int) -> None:
+        self._names, self._codes, self._n = names, codes, codes.size + n_pages
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, row: int) -> str:
+        if row >= self._n:
+            raise IndexError(row)  # where iterating ends
+        return self._names[int(self._codes[row])] if row < self._codes.size else UNNAMED
