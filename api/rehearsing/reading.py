@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from api.rehearsing.cutting import Numbers, joined, lengths, numbers, occurrences, values
 from api.storage.retained import RetainedBody
-from engine.vocabulary import Basis, from_word
+from engine.vocabulary import Basis, word
 from guardrails.errors import RecordError
 from guardrails.log.record import SECTIONS
 from guardrails.policy.retained import (
@@ -58,6 +59,7 @@ _OF_RULES = ("asked", "effect", "factor_micro", "row", "rule", "slate")
 _FIRED = dict(zip(OF_FIRED, ("row", "rule", "effect", "factor_micro"), strict=True))
 
 
+_BASES = {f'"{word(basis)}"'.encode(): basis.value for basis in Basis}
 _PAGE = re.compile(rb'"page":(null|\{[^}]*\})[,}]')
 _NO_PAGE = {"category": -1, "sensitive_class": None}
 
@@ -111,8 +113,8 @@ def read_block(bodies: Iterable[RetainedBody]) -> Block:
 def _open(body: RetainedBody) -> _Opened:
     _, *sections = zlib.decompress(body.body).split(b"\n")
     lines = dict(zip(SECTIONS, sections, strict=True))
-    if not all(line.startswith(b"{") and line.endswith(b"}") for line in sections):
-        raise RecordError("a section of a record is not whole")
+    if not lines["out"].endswith(b"}"):
+        raise RecordError("a record is not whole")
     req, consent = orjson.loads(lines["req"]), orjson.loads(lines["consent"])
     page = orjson.loads(_PAGE.search(lines["cand"])[1])  # type: ignore[index]  # a TypeError where there is none
     text = situation_text(req, consent, has_page=page is not None)
@@ -150,10 +152,11 @@ class _Codes:
         return self._known.setdefault(text, len(self._known))
 
     def column(self, texts: Iterable[str | None], dtype: str = "int32") -> NDArray[Any]:
-        known, of = self._known, self.of
-        return np.array(
-            [-1 if text is None else known[text] if text in known else of(text) for text in texts], dtype
-        )
+        """Return the number of each text, -1 for none."""
+        encoded = pa.array(list(texts), pa.string()).dictionary_encode()
+        codes = np.array([*map(self.of, encoded.dictionary.to_pylist()), -1], dtype)
+        places: NDArray[np.int32] = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return codes[places]  # -1 reads the last
 
     def names(self) -> tuple[str, ...]:
         return tuple(self._known)
@@ -251,7 +254,9 @@ class _Cut:
         self, found: dict[str, NDArray[Any]], cand: Mapping[str, _Spans], cand_ptr: Numbers
     ) -> dict[str, tuple[str, ...]]:
         items, classes, categories, brands = _Codes(), _Codes(), _Codes([UNNAMED]), _Codes()
-        found["basis"] = np.array([self._basis(*span) for span in _pairs(cand["basis"])], np.int8)
+        written = [self._text[first:last] for first, last in _pairs(cand["basis"])]
+        found["basis"] = np.array([_BASES.get(basis, -1) for basis in written], np.int8)
+        self._refuse_rounds(found["basis"] < 0)
         found["item"] = items.column(self._texts(cand["items"], cand_ptr))
         found["sensitive_class"] = classes.column(self._texts(cand["sensitive_class"], cand_ptr), "int16")
         pages = [each.page for each in self._opened]
@@ -269,9 +274,6 @@ class _Cut:
             "categories": categories.names(),
             "brands": brands.names(),
         }
-
-    def _basis(self, first: int, last: int) -> int:
-        return from_word(Basis, self._text[first + 1 : last - 1].decode()).value
 
     def _raw(self, spans: _Spans, cand_ptr: Numbers) -> Numbers:
         """Return codes of the catalogue of then; -1 for all of a round that does not tell."""
