@@ -20,6 +20,7 @@ from guardrails.holding import Hold, HoldKind
 from guardrails.log.canonical import canonical
 from guardrails.policy.again import SLATE_LIMITS, changed_limits, readers
 from guardrails.policy.columns import columns_of
+from guardrails.policy.compiled import house_rules
 from guardrails.policy.directions import DIRECTIONS
 from guardrails.policy.fields import FIELDS
 from guardrails.policy.language import All, Atom, Op, Policy, RuleEffect
@@ -303,6 +304,14 @@ def test_a_field_of_many_rounds_is_that_of_each(name):
     assert told(together, KEPT.n_candidates) == [
         value for each in alone for value in told(each.column(name), each.n)
     ]
+
+
+def test_a_rule_of_the_shop_about_one_item_is_answered_as_if_it_were_asked_alone():
+    ((rule,), _) = house_rules(a_policy(a_rule("no-such-milk", when=Atom("item.id", Op.EQUAL, "milk-0"))))
+    rounds = np.arange(KEPT.n_rounds)
+    together, alone = (each(KEPT, rounds, rule, Limits()).effect for each in (ask, ask_one_by_one))
+    assert together.any()
+    assert together.tolist() == alone.tolist()
 
 
 def test_no_rounds_are_asked_about_at_all():
