@@ -106,10 +106,10 @@ class Builder:
 
     def begin(self, holds: Any, place: Place) -> None:
         """Begin a list or mapping."""
-        self._add(holds, place)
         if len(self._open) == DEEPEST:
             message = Phrase("lists and mappings are nested at most {most} deep", most=DEEPEST)
             self.refuse("too_deep", message, place)
+        self._add(holds, place)
         opened = _Open(holds, {})
         self.members[id(holds)] = opened.places
         self._open.append(opened)
@@ -143,13 +143,16 @@ class Builder:
 
     def refuse(self, code: str, message: Phrase, place: Place, *more: str) -> NoReturn:
         """Refuse what stands at a place."""
-        parts = [self._at(opened) for opened in self._open[:-1]]
+        parts = [self._at(opened, being_filled=True) for opened in self._open[:-1]]
         if self._open and not more:
-            more = (str(self._at(self._open[-1])),)
+            more = (str(self._at(self._open[-1], being_filled=False)),)
         refuse(code, message, place, pointer_of(*parts, *more))
 
-    def _at(self, opened: _Open) -> str | int:
-        return len(opened.holds) if isinstance(opened.holds, list) else opened.key or ""
+    def _at(self, opened: _Open, *, being_filled: bool) -> str | int:
+        """Return the member that is being filled, which a list holds already, or else the next one."""
+        if isinstance(opened.holds, list):
+            return len(opened.holds) - being_filled
+        return opened.key or ""
 
     def _add(self, value: Any, place: Place) -> None:
         self._count(place)

@@ -126,6 +126,8 @@ def test_a_number_that_would_not_stay_what_is_written_is_refused(number):
     [
         ("a: 1\nb: 2\na: 3\n", "duplicate_key", "/a", Place(3, 1)),
         ("a: {b: 1, b: 1}", "duplicate_key", "/a/b", Place(1, 11)),
+        ("a:\n- 1\n- b: 1\n  b: 2\n", "duplicate_key", "/a/1/b", Place(4, 3)),
+        ("a:\n- 1\n- *b\n", "not_supported", "/a/1", Place(3, 3)),
         ("a: &x 1", "not_supported", "/a", Place(1, 4)),
         ("a: 1\nb: *x", "not_supported", "/b", Place(2, 4)),
         ("- &x [1]\n- *x", "not_supported", "/0", Place(1, 3)),
