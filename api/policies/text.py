@@ -30,6 +30,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from api.policies.characters import odd_in_layout
 from api.policies.located import SHOWN, Builder, Located, Place, refuse
 from guardrails.messages import Phrase
 from guardrails.policy.document import to_plain
@@ -101,6 +102,7 @@ class _Yaml:
 
     def read(self) -> Located:
         """Return what the text says."""
+        self._refuse_misleading()
         try:
             for event in yaml.parse(self._text, Loader=CSafeLoader):
                 self._take(event)
@@ -109,15 +111,20 @@ class _Yaml:
             message = Phrase("the text is not valid YAML: {problem}", problem=error.problem or error.context)
             refuse("syntax", message, _place(mark))
         except yaml.reader.ReaderError as error:
-            lines = _Lines(self._text)
-            refuse(
-                "syntax",
-                Phrase("the text is not valid YAML: {problem}", problem=error.reason),
-                lines.place(error.position),
-            )
+            before = self._text.encode()[: error.position].decode("utf-8", "replace")
+            message = Phrase("the text is not valid YAML: {problem}", problem=error.reason)
+            refuse("syntax", message, _Lines(before).place(len(before)))
         if not self._n_documents:
             refuse("missing", Phrase("an empty text says nothing"), Place(1, 1))
         return self._builder.located()
+
+    def _refuse_misleading(self) -> None:
+        """Refuse what makes a comment look like something else, or something else like a comment."""
+        odd = odd_in_layout(self._text)
+        if odd is not None:
+            at, finding = odd
+            place, code_point = _Lines(self._text).place(at), finding.example["code_point"]
+            refuse(finding.code, finding.message, place, code_point=code_point)
 
     def _take(self, event: Event) -> None:
         place = _place(event.start_mark)
@@ -208,7 +215,8 @@ def _whole(text: str) -> int | _NoNumber:
 
 def _decimal(text: str) -> float | _NoNumber:
     """Take a decimal as it is written, if it can be: with few enough digits a float loses none."""
-    if len(text) > _LONGEST_NUMBER:
+    _, _, power = text.lower().partition("e")
+    if len(text) > _LONGEST_NUMBER or abs(int(power or 0)) > _LONGEST_NUMBER:
         return _NoNumber(_TOO_FINE)
     exact = Decimal(text).normalize()
     _, digits, exponent = exact.as_tuple()

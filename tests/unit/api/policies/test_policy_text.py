@@ -257,3 +257,29 @@ def test_whatever_is_sent_is_read_or_refused_with_a_place(text):
 def test_what_is_written_is_written_to_be_read():
     text = write_yaml(Policy(limits=Limits(score=ScoreLimits(generalise_micro=600_000))))
     assert text == "policy: house\nlimits:\n  G31.suppress: 0.6\n"
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize(
+    "number",
+    ["1e999999999", "-1e999999999", "1e99999999999999999999", "0e9999999999999999999", "1e-9999999999"],
+)
+def test_a_number_beyond_all_reckoning_is_refused_and_never_taken_for_another(number, form):
+    text = f'{{"policy": "house", "limits": {{"G17.upsell_hard": {number}}}}}'
+    error = refused(text.encode(), form)
+    assert (error.findings[0].code, error.findings[0].pointer) == ("wrong_type", "/limits/G17.upsell_hard")
+
+
+def test_what_yaml_cannot_hold_is_refused_in_its_column_whatever_stands_before_it():
+    assert refused('# æ\npolicy: "😀\0"'.encode()).place == Place(2, 11)
+
+
+@pytest.mark.parametrize("odd", ["\r", "\x85", "\u2028", "\u2029", "\u202e", "\u2066"])
+def test_a_comment_cannot_hide_what_follows_it(odd):
+    error = refused(f"policy: house # of ours{odd}time_zone: UTC\n".encode())
+    assert (error.findings[0].code, error.place) == ("odd_character", Place(1, 24))
+    assert error.findings[0].example["code_point"] == f"U+{ord(odd):04X}"
+
+
+def test_lines_may_end_as_windows_ends_them():
+    assert plain_of("policy: house\r\ntime_zone: UTC\r\n") == {"policy": "house", "time_zone": "UTC"}
