@@ -19,7 +19,7 @@ import orjson
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validates_schema
 
 from api.errors import PolicyDocumentError
-from api.policies.characters import odd_in_name
+from api.policies.characters import odd_in_name, unknown_name
 from api.policies.values import (
     LONGEST_TEXT,
     SIGNS,
@@ -63,6 +63,9 @@ MOST_RULES = 500
 
 DEEPEST = 5
 """How deep conditions may be nested."""
+
+MOST_CONDITIONS = 100
+"""Most conditions that a group may have."""
 
 MOST_TESTS = 100
 """Most tests that a rule may have."""
@@ -235,8 +238,8 @@ class _Zone(_Read):
 
     def read(self, value: Any) -> str:
         zone = _plain_word(value)
-        if zone not in available_timezones():
-            raise ValidationError([unknown("unknown_zone", zone, sorted(available_timezones()))])
+        if zone not in _zones():
+            raise ValidationError([unknown("unknown_zone", zone, sorted(_zones()))])
         return zone
 
 
@@ -251,13 +254,7 @@ class _ListOf(_Part, fields.List[Any]):
         if not isinstance(value, list):
             raise ValidationError([_NO_LIST])
         if not self.least <= len(value) <= self.most:
-            message = Phrase(
-                "from {least} to {most} are allowed here, and there are {n}",
-                least=self.least,
-                most=self.most,
-                n=len(value),
-            )
-            raise wrong("too_many" if value else "missing", message, n=len(value), most=self.most)
+            raise _too_many(len(value), self.least, self.most)
         return super()._deserialize(value, attr, data, **kwargs)
 
 
@@ -285,7 +282,7 @@ def _limit(written: str, value: Any) -> int | str:
     if written == WEIGHTS_VERSION:
         return read_string(value, LONGEST_VERSION)
     if written not in WRITTEN:
-        raise ValidationError([_unknown_name("unknown_limit", written, (*WRITTEN, WEIGHTS_VERSION))])
+        raise ValidationError([unknown_name("unknown_limit", written, (*WRITTEN, WEIGHTS_VERSION))])
     limit = WRITTEN[written]
     direction = DIRECTIONS[limit]
     if is_share(*limit):
@@ -318,7 +315,7 @@ class _Scope(_Read):
 
 def _scope(name: str, words: Any) -> Value:
     if name not in SCOPES:
-        raise ValidationError([_unknown_name("unknown_key", name, SCOPES)])
+        raise ValidationError([unknown_name("unknown_key", name, SCOPES)])
     return read_operand(FIELDS[SCOPES[name]], Op.IN, words)
 
 
@@ -351,6 +348,8 @@ def _parts(parts: Any, depth: int) -> tuple[Condition, ...]:
         raise ValidationError([_NO_LIST])
     if not parts:
         raise wrong("missing", Phrase("a group needs one condition at least"))
+    if len(parts) > MOST_CONDITIONS:
+        raise _too_many(len(parts), 1, MOST_CONDITIONS)
     read: list[Condition] = []
     errors: dict[int, Any] = {}
     for index, part in enumerate(parts):
@@ -373,7 +372,7 @@ class _Assumes(_Read):
 
 def _assumption(name: str, bounds: Any) -> HouseAssumption:
     if name not in MEASURES:
-        raise ValidationError([_unknown_name("unknown_key", name, MEASURES)])
+        raise ValidationError([unknown_name("unknown_key", name, MEASURES)])
     measure, intent = MEASURES[name]
     message = Phrase("a range is two shares, the lesser first, such as `[0.0, 0.10]`")
     if not isinstance(bounds, list) or len(bounds) != 2:  # noqa: PLR2004  low and high
@@ -410,7 +409,7 @@ class _Given(_Read):
         field = FIELDS.get(self.within + name)
         if field is None:
             known = [each.removeprefix(self.within) for each in FIELDS if each.startswith(self.within)]
-            raise ValidationError([_unknown_name("unknown_field", name, known)])
+            raise ValidationError([unknown_name("unknown_field", name, known)])
         return read_given(field, value)
 
 
@@ -430,7 +429,7 @@ class _Model(Schema):
         for name, below in messages.items():
             if below == [_UNKNOWN]:
                 known = [field.data_key or each for each, field in self.load_fields.items()]
-                messages[name] = [_unknown_name("unknown_key", name, known)]
+                messages[name] = [unknown_name("unknown_key", name, known)]
 
 
 class _AtomModel(_Model):
@@ -444,10 +443,10 @@ class _AtomModel(_Model):
     def _read(self, plain: Plain, **_: Any) -> Atom:
         field = FIELDS.get(_at("field", _plain_word, plain["field"]))
         if field is None:
-            raise _within("field", _unknown_name("unknown_field", plain["field"], FIELDS))
+            raise _within("field", unknown_name("unknown_field", plain["field"], FIELDS))
         op = _OPS.get(plain["op"] if isinstance(plain["op"], str) else "")
         if op is None:
-            raise _within("op", unknown("unknown_word", plain["op"], _words(operators_of(field))))
+            raise _within("op", unknown_name("unknown_word", plain["op"], _words(operators_of(field))))
         if op not in operators_of(field):
             message = Phrase(
                 "`{op}` cannot be asked of `{field}`; what can is {known}",
@@ -543,21 +542,31 @@ class PolicySchema(_Model):
     rules = _ListOf(_Nested(_RuleModel), most=MOST_RULES, load_default=())
     time_zone = _Zone(load_default="UTC")
 
-    @validates_schema(skip_on_field_errors=False)
-    def _check_ids(self, plain: Plain, **_: Any) -> None:
-        rules = plain.get("rules", ())
-        ids = [rule.id if isinstance(rule, HouseRule) else rule.get("id") for rule in rules]
-        errors = {
-            index: {"id": [found("duplicate_id", Phrase("the id `{id}` is used twice", id=rule_id))]}
-            for index, rule_id in enumerate(ids)
-            if rule_id is not None and rule_id in ids[:index]
-        }
+    @validates_schema(skip_on_field_errors=False, pass_original=True)
+    def _check_ids(self, _plain: Plain, original: Plain, **_: Any) -> None:
+        rules = original.get("rules") if isinstance(original, Mapping) else None
+        seen = set[str]()
+        errors: dict[int, Any] = {}
+        for index, rule in enumerate(rules[:MOST_RULES] if isinstance(rules, list) else ()):
+            rule_id = rule.get("id") if isinstance(rule, Mapping) else None
+            if isinstance(rule_id, str):
+                if rule_id in seen:
+                    message = Phrase("the id `{id}` is used twice", id=rule_id[:LONGEST_NAME])
+                    errors[index] = {"id": [found("duplicate_id", message)]}
+                seen.add(rule_id)
         if errors:
             raise ValidationError({"rules": errors})
 
     @post_load
     def _read(self, plain: Plain, **_: Any) -> Policy:
         return Policy(**plain | {"rules": tuple(sorted(plain["rules"], key=lambda rule: rule.id))})
+
+
+def _too_many(n: int, least: int, most: int) -> ValidationError:
+    message = Phrase(
+        "from {least} to {most} are allowed here, and there are {n}", least=least, most=most, n=n
+    )
+    return wrong("too_many" if n else "missing", message, n=n, most=most)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -600,13 +609,14 @@ def _plain_word(value: Any) -> str:
     return text
 
 
-def _unknown_name(code: str, name: object, known: Iterable[str]) -> Finding:
-    odd = odd_in_name(name) if isinstance(name, str) else None
-    return odd or unknown(code, name, known)
-
-
 def _words(ops: Iterable[Op]) -> list[str]:
     return [op.value for op in ops]
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """Return all time zones that mean the same on every machine."""
+    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 @cache

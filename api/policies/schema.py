@@ -14,6 +14,7 @@ from api.policies.model import (
     LONGEST_SENTENCE,
     LONGEST_TITLE,
     MEASURES,
+    MOST_CONDITIONS,
     MOST_RULES,
     MOST_TESTS,
     NAME,
@@ -61,6 +62,7 @@ def field_schema() -> Plain:
             "most_rules": MOST_RULES,
             "most_tests": MOST_TESTS,
             "most_values": MOST_VALUES,
+            "most_conditions": MOST_CONDITIONS,
             "deepest": DEEPEST,
         },
     }
@@ -211,7 +213,12 @@ def _test() -> Plain:
 
 
 def _conditions() -> Plain:
-    return {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/condition"}}
+    return {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MOST_CONDITIONS,
+        "items": {"$ref": "#/$defs/condition"},
+    }
 
 
 def _forms(field: Field) -> list[tuple[Op, ...]]:

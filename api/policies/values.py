@@ -11,8 +11,8 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from api.policies.characters import odd_in_text
-from api.policies.wrong import unknown, wrong
+from api.policies.characters import odd_in_text, unknown_name
+from api.policies.wrong import wrong
 from guardrails.messages import Phrase
 from guardrails.policy.charter import MICRO
 from guardrails.policy.document import share_to_plain
@@ -164,15 +164,18 @@ def read_day(raw: Any) -> date:
     """Return a day.
 
     Raises:
-        ValidationError: it is none, or not written as ISO 8601 writes it.
+        ValidationError: it is none, not written as ISO 8601 writes it, or before 1970.
     """
     message = Phrase("a day is needed here, written like `2026-12-01`")
     if not isinstance(raw, str) or not _DAY.fullmatch(raw) or not raw.isascii():
         raise wrong("wrong_type", message, found=_shown(raw))
     try:
-        return date.fromisoformat(raw)
+        day = date.fromisoformat(raw)
     except ValueError:
         raise wrong("wrong_type", message, found=raw) from None
+    if day_number(day) < 0:
+        raise wrong("out_of_range", Phrase("days begin with `1970-01-01`"), found=raw)
+    return day
 
 
 def read_prose(raw: Any, most: int, *, lines: bool = False) -> str:
@@ -215,16 +218,9 @@ def _micro(raw: Any) -> int | None:
     return int(exact.scaleb(_PLACES))
 
 
-def _date(field: Field, raw: Any) -> int:
-    number = day_number(read_day(raw))
-    if number < field.least:
-        raise wrong("out_of_range", Phrase("days begin with `1970-01-01`"), found=raw)
-    return number
-
-
 def _enum(field: Field, raw: Any) -> str:
     if not isinstance(raw, str) or raw not in field.values:
-        raise ValidationError([unknown("unknown_word", raw, field.values)])
+        raise ValidationError([unknown_name("unknown_word", raw, field.values)])
     return raw
 
 
@@ -261,7 +257,7 @@ _READ: Mapping[FieldKind, Callable[[Field, Any], Scalar]] = {
     FieldKind.ENUM: _enum,
     FieldKind.INTEGER: lambda field, raw: read_whole(raw, field.least, field.greatest, field.unit),
     FieldKind.SHARE: lambda field, raw: read_share(raw, field.least, field.greatest),
-    FieldKind.DATE: _date,
+    FieldKind.DATE: lambda _, raw: day_number(read_day(raw)),
     FieldKind.TEXT: _open_or_enum,
     FieldKind.TEXTS: _open_or_enum,
 }

@@ -16,6 +16,7 @@ from api.errors import PolicyDocumentError
 from api.languages import say
 from api.policies.model import (
     DEEPEST,
+    MOST_CONDITIONS,
     MOST_RULES,
     MOST_TESTS,
     as_written,
@@ -237,6 +238,8 @@ VALUE = "/rules/0/when/value"
         (atom("item.colour", "=", "red"), "unknown_field", "/rules/0/when/field"),
         (atom("item.prise_minor", "=", 1), "unknown_field", "/rules/0/when/field"),
         (atom("it\u0435m.brand", "=", "a"), "odd_character", "/rules/0/when/field"),
+        (atom("item.brand", "\u202e=", "a"), "odd_character", "/rules/0/when/op"),
+        (atom("candidate.intent", "=", "ups\u0435ll"), "odd_character", "/rules/0/when/value"),
         (atom(7, "=", "a"), "wrong_type", "/rules/0/when/field"),
         (atom("item.brand", "=", "a") | {"unit": "cm"}, "unknown_key", "/rules/0/when/unit"),
         ({"all": []}, "missing", "/rules/0/when/all"),
@@ -287,9 +290,15 @@ def test_conditions_are_nested_only_so_deep():
         ({"title": "p\u0430rcel"}, "odd_character", "title"),
         ({"title": "cafe\u0301"}, "odd_character", "title"),
         ({"title": "blank\u3164"}, "odd_character", "title"),
+        ({"title": "chosen\ufe0f look"}, "odd_character", "title"),
+        ({"title": "joined\u034f"}, "odd_character", "title"),
+        ({"title": "\u00aap\u0430rcel"}, "odd_character", "title"),
+        ({"title": "\U0001d41ap\u0430rcel"}, "odd_character", "title"),
         ({"rationale": 7}, "wrong_type", "rationale"),
         ({"customer_sentence": "a" * 141}, "too_long", "customer_sentence"),
         ({"review_by": "soon"}, "wrong_type", "review_by"),
+        ({"review_by": "0001-01-01"}, "out_of_range", "review_by"),
+        ({"effective_from": "1969-12-31"}, "out_of_range", "effective_from"),
         ({"effect": "boost"}, "unknown_word", "effect"),
         ({"effect": "demote"}, "missing", "effect"),
         ({"effect": "demote(1.5)"}, "out_of_range", "effect"),
@@ -375,6 +384,8 @@ def test_a_rule_needs_what_answers_for_it(name):
         ({"policy": "house", "rules": {}}, "wrong_type", "/rules"),
         ({"policy": "house", "rules": [7]}, "wrong_type", "/rules/0"),
         ({"policy": "house", "time_zone": "Europe/Copenhagn"}, "unknown_zone", "/time_zone"),
+        ({"policy": "house", "time_zone": "localtime"}, "unknown_zone", "/time_zone"),
+        ({"policy": "house", "time_zone": "Factory"}, "unknown_zone", "/time_zone"),
         ({"policy": "house", "time_zone": 1}, "wrong_type", "/time_zone"),
         ({"policy": "house", "limits": []}, "wrong_type", "/limits"),
         ({"policy": "house", "limits": {"G17.upsel_hard": 0.3}}, "unknown_limit", "/limits/G17.upsel_hard"),
@@ -391,6 +402,19 @@ def test_a_rule_needs_what_answers_for_it(name):
 )
 def test_a_document_that_cannot_be_meant_is_refused_where_it_stands(plain, code, pointer):
     assert only(plain) == (code, pointer)
+
+
+def test_an_id_that_is_used_twice_is_told_where_it_stands_whatever_is_wrong_before_it():
+    draft = a_draft(None, a_rule(id="same"), "rule", a_rule(id="same", title=1), {"id": ["same"]})
+    twice = [each.pointer for each in refused(draft) if each.code == "duplicate_id"]
+    assert twice == ["/rules/3/id"]
+
+
+def test_a_group_holds_so_many_conditions_at_most():
+    each = atom("customer.payment_failed", "=", True)
+    assert len(read_policy(a_draft(a_rule(when={"all": [each] * MOST_CONDITIONS}))).rules[0].when.of) == 100
+    (finding,) = refused(a_draft(a_rule(when={"any": [each] * (MOST_CONDITIONS + 1)})))
+    assert (finding.code, finding.pointer) == ("too_many", "/rules/0/when/any")
 
 
 def test_everything_that_is_wrong_is_said_at_once():
