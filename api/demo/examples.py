@@ -14,13 +14,11 @@ from uuid import uuid4
 
 from flask import Flask
 
-from api.app import assemble
+from api.demo.calls import call
 from api.demo.casting import SUGGESTIONS, Cast, cast
 from api.demo.households import Story
 from api.demo.state import Example
-from api.errors import DemoDataError
-from api.settings import Settings
-from api.wiring import Wiring, wire
+from api.wiring import Wiring
 from engine.catalogue import Catalogue
 from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.house import House
@@ -97,26 +95,21 @@ def questions_of(chosen: Cast) -> tuple[Question, ...]:
     )
 
 
-def ask_all(settings: Settings, keys: Mapping[str, str]) -> list[Example]:
+def ask_all(app: Flask, wiring: Wiring, keys: Mapping[str, str]) -> list[Example]:
     """Ask every example of a shop that stands, and return what came of it.
 
     Raises:
         DemoDataError: there is nobody to ask for, or the keys are not of this shop.
     """
-    wiring = wire(settings)
-    try:
-        app = assemble(wiring)
-        return [_ask(app, wiring, question, keys) for question in questions_of(cast(wiring))]
-    finally:
-        wiring.close()
+    return [_ask(app, wiring, question, keys) for question in questions_of(cast(wiring))]
 
 
 def _ask(app: Flask, wiring: Wiring, question: Question, keys: Mapping[str, str]) -> Example:
     begins, ends = question.news or (None, None)
     _tell(app, keys, question, begins)
-    answer = _call(app, keys["site"], "POST", "/v1/recommendations", question.body)
+    answer = call(app, keys["site"], "POST", "/v1/recommendations", question.body)
     _tell(app, keys, question, ends)
-    record = _call(app, keys["auditor"], "GET", f"/v1/decisions/{answer['decision_id']}")["sections"]
+    record = call(app, keys["auditor"], "GET", f"/v1/decisions/{answer['decision_id']}")["sections"]
     house = wiring.runtime.current().house
     catalogue = house.catalogue
     return Example(
@@ -146,30 +139,12 @@ def _tell(app: Flask, keys: Mapping[str, str], question: Question, kind: str | N
         "reference": "an order of the demo",
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
-    _call(app, keys["site"], "POST", "/v1/events", {"events": [event]})
+    call(app, keys["site"], "POST", "/v1/events", {"events": [event]})
 
 
 def _why_no_history(admission: list[Mapping[str, Any]]) -> str | None:
     asked = next(each for each in admission if each["purpose"] == KEY_OF[Purpose.PROFILING])
     return None if asked["permitted"] else str(asked["because"])
-
-
-def _call(
-    app: Flask, key: str, method: str, path: str, body: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Call the application as HTTP would.
-
-    Raises:
-        DemoDataError: it refused.
-    """
-    answer = app.test_client().open(
-        path, method=method, json=body, headers={"Authorization": f"Bearer {key}"}
-    )
-    document: dict[str, Any] = answer.get_json()
-    if answer.status_code != 200:  # noqa: PLR2004  200 is OK wherever HTTP is spoken
-        why = document.get("detail") or document.get("title")
-        raise DemoDataError(f"the demo's own request was refused ({answer.status_code}): {why}")
-    return document
 
 
 def _suggestion(item: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:

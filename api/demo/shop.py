@@ -17,6 +17,7 @@ import orjson
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
+from api.app import assemble
 from api.demo.examples import ask_all
 from api.demo.households import (
     NOTICE_ID,
@@ -46,6 +47,7 @@ from api.demo.state import (
     write_privately,
     write_state,
 )
+from api.demo.visitors import let_in
 from api.imports.importer import ImportKind, ImportReport, Progress, import_file
 from api.policies.shipped import shipped_policy
 from api.settings import Settings
@@ -56,6 +58,7 @@ from api.storage.notices import put_notice
 from api.storage.subjects import Subjects, open_subjects
 from api.storage.versions import POLICY, activate, active, put_policy
 from api.training import TrainingReport, train
+from api.wiring import wire
 from engine.catalogue import Catalogue
 from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.notices import Notice
@@ -141,9 +144,9 @@ def _build(settings: Settings, engine: Engine, folder: Path, state: DemoState, s
         imports["interactions"] = steps.take_in("interactions", "purchases.parquet", show)
     with stages("training") as show:
         training = train(engine, settings, now_ms, show)
-    with stages("keys and examples"):
-        keys = _create_keys(engine, settings.data_dir, now_ms)
-        examples = ask_all(settings, keys)
+    keys = _create_keys(engine, settings.data_dir, now_ms)
+    with stages("examples and visitors") as show:
+        examples = _open_doors(settings, keys, purchases, show)
         write_privately(settings.data_dir / EXAMPLES_FILE, [asdict(example) for example in examples])
     state = replace(
         state,
@@ -153,6 +156,22 @@ def _build(settings: Settings, engine: Engine, folder: Path, state: DemoState, s
     )
     write_state(settings.data_dir, state)
     return Building(state, imports, training, keys, examples)
+
+
+def _open_doors(
+    settings: Settings, keys: Mapping[str, str], purchases: Purchases, show: Progress
+) -> list[Example]:
+    """Ask the examples of the shop, then let visitors in, so that there is a log to look into."""
+    wiring = wire(settings)
+    try:
+        app = assemble(wiring)
+        examples = ask_all(app, wiring, keys)
+        sold = wiring.runtime.current().house.catalogue.idx_of_id
+        stay_at_home = {str(example.request["customer_id"]) for example in examples}
+        let_in(app, keys["site"], purchases, sold, stay_at_home, show)
+        return examples
+    finally:
+        wiring.close()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 import json
 import stat
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -10,6 +11,10 @@ from click.testing import CliRunner
 from api.cli import main
 from api.demo.households import Story, story_of
 from api.demo.state import read_examples, read_keys
+from api.policies.shipped import shipped_policy
+from api.rehearsing.report import held, rehearse
+from api.storage.connection import open_engine
+from guardrails.policy.limits import Limits, PriceLimits
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
 
@@ -94,6 +99,20 @@ def test_on_screen_are_reasons_rules_commands_addresses_and_the_caution(journey_
     assert journey_shop.building.examples[0].decision_id in shown
     for text in ("http://127.0.0.1:8000/v1/recommendations", "/openapi.json", "Simulated", "G17"):
         assert text in shown
+
+
+def test_visitors_leave_decisions_that_a_draft_can_be_held_against(journey_shop):
+    draft = replace(shipped_policy(), limits=Limits(price=PriceLimits(upsell_hard_micro=50_000)))
+    engine = open_engine(journey_shop.settings)
+    try:
+        held_against = held(shipped_policy())
+        report = rehearse(engine, journey_shop.settings, held_against, held(draft), lambda *_told: None)
+    finally:
+        engine.dispose()
+    found = report.document
+    assert found["decisions"]["n_rehearsed"] > 300
+    assert found["decisions"]["n_touched"] > 0
+    assert {each["rule"] for each in found["newly_withheld"]["by_rule"]} == {"G17"}
 
 
 def test_the_keys_in_the_file_are_those_of_the_shop(journey_shop):
