@@ -20,7 +20,14 @@ import orjson
 
 from guardrails.errors import TooTangledError
 from guardrails.messages import Phrase
-from guardrails.policy.boxes import Box, Region, Work, left_of, region_of
+from guardrails.policy.boxes import (
+    ENOUGH_WORK,
+    Box,
+    Region,
+    Work,
+    left_of,
+    region_of,
+)
 from guardrails.policy.charter import MICRO
 from guardrails.policy.check import is_guarded
 from guardrails.policy.document import value_to_plain
@@ -37,6 +44,7 @@ from guardrails.policy.language import (
     RuleEffect,
     Scalar,
     Value,
+    atoms,
 )
 from guardrails.policy.meaning import fires
 from guardrails.policy.places import Place, placed_parts
@@ -50,7 +58,13 @@ MOST_MUTANTS = 200
 MOST_WORDS = 8
 """So many words of a list are left out one by one."""
 
+ENOUGH_TO_TRY = 5_000_000
+"""Pairs of boxes that are held against each other for all mutants of a policy, at most: seconds."""
+
 _LONGEST_SHOWN = 80
+
+_COMPARED_IN_A_PAIR = 8
+"""So many comparisons of a test take as long as it takes to hold two boxes against each other."""
 
 _OPPOSITE = MappingProxyType(
     {
@@ -138,8 +152,14 @@ class _Mutant:
     now: str | None
 
 
-def mutate(policy: Policy) -> Mutation:
-    """Try every small change to every rule against its tests."""
+def mutate(policy: Policy, *, work: int = ENOUGH_TO_TRY) -> Mutation:
+    """Try every small change to every rule against its tests.
+
+    Args:
+        policy: a checked policy.
+        work: pairs of boxes that may be held against each other; when no work is left, one change of
+            each rule that is left counts as undecided, and no further one is tried.
+    """
     counts = Counter[str]()
     survivors: list[Survivor] = []
     findings: list[Finding] = []
@@ -147,15 +167,20 @@ def mutate(policy: Policy) -> Mutation:
         before = _Rule(rule)
         n_killed, alive = 0, list[Survivor]()
         for mutant in islice(_mutants(rule, ("rules", index)), MOST_MUTANTS):
-            if before.notices(mutant.rule):
-                n_killed += 1
-                continue
+            part = Work(min(ENOUGH_WORK, work))
+            work -= part.left
             try:
-                box = before.difference(mutant.rule)
+                noticed = before.notices(mutant.rule, part)
+                box = None if noticed else before.difference(mutant.rule, part)
             except TooTangledError:
                 counts["undecided"] += 1
+                if work <= 0:
+                    break
                 continue
-            if box is None:
+            work += part.left
+            if noticed:
+                n_killed += 1
+            elif box is None:
                 counts["equivalent"] += 1
             else:
                 alive.append(_survivor(rule, mutant, box))
@@ -179,16 +204,23 @@ class _Rule:
         self._rule = rule
         points = ((test.expect, point_of(rule, test)) for test in rule.tests)
         self._passing = [(expect, point) for expect, point in points if deed(rule, point) is expect]
+        n_compared = (len(self._passing) + 1) * sum(1 for _ in atoms(rule.when))
+        self._n_pairs_to_try = 1 + n_compared // _COMPARED_IN_A_PAIR
 
     @cached_property
     def _region(self) -> Region:
         return region_of(self._rule)
 
-    def notices(self, mutant: HouseRule) -> bool:
-        """Tell whether a test that passes fails of a mutant."""
+    def notices(self, mutant: HouseRule, work: Work) -> bool:
+        """Tell whether a test that passes fails of a mutant.
+
+        Raises:
+            TooTangledError: there is not that much work left.
+        """
+        work.spend(self._n_pairs_to_try)
         return any(deed(mutant, point) is not expect for expect, point in self._passing)
 
-    def difference(self, mutant: HouseRule) -> Box | None:
+    def difference(self, mutant: HouseRule, work: Work) -> Box | None:
         """Return points at which a mutant does something else; ``None`` if there are none.
 
         Raises:
@@ -198,8 +230,9 @@ class _Rule:
             return None
         if self._rule.effect is not mutant.effect:
             return next(iter(self._region), None)
+        work.spend(len(self._region) ** 2)  # to tell where the mutant acts
         other = region_of(mutant)
-        return left_of(self._region, other, Work()) or left_of(other, self._region, Work())
+        return left_of(self._region, other, work) or left_of(other, self._region, work)
 
 
 def _survivor(rule: HouseRule, mutant: _Mutant, box: Box) -> Survivor:

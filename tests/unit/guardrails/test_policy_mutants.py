@@ -10,6 +10,7 @@ from support.tries import tries
 
 from api.policies.values import read_given
 from guardrails.policy import mutants
+from guardrails.policy.boxes import Work
 from guardrails.policy.charter import MICRO
 from guardrails.policy.fields import FIELDS
 from guardrails.policy.findings import Severity
@@ -228,6 +229,20 @@ def test_what_takes_too_much_work_to_tell_is_not_counted():
     )
 
 
+def test_no_policy_takes_longer_than_there_is_work_for():
+    apart = AnyOf(
+        tuple(
+            All((Atom("candidate.n_ignored", Op.EQUAL, 3 * n), Atom("item.id", Op.EQUAL, f"i-{n}")))
+            for n in range(16)
+        )
+    )
+    wide = a_policy(*(a_rule(rule_id, when=apart) for rule_id in ("one", "three", "two")))
+    some, none = mutate(wide, work=5_000), mutate(wide, work=0)
+    assert some.n_undecided == 3
+    assert 0 < len(some.survivors) + some.n_equivalent < len(mutate(wide).survivors)
+    assert (none.n_undecided, none.survivors, none.score_micro) == (3, (), MICRO)
+
+
 def test_long_lists_and_long_rules_are_tried_in_part():
     listed = a_rule(when=Atom("item.id", Op.IN, tuple(f"i-{n:03}" for n in range(500))))
     assert sum(now is None for _, now in changes_to(listed)) == MOST_WORDS + 1
@@ -252,7 +267,7 @@ def test_the_test_that_is_named_passes_and_notices_the_change(rule):
 @given(rules(), st.lists(points(), max_size=4))
 def test_what_is_not_counted_does_the_same_everywhere(rule, some):
     for mutant in mutants._mutants(rule, ()):
-        box = mutants._Rule(rule).difference(mutant.rule)
+        box = mutants._Rule(rule).difference(mutant.rule, Work())
         if box is None:
             assert [deed(rule, point) for point in some] == [deed(mutant.rule, point) for point in some]
         else:
