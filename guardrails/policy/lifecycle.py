@@ -10,8 +10,8 @@ The rules that keep a change honest:
   hash, so nobody has approved of it; what is in force may have changed meanwhile, then nobody has
   approved of that change either, and it is suspended.
 * Nobody approves of what they wrote or proposed.
-* Breaking the glass puts a version in force without approval: with a reason, for 24 hours at most, and
-  nobody can go on doing it. It falls back by itself to what was in force before.
+* Breaking the glass puts a version in force without approval: with a reason, for 24 hours at most,
+  whoever goes on with it. It falls back by itself to what was in force before.
 
 What may be done is asked in ``guardrails.policy.permission``, what is due in ``guardrails.policy.due``,
 and how steps are written down in ``guardrails.policy.chain``.
@@ -34,7 +34,7 @@ AUDITOR = "auditor"
 
 HOUR_MS = 3_600_000
 LONGEST_GLASS_MS = 24 * HOUR_MS
-"""How long a version may be in force without approval, and how long the key that did it has to rest."""
+"""How long a shop may go without approval, whoever breaks the glass, and how long that has to rest then."""
 
 
 class StepKind(StrEnum):
@@ -236,7 +236,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class GlassRun:
-    """How long a key has kept the glass broken: since when, and until when at the latest."""
+    """How long the glass has been broken, by whomever: since when, and until when at the latest."""
 
     since_ms: int
     until_ms: int
@@ -253,7 +253,8 @@ class Life:
         standing: what is in force; ``None`` before the first step.
         shadow: what is watched beside it.
         challenger: what is in force for a share of customers.
-        glass: who has broken the glass, by key.
+        glass: how long the glass has been broken since something approved last came into force; ``None``
+            if it was not.
     """
 
     n_steps: int = 0
@@ -262,7 +263,7 @@ class Life:
     standing: Standing | None = None
     shadow: Trial | None = None
     challenger: Trial | None = None
-    glass: Mapping[str, GlassRun] = field(default_factory=dict)
+    glass: GlassRun | None = None
 
     @property
     def in_force(self) -> str | None:
@@ -426,16 +427,15 @@ def _activate(life: Life, step: Step) -> Life:
     until_ms = step.detail.until_ms
     before = None if until_ms is None else beneath(life.standing)
     standing = Standing(step.version, step.at_ms, until_ms, before=before)
-    return _closed(_put_in_force(life, step, standing), step.version, State.SUPERSEDED)
+    life = replace(_put_in_force(life, step, standing), glass=None)
+    return _closed(life, step.version, State.SUPERSEDED)
 
 
 def _break_glass(life: Life, step: Step) -> Life:
     until_ms = step.at_ms if step.detail.until_ms is None else step.detail.until_ms
     standing = Standing(step.version, step.at_ms, until_ms, by_glass=True, before=beneath(life.standing))
-    run = GlassRun(glass_since_ms(life, step.actor, step.at_ms), until_ms)
-    return replace(
-        _put_in_force(life, step, standing), glass=MappingProxyType({**life.glass, step.actor: run})
-    )
+    run = GlassRun(glass_since_ms(life, step.at_ms), until_ms)
+    return replace(_put_in_force(life, step, standing), glass=run)
 
 
 def _shadow(life: Life, step: Step) -> Life:
@@ -503,10 +503,11 @@ _ADVANCE: Mapping[StepKind, Callable[[Life, Step], Life]] = MappingProxyType(
 )
 
 
-def glass_since_ms(life: Life, actor: str, now_ms: int) -> int:
-    """Return since when a key would have kept the glass broken, if it broke it now.
+def glass_since_ms(life: Life, now_ms: int) -> int:
+    """Return since when the glass would have been broken, if it were broken now.
 
-    Breaking it again before the key has rested for as long as it may last goes on with the time before.
+    Breaking it again, with whatever key, goes on with the time before: until something that was approved
+    comes into force, or it has rested for as long as it may last.
     """
-    run = life.glass.get(actor)
+    run = life.glass
     return run.since_ms if run is not None and now_ms < run.until_ms + LONGEST_GLASS_MS else now_ms

@@ -320,13 +320,13 @@ def _glass_is_short(_life: Life, step: Step, _facts: Facts) -> Refusal | None:
 
 
 def _glass_is_not_spent(life: Life, step: Step, _facts: Facts) -> Refusal | None:
-    since_ms, until_ms = glass_since_ms(life, step.actor, step.at_ms), step.detail.until_ms or step.at_ms
+    since_ms, until_ms = glass_since_ms(life, step.at_ms), step.detail.until_ms or step.at_ms
     spent = until_ms > since_ms + LONGEST_GLASS_MS
     return _refuse_if(
         spent,
         Because.GLASS_SPENT,
         Phrase(
-            "this key has had the glass broken for {hours} hours: somebody has to approve now",
+            "the glass has been broken for {hours} hours: somebody has to approve now",
             hours=LONGEST_GLASS_MS // HOUR_MS,
         ),
     )

@@ -429,7 +429,7 @@ class TestBreakingTheGlass:
         assert shop.wait(2 * HOUR_MS) == [(EXPIRED, SECOND)]
         assert in_force(shop) == SHIPPED
 
-    def test_nobody_goes_on_doing_it(self, shop):
+    def test_nobody_goes_on_doing_it_nor_do_two_in_turns(self, shop):
         for version in (FIRST, SECOND, THIRD):
             shop.take(DRAFTED, version, MARY)
         assert break_glass(shop, FIRST, hours=20) is None
@@ -437,9 +437,17 @@ class TestBreakingTheGlass:
         assert refused(break_glass(shop, SECOND, hours=15)) is Because.GLASS_SPENT
         assert break_glass(shop, SECOND, hours=14) is None
         shop.wait(14 * HOUR_MS)
-        assert refused(break_glass(shop, THIRD, hours=1)) is Because.GLASS_SPENT
-        assert break_glass(shop, THIRD, ALAN, hours=1) is None
+        for who in (MARY, ALAN, ADA):
+            assert refused(break_glass(shop, THIRD, who, hours=1)) is Because.GLASS_SPENT
         shop.wait(24 * HOUR_MS)
+        assert break_glass(shop, FIRST, ALAN, hours=24) is None
+
+    def test_what_is_approved_meanwhile_ends_the_count(self, shop):
+        shop.take(DRAFTED, FIRST, MARY)
+        assert break_glass(shop, FIRST) is None
+        shop.wait(LONGEST_GLASS_MS)
+        assert refused(break_glass(shop, FIRST, ALAN, hours=1)) is Because.GLASS_SPENT
+        shop.activate(SECOND)
         assert break_glass(shop, FIRST, hours=24) is None
 
     def test_what_is_in_force_by_it_can_be_approved_of_meanwhile(self, shop):
