@@ -253,8 +253,7 @@ class Life:
         standing: what is in force; ``None`` before the first step.
         shadow: what is watched beside it.
         challenger: what is in force for a share of customers.
-        glass: how long the glass has been broken since something approved last came into force; ``None``
-            if it was not.
+        glass: how long the glass has been broken; ``None`` if it never was.
     """
 
     n_steps: int = 0
@@ -427,8 +426,7 @@ def _activate(life: Life, step: Step) -> Life:
     until_ms = step.detail.until_ms
     before = None if until_ms is None else beneath(life.standing)
     standing = Standing(step.version, step.at_ms, until_ms, before=before)
-    life = replace(_put_in_force(life, step, standing), glass=None)
-    return _closed(life, step.version, State.SUPERSEDED)
+    return _closed(_put_in_force(life, step, standing), step.version, State.SUPERSEDED)
 
 
 def _break_glass(life: Life, step: Step) -> Life:
@@ -506,8 +504,8 @@ _ADVANCE: Mapping[StepKind, Callable[[Life, Step], Life]] = MappingProxyType(
 def glass_since_ms(life: Life, now_ms: int) -> int:
     """Return since when the glass would have been broken, if it were broken now.
 
-    Breaking it again, with whatever key, goes on with the time before: until something that was approved
-    comes into force, or it has rested for as long as it may last.
+    Breaking it again before it has rested for as long as it may last, with whatever key, goes on with the
+    time before.
     """
     run = life.glass
     return run.since_ms if run is not None and now_ms < run.until_ms + LONGEST_GLASS_MS else now_ms

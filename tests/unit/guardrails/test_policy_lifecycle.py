@@ -442,14 +442,6 @@ class TestBreakingTheGlass:
         shop.wait(24 * HOUR_MS)
         assert break_glass(shop, FIRST, ALAN, hours=24) is None
 
-    def test_what_is_approved_meanwhile_ends_the_count(self, shop):
-        shop.take(DRAFTED, FIRST, MARY)
-        assert break_glass(shop, FIRST) is None
-        shop.wait(LONGEST_GLASS_MS)
-        assert refused(break_glass(shop, FIRST, ALAN, hours=1)) is Because.GLASS_SPENT
-        shop.activate(SECOND)
-        assert break_glass(shop, FIRST, hours=24) is None
-
     def test_what_is_in_force_by_it_can_be_approved_of_meanwhile(self, shop):
         shop.take(DRAFTED, FIRST, MARY)
         break_glass(shop, FIRST)
