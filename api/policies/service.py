@@ -22,11 +22,10 @@ from api.storage.policies import (
     add_step,
     finished_rehearsal,
     life_since,
-    put_draft,
     show,
     take_turn,
 )
-from api.storage.versions import POLICY, active, read_policy_version
+from api.storage.versions import POLICY, active, put_draft, read_policy_version
 from guardrails.errors import PolicyError
 from guardrails.policy.document import to_document, version_of
 from guardrails.policy.due import next_due

@@ -1,4 +1,4 @@
-"""Drafts of policies, and the steps of their life: one chain, to which rows are only ever added.
+"""The steps in the life of policies: one chain, to which rows are only ever added.
 
 Whoever wants to add a step first takes a turn, so that what a step was judged by is still so when it is
 stored. On SQLite a writer is alone anyway; on PostgreSQL a lock sees to it, and behind it stands the
@@ -14,12 +14,9 @@ import orjson
 from sqlalchemy import Connection, RowMapping, bindparam, insert, select, text
 
 from api.storage.rehearsals import RehearsalState
-from api.storage.statements import insert_new
-from api.storage.tables import policies, policy_steps, rehearsals
+from api.storage.tables import policy_steps, rehearsals
 from api.storage.versions import CHALLENGER, POLICY, SHADOW, activate, active, deactivate
 from guardrails.policy.chain import NO_STEP, header_of, header_sha256, to_plain
-from guardrails.policy.document import to_document, version_of
-from guardrails.policy.language import Policy
 from guardrails.policy.lifecycle import NO_LIFE, Detail, Life, Step, StepKind, Trial, advance
 
 _TURN = 0x706F6C696379  # "policy"; any number that every process agrees on
@@ -130,24 +127,6 @@ def show(conn: Connection, before: Life, after: Life, now_ms: int, shipped: str)
             activate(conn, name, version, now_ms)
         elif version is None and name in current:
             deactivate(conn, name)
-
-
-def put_draft(conn: Connection, policy: Policy, now_ms: int) -> str:
-    """Store a draft, whatever is to be found in it; return its version.
-
-    Raises:
-        PolicyError: it cannot be written.
-    """
-    document = to_document(policy)
-    version = version_of(document)
-    row = {
-        "version": version,
-        "document": document.decode(),
-        "created_at_ms": now_ms,
-        "name": policy.name,
-    }
-    conn.execute(insert_new(conn, policies), row)
-    return version
 
 
 def finished_rehearsal(conn: Connection, version: str, base: str) -> str | None:

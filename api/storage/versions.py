@@ -127,9 +127,23 @@ def put_policy(conn: Connection, policy: Policy, now_ms: int, *, signed_off_by_a
         PolicyError: it says what no policy may say, such as to loosen a limit that is locked.
     """
     require_clean(policy, signed_off_by_auditor=signed_off_by_auditor)
+    return put_draft(conn, policy, now_ms)
+
+
+def put_draft(conn: Connection, policy: Policy, now_ms: int) -> str:
+    """Store a policy, whatever is to be found in it, unless it is stored already; return its version.
+
+    Raises:
+        PolicyError: it cannot be written.
+    """
     document = to_document(policy)
     version = version_of(document)
-    row = {"version": version, "document": document.decode(), "created_at_ms": now_ms}
+    row = {
+        "version": version,
+        "document": document.decode(),
+        "created_at_ms": now_ms,
+        "name": policy.name,
+    }
     conn.execute(insert_new(conn, policies), row)
     return version
 

@@ -1,6 +1,7 @@
 """What the store says it holds, and reading many decisions one after the other; on both databases."""
 
 import pytest
+from sqlalchemy import select
 from support.stores import (
     DAY_MS,
     NOW_MS,
@@ -15,7 +16,7 @@ from api.storage.collected import count_collected
 from api.storage.connection import reading, writing
 from api.storage.customers import set_facts
 from api.storage.decisions import append_decisions, count_bodies, read_bodies
-from api.storage.tables import holds
+from api.storage.tables import holds, policies
 from api.storage.versions import get_policy, put_policy, read_policy_version
 from engine.vocabulary import Channel, Kind
 from guardrails.consent.ages import AgeBand
@@ -103,3 +104,10 @@ def test_a_policy_that_loosens_what_is_locked_is_not_stored(store):
         assert get_policy(conn, version_of(to_document(loose))) is None
         with pytest.raises(PolicyError, match="not in the store"):
             read_policy_version(conn, version_of(to_document(loose)))
+
+
+def test_a_policy_is_stored_under_its_own_name(store):
+    with writing(store.engine) as conn:
+        version = put_policy(conn, Policy(name="christmas"), NOW_MS)
+        name = conn.execute(select(policies.c.name).where(policies.c.version == version)).scalar()
+    assert name == "christmas"
