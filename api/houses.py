@@ -53,6 +53,7 @@ class LoadedPolicy:
         own: the shop's rules that act.
         watched: the shop's rules that are only watched.
         rules: what is asked of every candidate under it.
+        held: written names of its limits that lie below the floor, and are held to it.
     """
 
     version: str
@@ -60,6 +61,7 @@ class LoadedPolicy:
     own: tuple[Rule, ...]
     watched: tuple[WatchedRule, ...]
     rules: tuple[Rule, ...]
+    held: tuple[str, ...] = ()
 
     @property
     def rule_ids(self) -> frozenset[str]:
@@ -125,13 +127,17 @@ def policies_among(versions: Mapping[str, str]) -> dict[str, str]:
 
 
 def loaded(policy: Policy, version: str) -> LoadedPolicy:
-    """Make a policy ready to be asked.
+    """Make a policy ready to be asked, held to the floor.
 
     Raises:
         PolicyError: its rules cannot be asked.
     """
+    held = below_floor(policy.limits)
+    if held:
+        note("policy:limits:held", version=version, limits=list(held))
+        policy = replace(policy, limits=held_to_floor(policy.limits))
     own, watched = house_rules(policy)
-    return LoadedPolicy(version, policy, own, watched, (*CATALOGUE, *own))
+    return LoadedPolicy(version, policy, own, watched, (*CATALOGUE, *own), held)
 
 
 def nothing_goes() -> LoadedPolicy:
@@ -218,10 +224,7 @@ class Shelf:
     def _version(self, conn: Connection, version: str) -> LoadedPolicy:
         found = self._kept.get(version)
         if found is None:
-            policy = read_policy_version(conn, version)
-            if loose := below_floor(policy.limits):
-                note("policy:limits:held", version=version, limits=list(loose))
-            found = loaded(replace(policy, limits=held_to_floor(policy.limits)), version)
+            found = loaded(read_policy_version(conn, version), version)
         return self._keep(found)
 
     def _keep(self, found: LoadedPolicy) -> LoadedPolicy:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -26,8 +26,8 @@ from api.logging import note
 from engine.vocabulary import word
 from guardrails.decide import Decision
 from guardrails.judge import Judged
-from guardrails.policy.charter import charter
-from guardrails.policy.review import day_of, overdue
+from guardrails.policy.charter import CharterEntry, charter
+from guardrails.policy.review import day_of, entry_of, overdue
 from guardrails.rules.base import Effect, Judgement
 
 STAGES = ("read", "decide", "record")
@@ -114,8 +114,15 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="min",
         )
+        self.limits_held = Gauge(
+            "tactful_policy_limits_held",
+            "limits of policies that are served which lie below the floor, and are held to it",
+            registry=self._registry,
+            multiprocess_mode="max",
+        )
         self._served: tuple[tuple[str, str, str], ...] = ()
         self._own_rules: frozenset[str] = frozenset()
+        self._in_force: Mapping[str, CharterEntry] = {}
 
         self.rights_requests = Gauge(
             "tactful_rights_requests",
@@ -126,7 +133,7 @@ class Metrics:
         )
         self.rules_overdue = Gauge(
             "tactful_rules_overdue",
-            "shipped rules past the day of their review: all of them, and those past the grace period",
+            "rules in force past the day of their review: all of them, and those past the grace period",
             ("state",),
             registry=self._registry,
             multiprocess_mode="mostrecent",
@@ -149,7 +156,9 @@ class Metrics:
         parts = tuple(policies.served())
         self._served = tuple((loaded.version, loaded.policy.name, part) for part, loaded in parts)
         self._own_rules = frozenset[str]().union(*(loaded.rule_ids for _, loaded in parts))
+        self._in_force = {rule.id: entry_of(rule) for rule in policies.champion.policy.rules}
         self.policy_ready.set(policies.fault is None)
+        self.limits_held.set(sum(len(loaded.held) for _, loaded in parts))
 
     def exposition(self) -> bytes:
         """Return all figures in Prometheus' text format."""
@@ -195,8 +204,11 @@ class Metrics:
             _count_effects(self.watched_verdicts, watched.asked.rule.id, watched.judgement)
 
     def show_reviews(self, now_ms: int) -> None:
-        """Say how many rules are past the day of their review now, milliseconds since the epoch."""
-        found = overdue(charter(), day_of(now_ms), {})
+        """Say how many rules are past the day of their review now, milliseconds since the epoch.
+
+        These are all that ship, and the shop's own in the policy in force.
+        """
+        found = overdue({**charter(), **self._in_force}, day_of(now_ms), {})
         self.rules_overdue.labels("overdue").set(len(found))
         self.rules_overdue.labels("blocks_approval").set(sum(each.blocks_approval for each in found))
 

@@ -84,6 +84,9 @@ def test_every_policy_is_held_to_the_floor(sqlite_store, caplog):
     assert held == [{"version": found.champion.version, "limits": ["G17.upsell_hard"]}]
     for loaded in (found.champion, found.challenger, found.shadow):
         assert loaded.policy.limits == held_to_floor(loose)
+    metrics = Metrics()
+    metrics.serves(found)
+    assert "tactful_policy_limits_held 3.0" in metrics.exposition().decode()
 
 
 def test_what_cannot_be_read_is_named_and_served_as_it_was(sqlite_store):
