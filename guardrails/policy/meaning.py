@@ -118,15 +118,19 @@ def scope_of(rule: HouseRule) -> All | None:
     return All(tuple(parts)) if parts else None
 
 
+def whole_condition(rule: HouseRule) -> All | None:
+    """Return where a rule acts as a condition: scope, days and its own; ``None`` for everywhere."""
+    whole = tuple(part for part in (scope_of(rule), rule.when) if part is not None)
+    return All(whole) if whole else None
+
+
 def fires(rule: HouseRule, point: Point) -> bool:
     """Tell whether a rule acts on a point, whatever its mode.
 
     Raises:
         PolicyError: its condition has no answer there.
     """
-    scope = scope_of(rule)
-    whole = tuple(part for part in (scope, rule.when) if part is not None)
-    return holds(All(whole) if whole else None, point)
+    return holds(whole_condition(rule), point)
 
 
 def together(rules: Iterable[HouseRule], point: Point) -> HouseVerdict:

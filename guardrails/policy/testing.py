@@ -6,6 +6,9 @@ a day on which the rule is in force. Expected is what this rule does by itself, 
 A condition is *exercised* when it holds of one test and not of another. A comparison has a *boundary*:
 two values next to each other of which it holds of one only; a test each shows that it stands where it is
 meant to.
+
+A rule has to be seen acting and not acting, or its tests would pass as well with another that never acts,
+or always does: each condition may be exercised by points out of its scope.
 """
 
 from __future__ import annotations
@@ -21,13 +24,14 @@ from guardrails.policy.charter import MICRO
 from guardrails.policy.document import value_to_plain
 from guardrails.policy.fields import FIELDS, SCOPES
 from guardrails.policy.findings import Finding, Severity, pointer_of
-from guardrails.policy.language import Atom, HouseRule, Mode, Op, Policy, RuleEffect, RuleTest
-from guardrails.policy.meaning import Point, day_number, fires, holds
+from guardrails.policy.language import Atom, Condition, HouseRule, Mode, Op, Policy, RuleEffect, RuleTest
+from guardrails.policy.meaning import Point, day_number, fires, holds, whole_condition
 from guardrails.policy.ordinary import ordinary
 from guardrails.policy.places import Place, placed_atoms
 from guardrails.policy.sides import Missing
 
 FAILING_TEST, NO_TEST, UNEXERCISED, BOUNDARY = "failing_test", "no_test", "unexercised", "boundary"
+ONE_SIDED = "one_sided"
 
 _FIRST_OF_TWO = {Op.LESS: -1, Op.AT_MOST: 0, Op.MORE: 0, Op.AT_LEAST: -1}
 """Where the lesser of the two values at a boundary lies, seen from the value of the comparison."""
@@ -121,12 +125,16 @@ def run(policy: Policy) -> Trials:
         ]
         outcomes.extend(ran)
         findings.extend(_failed(outcome, place) for outcome in ran if not outcome.passed)
-        if not ran:
-            findings.append(_none(rule, place))
+        left_out: list[Finding] = []
         for atom, at in placed_atoms(rule.when, (*place, "when")):
             covered = _covered(atom, points)
             coverage += covered.counted
-            findings.extend(_left_out(atom, covered, _severity(rule), at) if ran else ())
+            left_out.extend(_left_out(atom, covered, _severity(rule), at))
+        if not ran:
+            left_out = [_none(rule, place)]
+        elif all(finding.code == BOUNDARY for finding in left_out):
+            left_out.extend(_one_sided(rule, points, place))
+        findings.extend(left_out)
     return Trials(tuple(outcomes), tuple(findings), coverage)
 
 
@@ -178,6 +186,18 @@ def _failed(outcome: Outcome, place: Place) -> Finding:
     return Finding(FAILING_TEST, Severity.ERROR, pointer, message, example)
 
 
+def _one_sided(rule: HouseRule, points: Iterable[Point], place: Place) -> Iterator[Finding]:
+    """Yield what is left out where no test has the rule acting, or none has it not acting."""
+    acts = {_answer(whole_condition(rule), point) for point in points}
+    pointer = pointer_of(*place, "tests")
+    if True not in acts:
+        message = Phrase("no test shows this rule acting: add one where it does")
+        yield Finding(ONE_SIDED, _severity(rule), pointer, message, {"never": True})
+    if False not in acts:
+        message = Phrase("no test shows what this rule leaves alone: add one where it does not act")
+        yield Finding(ONE_SIDED, _severity(rule), pointer, message, {"never": False})
+
+
 def _none(rule: HouseRule, place: Place) -> Finding:
     message = Phrase("no test shows what this rule does: add one where it acts, and one where it does not")
     return Finding(NO_TEST, _severity(rule), pointer_of(*place, "tests"), message)
@@ -206,9 +226,9 @@ def _covered(atom: Atom, points: Iterable[Point]) -> _Covered:
     return _Covered(frozenset(answer for answer in answers if answer is not None), boundary, untested)
 
 
-def _answer(atom: Atom, point: Point) -> bool | None:
+def _answer(condition: Condition | None, point: Point) -> bool | None:
     try:
-        return holds(atom, point)
+        return holds(condition, point)
     except PolicyError:
         return None
 
