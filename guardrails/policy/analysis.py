@@ -46,12 +46,10 @@ from guardrails.policy.boxes import (
 from guardrails.policy.charter import MICRO
 from guardrails.policy.findings import Finding, Severity, pointer_of
 from guardrails.policy.language import HouseRule, Mode, Obligation, Policy, RuleEffect
-from guardrails.policy.meaning import Point
+from guardrails.policy.meaning import STRENGTH, Point
 from guardrails.policy.nearby import Nearby
 
 __all__ = ["analyse", "regions_equal", "subsumes"]
-
-_STRENGTH = {effect: strength for strength, effect in enumerate(RuleEffect)}
 
 _Near: TypeAlias = Sequence[tuple[Box, Mapping[str, list[Box]]]]
 """Each box of a rule, and the boxes of other enforced rules that meet it, by the id of their rule."""
@@ -155,7 +153,7 @@ def _shadowing(
 
 
 def _does_more(other: HouseRule, rule: HouseRule) -> bool:
-    strengths = [(_STRENGTH[each.effect], -each.share_micro) for each in (other, rule)]
+    strengths = [(STRENGTH[each.effect], -each.share_micro) for each in (other, rule)]
     return strengths[0] > strengths[1] and set(rule.obligations) <= set(other.obligations)
 
 
@@ -198,7 +196,7 @@ def _enough(near: _Near, work: Work) -> tuple[str, ...] | None:
 def _does(rule: HouseRule) -> Iterator[Callable[[HouseRule], bool]]:
     """Yield, for everything that a rule adds to a verdict, what tells whether another adds as much."""
     if rule.effect is not RuleEffect.ALLOW:
-        yield lambda other: _STRENGTH[other.effect] >= _STRENGTH[rule.effect]
+        yield lambda other: STRENGTH[other.effect] >= STRENGTH[rule.effect]
     if rule.share_micro < MICRO:
         yield lambda other: other.share_micro <= rule.share_micro
     for obligation in rule.obligations:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from guardrails.messages import Phrase
-from guardrails.policy.directions import WRITTEN, is_share
-from guardrails.policy.document import share_to_plain
+from guardrails.policy.directions import WRITTEN
+from guardrails.policy.document import limit_to_plain
 from guardrails.policy.fields import FIELDS
 from guardrails.policy.findings import Finding, Severity, pointer_of
 from guardrails.policy.language import All, Atom, Condition, HouseRule, Op, Policy
@@ -134,7 +134,7 @@ def _contradictions(limits: Limits) -> Iterator[Finding]:
     for smaller, larger in _NOT_ABOVE:
         least, most = _limit(limits, smaller), _limit(limits, larger)
         if least > most:
-            example = {smaller: _as_written(smaller, least), larger: _as_written(larger, most)}
+            example = {smaller: limit_to_plain(smaller, least), larger: limit_to_plain(larger, most)}
             changed = smaller if least != _limit(Limits(), smaller) else larger
             message = Phrase(
                 "`{smaller}` is {least}, more than the {most} of `{larger}`: one of them would mean nothing",
@@ -150,7 +150,3 @@ def _limit(limits: Limits, name: str) -> int:
     section, field = WRITTEN[name]
     value: int = getattr(getattr(limits, section), field)
     return value
-
-
-def _as_written(name: str, value: int) -> float:
-    return share_to_plain(value) if is_share(*WRITTEN[name]) else value

@@ -26,15 +26,14 @@ from guardrails.policy.boxes import (
     region_of,
 )
 from guardrails.policy.charter import MICRO
-from guardrails.policy.directions import DIRECTIONS, WEIGHTS_VERSION, WRITTEN, is_share
-from guardrails.policy.document import Plain, share_to_plain, value_to_plain
+from guardrails.policy.directions import DIRECTIONS, WEIGHTS_VERSION, WRITTEN
+from guardrails.policy.document import Plain, limit_to_plain, share_to_plain, value_to_plain
 from guardrails.policy.fields import FIELDS, Field
 from guardrails.policy.language import HouseRule, Mode, Obligation, Policy, RuleEffect
-from guardrails.policy.meaning import HouseVerdict, Point, fires, together
+from guardrails.policy.meaning import STRENGTH, HouseVerdict, Point, fires, together
 from guardrails.policy.nearby import Nearby
 from guardrails.policy.sides import ABSENT, Side, Spans, Tokens, Words, run_of
 
-_STRENGTH = {effect: strength for strength, effect in enumerate(RuleEffect)}
 _ACTING = frozenset(
     ("when", "applies_to", "effect", "share_micro", "obligations", "effective_from", "effective_until")
 )
@@ -344,11 +343,11 @@ def _aspects(rule: HouseRule) -> Iterator[_Aspect]:
 
 
 def _is_at_least(effect: RuleEffect, rule: HouseRule) -> bool:
-    return _STRENGTH[rule.effect] >= _STRENGTH[effect]
+    return STRENGTH[rule.effect] >= STRENGTH[effect]
 
 
 def _is_beyond(effect: RuleEffect, rule: HouseRule) -> bool:
-    return _STRENGTH[rule.effect] > _STRENGTH[effect]
+    return STRENGTH[rule.effect] > STRENGTH[effect]
 
 
 def _leaves_at_most(share_micro: int, rule: HouseRule) -> bool:
@@ -396,9 +395,8 @@ _TIMES = ("before", "after")
 
 
 def _plain_limit(limit: ChangedLimit) -> Plain:
-    written = limit.name in WRITTEN and is_share(*WRITTEN[limit.name])
     values = (limit.before, limit.after)
-    shown = [share_to_plain(int(value)) for value in values] if written else values
+    shown = [limit_to_plain(limit.name, value) if isinstance(value, int) else value for value in values]
     return {"limit": limit.name, **dict(zip(_TIMES, shown, strict=True)), "tightened": limit.tightened}
 
 

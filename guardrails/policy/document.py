@@ -124,6 +124,16 @@ def share_to_plain(micro: int) -> int | float:
     return micro // MICRO if micro % MICRO == 0 else micro / MICRO  # correctly rounded, so the shortest
 
 
+def limit_to_plain(written: str, value: int) -> int | float:
+    """Return a limit as it is written: a share as a decimal, anything else as it is.
+
+    Args:
+        written: how a policy writes its name.
+        value: what it is; shares in millionths.
+    """
+    return share_to_plain(value) if is_share(*WRITTEN[written]) else value
+
+
 def former_limits(document: Mapping[str, Any]) -> Limits:
     """Read a document of the former form, in which limits stood by section and shares in millionths.
 
@@ -146,7 +156,7 @@ def _limits(limits: Limits) -> Plain:
     for written, (section, name) in WRITTEN.items():
         value = getattr(getattr(limits, section), name)
         if value != getattr(getattr(shipped, section), name):
-            changed[written] = share_to_plain(value) if is_share(section, name) else value
+            changed[written] = limit_to_plain(written, value)
     if limits.weights.version != shipped.weights.version:
         changed[WEIGHTS_VERSION] = limits.weights.version
     return dict(sorted(changed.items()))

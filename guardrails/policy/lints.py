@@ -18,8 +18,8 @@ from guardrails.errors import PolicyError
 from guardrails.messages import Phrase
 from guardrails.policy.aiming import Lint, aims
 from guardrails.policy.charter import charter
-from guardrails.policy.directions import DIRECTIONS, WRITTEN, Direction, Loosening, is_share
-from guardrails.policy.document import share_to_plain
+from guardrails.policy.directions import DIRECTIONS, WRITTEN, Direction, Loosening
+from guardrails.policy.document import limit_to_plain
 from guardrails.policy.findings import Finding, Severity, pointer_of
 from guardrails.policy.language import Policy
 from guardrails.policy.limits import Limits
@@ -97,8 +97,8 @@ def _may_loosen(direction: Direction, *, signed_off: bool) -> bool:
 
 
 def _loosened(limit: str, direction: Direction, value: int, floor: int) -> Finding:
-    pointer, ships = pointer_of("limits", limit), _as_written(limit, floor)
-    example = {"rule": direction.rule_id, "floor": ships, "draft": _as_written(limit, value)}
+    pointer, ships = pointer_of("limits", limit), limit_to_plain(limit, floor)
+    example = {"rule": direction.rule_id, "floor": ships, "draft": limit_to_plain(limit, value)}
     if direction.loosening is Loosening.NEVER:
         message = Phrase(
             "`{limit}` may be tightened, not loosened: it ships as {floor}", limit=limit, floor=ships
@@ -114,15 +114,11 @@ def _out_of_range(limit: str, direction: Direction, value: int) -> Finding:
     message = Phrase(
         "`{limit}` is from {least} to {greatest}: beyond that it would mean something else",
         limit=limit,
-        least=_as_written(limit, direction.least),
-        greatest=_as_written(limit, direction.greatest),
+        least=limit_to_plain(limit, direction.least),
+        greatest=limit_to_plain(limit, direction.greatest),
     )
-    example = {"draft": _as_written(limit, value)}
+    example = {"draft": limit_to_plain(limit, value)}
     return Finding(OUT_OF_RANGE, Severity.ERROR, pointer_of("limits", limit), message, example)
-
-
-def _as_written(limit: str, value: int) -> float:
-    return share_to_plain(value) if is_share(*WRITTEN[limit]) else value
 
 
 def _lint_rules(policy: Policy, sensitive_categories: Mapping[str, str]) -> Iterator[Finding]:

@@ -32,7 +32,11 @@ from guardrails.policy.language import (
 
 Point: TypeAlias = Mapping[str, Value]
 
-_STRENGTH = {effect: strength for strength, effect in enumerate(RuleEffect)}
+STRENGTH: Mapping[RuleEffect, int] = MappingProxyType(
+    {effect: strength for strength, effect in enumerate(RuleEffect)}
+)
+"""How strong each effect is: of several the strongest counts."""
+
 _EPOCH = date(1970, 1, 1)
 
 _COMPARE: Mapping[Op, Callable[[Any, Any], bool]] = MappingProxyType(
@@ -143,7 +147,7 @@ def together(rules: Iterable[HouseRule], point: Point) -> HouseVerdict:
     if not acting:
         return HouseVerdict()
     return HouseVerdict(
-        effect=max((rule.effect for rule in acting), key=_STRENGTH.__getitem__),
+        effect=max((rule.effect for rule in acting), key=STRENGTH.__getitem__),
         share_micro=min(rule.share_micro for rule in acting),
         obligations=frozenset(obligation for rule in acting for obligation in rule.obligations),
     )
