@@ -350,6 +350,19 @@ class TestTheTable:
             conn.execute(change)
         assert len(desk.kinds(service.draft(desk.engine, MARY, desk.clock, a_policy()).version)) == 1
 
+    def test_a_step_that_cannot_be_put_in_force_is_not_taken(self, sqlite_store, clock):
+        desk = Desk(sqlite_store, clock)
+        version = desk.approved()
+        refuses = (
+            "CREATE TRIGGER refuses BEFORE INSERT ON active_versions BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+        with writing(desk.engine) as conn:
+            conn.execute(text(refuses))
+        with pytest.raises(StoreRefusedError):
+            desk.activate(MARY, version)
+        assert desk.life().state_of(version) is State.APPROVED
+        assert desk.active()[POLICY] is None
+
     def test_no_number_is_given_twice(self, desk):
         draft_alone(desk)
         again = text(
