@@ -20,6 +20,7 @@ from api.policies.model import (
     NAME,
 )
 from api.policies.values import LONGEST_TEXT, MOST_VALUES, OPERATORS, SIGNS, operators_of
+from guardrails.policy.descriptions import DESCRIPTIONS
 from guardrails.policy.directions import DIRECTIONS, WEIGHTS_VERSION, WRITTEN, Direction, is_share
 from guardrails.policy.document import LONGEST_VERSION, Plain, share_to_plain, value_to_plain
 from guardrails.policy.fields import FIELDS, ORDERED, SCOPES, Field, FieldKind, FieldUnit
@@ -44,8 +45,8 @@ def field_schema() -> Plain:
 
     Returns:
         ``schema``: JSON Schema (2020-12) of the document; ``fields``: what conditions can be about;
-        ``limits``: every number, with what ships, which way it is stricter and who may loosen it;
-        ``operators`` by kind of field; ``scopes``, ``effects``, ``obligations``, ``modes``,
+        ``limits``: every number, with what it says and ships as, which way it is stricter and who may
+        loosen it; ``operators`` by kind of field; ``scopes``, ``effects``, ``obligations``, ``modes``,
         ``assumptions``: the words of a rule; ``bounds``: how much of anything there may be.
     """
     return {
@@ -129,6 +130,7 @@ def _limit(written: str) -> Plain:
     return {
         "name": written,
         "rule": direction.rule_id,
+        "description": say(DESCRIPTIONS[section, name]),
         "kind": (FieldKind.SHARE if is_share(section, name) else FieldKind.INTEGER).value,
         "unit": _unit(section, name),
         "least": least,

@@ -257,6 +257,16 @@ class TestLooking:
         told = desk_on_sqlite.get("/v1/policies/schema").json()
         assert {"schema", "fields", "limits"} <= set(told)
 
+    def test_a_form_is_labelled_in_the_language_asked_for(self, desk_on_sqlite):
+        said = desk_on_sqlite.get("/v1/policies/schema", headers={"Accept-Language": "de"})
+        told = said.json()
+        assert said.headers["Content-Language"] == "de"
+        described = {each["name"]: each["description"] for each in told["fields"] + told["limits"]}
+        assert described["G17.upsell_steps_session"] == (
+            "wie viele Upsells bei einem Besuch höchstens gezeigt werden"
+        )
+        assert described["item.age_restricted"] == "wird nur an Erwachsene verkauft"
+
     def test_a_rehearsal_is_begun_and_looked_up(self, desk):
         version = desk.draft()
         begun = desk.post(f"{HOUSE}/{version}/rehearsal")

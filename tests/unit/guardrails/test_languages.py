@@ -11,6 +11,9 @@ from support.texts import put_together, texts
 from guardrails.consent.purposes import REGISTER
 from guardrails.errors import UnknownPurposeError
 from guardrails.messages import LANGUAGES, SOURCE, Phrase, in_language, translations
+from guardrails.policy.descriptions import DESCRIPTIONS
+from guardrails.policy.directions import DIRECTIONS
+from guardrails.policy.fields import FIELDS
 from guardrails.reasons import MAX_CHARACTERS, SENTENCES
 from guardrails.rules import CATALOGUE
 from guardrails.rules.slate import SLATE_CATALOGUE
@@ -58,6 +61,8 @@ def said_by_the_guardrails():
         *(rule.sentence for rule in (*CATALOGUE, *SLATE_CATALOGUE)),
         *(rule.ground for rule in (*CATALOGUE, *SLATE_CATALOGUE)),
         *(entry.meaning for entry in REGISTER),
+        *(field.description for field in FIELDS.values()),
+        *DESCRIPTIONS.values(),
         *texts("guardrails"),
     }
 
@@ -84,6 +89,22 @@ def test_what_a_customer_is_told_is_short_and_presses_nobody(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_reasons_differ_from_each_other_in_every_language(language):
     assert len({in_language(each, translations()[language]) for each in SENTENCES.values()}) == len(SENTENCES)
+
+
+def test_every_limit_is_described():
+    assert set(DESCRIPTIONS) == set(DIRECTIONS)
+    assert all(text == text.strip() and text[-1] != "." for text in DESCRIPTIONS.values())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "described",
+    [DESCRIPTIONS, {name: field.description for name, field in FIELDS.items()}],
+    ids=["limits", "fields"],
+)
+def test_no_two_are_described_alike(language, described):
+    said = {in_language(text, translations()[language]) for text in described.values()}
+    assert len(said) == len(described)
 
 
 def test_what_has_values_in_it_can_be_said_again():

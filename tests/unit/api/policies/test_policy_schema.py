@@ -65,6 +65,7 @@ def test_every_field_and_every_limit_is_told():
     assert [field["name"] for field in SCHEMA["fields"]] == list(FIELDS)
     assert {limit["name"] for limit in SCHEMA["limits"]} == set(WRITTEN)
     assert all(field["description"] and field["operators"] for field in SCHEMA["fields"])
+    assert all(limit["description"] for limit in SCHEMA["limits"])
     assert all(limit["least"] <= limit["shipped"] <= limit["greatest"] for limit in SCHEMA["limits"])
 
 
@@ -73,6 +74,7 @@ def test_a_limit_is_told_as_it_is_written():
     assert told["G17.upsell_hard"] == {
         "name": "G17.upsell_hard",
         "rule": "G17",
+        "description": "how much dearer an upsell may be at most than what it is held against, as a share",
         "kind": "share",
         "unit": "share",
         "least": 0,
