@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,11 +12,13 @@ from api.cli.policy.documents import STANDARD_INPUT, Draft, read_draft
 from api.cli.terminal import console, json_option, print_json, say
 
 if TYPE_CHECKING:
+    from rich.table import Table
     from sqlalchemy import Connection
 
     from guardrails.policy.language import Policy
 
 _SHORTEST_VERSION = 8
+_LOOSENED_BY = {"free": "shop", "auditor": "auditor", "never": "nobody"}
 _VERSION = re.compile(rf"[0-9a-f]{{{_SHORTEST_VERSION},64}}")
 
 
@@ -56,31 +58,56 @@ def show(file_or_version: str | None, *, hash_only: bool, as_json: bool) -> None
 @click.command()
 @json_option
 def schema(*, as_json: bool) -> None:
-    """List every field that a condition can look at: its type, unit and values.
+    """List every field that a condition can look at, and every limit: what it says and may be.
 
-    With --json everything that a form needs is printed, limits included.
+    With --json everything that a form needs is printed.
 
     Exit codes: 0 done; 2 was not understood.
     """
-    from guardrails.policy.fields import FIELDS  # noqa: PLC0415  not needed for --help
+    from api.policies.schema import field_schema  # noqa: PLC0415  not needed for --help
 
+    told = field_schema()
     if as_json:
-        from api.policies.schema import field_schema  # noqa: PLC0415  as above
-
-        print_json(field_schema())
+        print_json(told)
         return
+    screen = console()
+    screen.print(_fields(told["fields"]))
+    screen.print()
+    screen.print(_limits(told["limits"]))
+
+
+def _fields(told: list[dict[str, Any]]) -> Table:
+    table = _table("field", "type", "", "says")
+    for field in told:
+        may_be = ", ".join(
+            word
+            for word, can in (("may be absent", field["optional"]), ("may be null", field["nullable"]))
+            if can
+        )
+        kind = ", ".join(dict.fromkeys(filter(None, (field["kind"], field["unit"]))))
+        says = ": ".join(filter(None, (field["description"], ", ".join(field.get("values", ())))))
+        table.add_row(field["name"], kind, may_be, says)
+    return table
+
+
+def _limits(told: list[dict[str, Any]]) -> Table:
+    table = _table("limit", "ships as", "stricter", "loosened by", "says")
+    for limit in told:
+        table.add_row(
+            limit["name"],
+            f"{limit['shipped']:g} {limit['unit']}",
+            limit["stricter"],
+            _LOOSENED_BY[limit["may_loosen"]],
+            limit["description"],
+        )
+    return table
+
+
+def _table(name: str, *others: str) -> Table:
     from rich.table import Column, Table  # noqa: PLC0415  slow to import, not needed for --help
 
-    others = (Column(name, overflow="fold") for name in ("type", "", "says"))
-    table = Table(Column("field", no_wrap=True), *others, box=None)
-    for field in FIELDS.values():
-        kind = f"{field.kind.value}, {field.unit.value}" if field.unit.value else field.kind.value
-        may_be = ", ".join(
-            word for word, can in (("may be absent", field.optional), ("may be null", field.nullable)) if can
-        )
-        says = f"{field.description}: {', '.join(field.values)}" if field.values else field.description
-        table.add_row(field.name, kind, may_be, says)
-    console().print(table)
+    columns = (Column(each, overflow="fold") for each in others)
+    return Table(Column(name, no_wrap=True), *columns, box=None)
 
 
 def policy_of(file_or_version: str | None) -> Policy:

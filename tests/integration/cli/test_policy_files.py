@@ -11,6 +11,7 @@ from support.http import fill
 
 from api.cli import main
 from api.policies.shipped import shipped_policy
+from guardrails.policy.directions import WRITTEN
 from guardrails.policy.document import to_document, to_plain
 from guardrails.policy.fields import FIELDS
 
@@ -382,12 +383,15 @@ def test_what_is_not_understood_has_an_exit_code_of_its_own(run, arguments):
     assert "Traceback" not in result.output
 
 
-def test_every_field_is_listed_and_everything_a_form_needs_as_data(run):
+def test_every_field_and_every_limit_is_listed_and_everything_a_form_needs_as_data(run):
     shown = run("schema")
     assert shown.exit_code == 0
-    assert "customer.open_delivery_delay" in shown.stdout
+    lines = shown.stdout.splitlines()
+    for name in (*FIELDS, *WRITTEN):
+        assert [line for line in lines if line.split()[:1] == [name]], name
     schema = data(run("schema", "--json"))
     assert [field["name"] for field in schema["fields"]] == list(FIELDS)
+    assert {limit["name"] for limit in schema["limits"]} == set(WRITTEN)
 
 
 def test_help_says_what_each_exit_code_means_and_loads_no_heavy_library(run):
