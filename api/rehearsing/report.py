@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
@@ -15,7 +17,8 @@ from api.errors import PolicyDocumentError
 from api.imports.importer import Progress
 from api.policies.shipped import shipped_policy
 from api.rehearsing.cache import Cache, key_of
-from api.rehearsing.reading import read_block
+from api.rehearsing.helpers import Helpers
+from api.rehearsing.work import Found, Work
 from api.settings import Settings
 from api.storage.connection import reading
 from api.storage.feedback import ACTED_ON, DISMISSED, UNWANTED
@@ -32,7 +35,7 @@ from guardrails.errors import PolicyError
 from guardrails.policy.document import to_document, version_of
 from guardrails.policy.floor import held_to_floor
 from guardrails.policy.language import Policy
-from guardrails.policy.rehearsal import GONE, Change, Rehearsed, Tally, rehearse_run
+from guardrails.policy.rehearsal import GONE, Change, Tally
 from guardrails.policy.rehearsal_report import LeftOut, Reach, Report, Words, report_of
 
 DECISIONS_AT_ONCE = 4_096
@@ -40,6 +43,15 @@ DECISIONS_AT_ONCE = 4_096
 
 N_THREADS = 2
 """Blocks that are worked on at a time, unless told otherwise; what is found does not depend on it."""
+
+READ_WITH_HELP = 16_384
+"""From how many decisions to be read from their records on other processes are worth their start."""
+
+_MOST_HELPERS = 3
+"""However many processors there are: each takes some hundred megabytes, and others want to work as well."""
+
+_AHEAD = 4
+"""Blocks that may be begun before an earlier one is done: a process takes a while to start."""
 
 _WORDS = Words(frozenset(ACTED_ON), frozenset(UNWANTED), frozenset(DISMISSED))
 
@@ -92,6 +104,7 @@ def rehearse(
     show: Progress,
     *,
     n_threads: int = N_THREADS,
+    n_helpers: int | None = None,
 ) -> Report:
     """Run a draft against every decision that is retained.
 
@@ -102,12 +115,14 @@ def rehearse(
         draft: the draft.
         show: told how far it has come, in decisions.
         n_threads: how many blocks are worked on at a time.
+        n_helpers: how many of them by other processes; without it one for each other processor, up to
+            three, where there is enough to do.
 
     Raises:
         StoreUnavailableError: the database cannot be used.
         OSError: columns cannot be kept.
     """
-    return _Rehearsal(engine, Cache(settings.data_dir), base, draft, show, n_threads).report()
+    return _Rehearsal(engine, settings.data_dir, base, draft, show, (n_threads, n_helpers)).report()
 
 
 class _Part(NamedTuple):
@@ -122,20 +137,6 @@ class _Part(NamedTuple):
     decisions: tuple[RetainedDecision, ...]
 
 
-class _Found(NamedTuple):
-    """What came of a block.
-
-    Attributes:
-        rehearsed: the counts and the changes.
-        unreadable: ids of decisions that could not be rehearsed.
-        is_new: it was read from the records.
-    """
-
-    rehearsed: Rehearsed
-    unreadable: tuple[str, ...]
-    is_new: bool
-
-
 @dataclass(slots=True)
 class _Sum:
     """What came of all blocks."""
@@ -146,7 +147,7 @@ class _Sum:
     unreadable: set[str] = field(default_factory=set)
     is_new: bool = False
 
-    def add(self, found: _Found) -> None:
+    def add(self, found: Found) -> None:
         self.tally.add(found.rehearsed.tally)
         self.changes += found.rehearsed.changes
         self.touched.update(found.rehearsed.touched)
@@ -158,11 +159,17 @@ class _Rehearsal:
     """One way through the log."""
 
     def __init__(
-        self, engine: Engine, cache: Cache, base: Held, draft: Held, show: Progress, n_threads: int
+        self,
+        engine: Engine,
+        data_dir: Path,
+        base: Held,
+        draft: Held,
+        show: Progress,
+        n_workers: tuple[int, int | None],
     ) -> None:
-        self._engine, self._cache = engine, cache
+        self._engine, self._cache, self._data_dir = engine, Cache(data_dir), data_dir
         self._base, self._draft = base, draft
-        self._show, self._n_threads = show, n_threads
+        self._show, (self._n_threads, self._n_helpers) = show, n_workers
 
     def report(self) -> Report:
         """Go through the log, and say what was found."""
@@ -170,8 +177,8 @@ class _Rehearsal:
             retained = read_retained(conn)
             parts = _parts(retained)
             total = _Sum()
-            recorded = _recorded(conn)
-            for number, found in self._found(conn, parts, recorded):
+            work = Work(self._data_dir, _recorded(conn), self._base.policy, self._draft.policy)
+            for number, found in self._found(conn, parts, work):
                 total.add(found)
                 self._show(number, len(retained), f"{total.tally.n_touched:,} touched")
             gone = {each.decision_id for each in total.changes if each.kind in GONE}
@@ -190,42 +197,45 @@ class _Rehearsal:
             _WORDS,
         )
 
-    def _found(
-        self, conn: Connection, parts: Sequence[_Part], recorded: Mapping[str, Policy | None]
-    ) -> Iterator[tuple[int, _Found]]:
+    def _found(self, conn: Connection, parts: Sequence[_Part], work: Work) -> Iterator[tuple[int, Found]]:
         """Yield how many decisions have been gone through and what came of each block, in order."""
-        waiting: deque[tuple[int, Future[_Found]]] = deque()
+        n_helpers = self._helpers_for(parts)
+        n_threads = max(self._n_threads, n_helpers + 1)
+        waiting: deque[tuple[int, Future[Found]]] = deque()
         n_done = 0
-        with ThreadPoolExecutor(self._n_threads) as pool:
-            for part in parts:
-                waiting.append((len(part.decisions), pool.submit(self._work(conn, part, recorded))))
-                while len(waiting) > self._n_threads:
-                    n, future = waiting.popleft()
+        with Helpers(n_helpers, work) as helpers, ThreadPoolExecutor(n_threads) as pool:
+            try:
+                for part in parts:
+                    task = self._task(conn, part, work, helpers)
+                    waiting.append((len(part.decisions), pool.submit(task)))
+                    while len(waiting) > n_threads + _AHEAD or (waiting and waiting[0][1].done()):
+                        n, future = waiting.popleft()
+                        n_done += n
+                        yield n_done, future.result()
+                for n, future in waiting:
                     n_done += n
                     yield n_done, future.result()
-            for n, future in waiting:
-                n_done += n
-                yield n_done, future.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
 
-    def _work(
-        self, conn: Connection, part: _Part, recorded: Mapping[str, Policy | None]
-    ) -> Callable[[], _Found]:
+    def _helpers_for(self, parts: Sequence[_Part]) -> int:
+        """Return how many processes are to help."""
+        if self._n_helpers is not None:
+            return self._n_helpers
+        n_to_read = sum(len(part.decisions) for part in parts if self._cache.get(part.key) is None)
+        return min((os.cpu_count() or 1) - 1, _MOST_HELPERS) if n_to_read >= READ_WITH_HELP else 0
+
+    def _task(self, conn: Connection, part: _Part, work: Work, helpers: Helpers) -> Callable[[], Found]:
         """Return what is to be done about a block.
 
         Bodies are read here, on the thread of the connection, whose transaction sees exactly those that
         were listed.
         """
-        known, first, last = self._cache.get(part.key), part.decisions[0].seq, part.decisions[-1].seq
-        bodies = [] if known is not None else read_bodies_between(conn, first, last)
-
-        def work() -> _Found:
-            block = read_block(bodies) if known is None else known
-            if known is None:
-                self._cache.put(part.key, block)
-            rehearsed = rehearse_run(block.kept, recorded, self._base.policy, self._draft.policy)
-            return _Found(rehearsed, block.unreadable, known is None)
-
-        return work
+        known = self._cache.get(part.key)
+        if known is not None:
+            return lambda: helpers.found(part.key, None) or work.on_columns(known)
+        bodies = read_bodies_between(conn, part.decisions[0].seq, part.decisions[-1].seq)
+        return lambda: helpers.found(part.key, bodies) or work.on_bodies(part.key, bodies)
 
     def _tidy(self, parts: Sequence[_Part], *, is_new: bool) -> None:
         """Remove files of blocks that are no more; what was kept of somebody erased meanwhile among them."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import stat
+import sys
 import time
 import zlib
 
@@ -19,9 +21,10 @@ from support.stores import NOW_MS, Store, a_decision, counting_statements, store
 from api.forgetting.files import REHEARSALS_FOLDER
 from api.forgetting.retention import purge, unseen
 from api.policies.shipped import shipped_policy
-from api.rehearsing import job
+from api.rehearsing import job, work
 from api.rehearsing import report as module
 from api.rehearsing.cache import Cache
+from api.rehearsing.helpers import Helpers
 from api.rehearsing.job import CLAIM_MS, rehearsal_state, run_rehearsal, start_rehearsal
 from api.rehearsing.report import Held, held, held_in_force, held_version, rehearse
 from api.storage import tables
@@ -132,6 +135,42 @@ def test_the_report_does_not_depend_on_how_many_threads_there_are(sqlite_store, 
     assert run(sqlite_store)[0] == report
 
 
+def test_the_report_does_not_depend_on_how_many_processes_help(sqlite_store):
+    fill(sqlite_store, n=30)
+    alone, _ = run(sqlite_store, n_helpers=0)
+    of_columns, _ = run(sqlite_store, n_helpers=1)
+    Cache(sqlite_store.settings.data_dir).keep_only(())
+    of_records, seen = run(sqlite_store, n_helpers=1)
+    assert alone == of_columns == of_records
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_many_decisions_are_read_with_help(sqlite_store, monkeypatch):
+    fill(sqlite_store)
+    alone, _ = run(sqlite_store)
+    Cache(sqlite_store.settings.data_dir).keep_only(())
+    monkeypatch.setattr(module, "READ_WITH_HELP", 1)
+    assert run(sqlite_store)[0] == alone
+
+
+def test_where_no_process_can_be_started_the_work_is_done_without(sqlite_store):
+    fill(sqlite_store)
+    alone, _ = run(sqlite_store, n_helpers=0)
+    Cache(sqlite_store.settings.data_dir).keep_only(())
+    multiprocessing.set_executable("/bin/false")
+    try:
+        report, _ = run(sqlite_store, n_helpers=1)
+    finally:
+        multiprocessing.set_executable(sys.executable)
+    assert report == alone
+
+
+def test_a_helper_tells_where_columns_are_gone(sqlite_store):
+    task = work.Work(sqlite_store.settings.data_dir, {}, SHIPS, NO_BREAD)
+    with Helpers(1, task) as helpers:
+        assert helpers.found("never-kept", None) is None
+
+
 def test_new_decisions_add_files_and_change_no_other(store):
     fill(store, n=6)
     run(store)
@@ -177,7 +216,7 @@ def test_what_was_erased_while_a_rehearsal_ran_is_not_left_in_a_file(sqlite_stor
             conn.execute(delete(tables.decision_bodies).where(tables.decision_bodies.c.decision_id == ids[0]))
         return rehearse_run(*given)
 
-    monkeypatch.setattr(module, "rehearse_run", rehearsed)
+    monkeypatch.setattr(work, "rehearse_run", rehearsed)
     run(sqlite_store)
     n_files = len(files(sqlite_store))
     monkeypatch.undo()
