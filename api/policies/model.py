@@ -435,7 +435,7 @@ class _Model(Schema):
 class _AtomModel(_Model):
     """One condition on one field."""
 
-    field = fields.Raw(required=True)
+    field = fields.Raw(required=True, error_messages=_Part.default_error_messages)
     op = fields.Raw(required=True, error_messages=_Part.default_error_messages)
     value = fields.Raw(allow_none=True)
 
@@ -570,7 +570,7 @@ def _too_many(n: int, least: int, most: int) -> ValidationError:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise ValidationError([_NO_MAPPING])
     return value
 
