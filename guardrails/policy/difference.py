@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from guardrails.errors import TooTangledError
+from guardrails.errors import PolicyError, TooTangledError
 from guardrails.policy.boxes import (
     ENOUGH_IN_ALL,
     ENOUGH_WORK,
@@ -172,7 +172,10 @@ class _Aspect(NamedTuple):
 
 
 def compare(before: Policy, after: Policy, *, work: int = ENOUGH_IN_ALL) -> Difference:
-    """Return what differs between two checked versions of a policy.
+    """Return what differs between two versions of a policy.
+
+    A draft that asks for what may be absent is held against others too: as if such a rule did not act
+    where it has no answer. It is refused elsewhere.
 
     Args:
         before: the former version.
@@ -363,9 +366,17 @@ def _never(_: HouseRule) -> bool:
 
 
 def _decided(rules: Iterable[HouseRule], point: Point) -> Decided:
-    acting = [rule for rule in rules if fires(rule, point)]
+    acting = [rule for rule in rules if _acts(rule, point)]
     verdict = together(acting, point)
     return Decided(verdict, tuple(rule.id for rule in acting if _decides(rule, verdict)))
+
+
+def _acts(rule: HouseRule, point: Point) -> bool:
+    """Tell whether a rule acts on a point; of what has no answer there it is not known, so it does not."""
+    try:
+        return fires(rule, point)
+    except PolicyError:
+        return False
 
 
 def _decides(rule: HouseRule, verdict: HouseVerdict) -> bool:

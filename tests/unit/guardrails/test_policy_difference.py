@@ -221,3 +221,13 @@ def test_a_box_is_written_field_by_field(atom, plain):
     box = box_of([atom])
     assert box is not None
     assert box_to_plain(box) == {atom.field: plain}
+
+
+def test_a_draft_that_asks_for_what_may_be_absent_can_be_compared_all_the_same():
+    unguarded = a_rule("one", when=Atom("visit.n_pages", Op.AT_LEAST, 3))
+    other = a_rule("two", when=Atom("item.sponsored", Op.EQUAL, value=True))
+    difference = compare(a_policy(), a_policy(unguarded, other))
+    assert {region.rule: region.after.rules for region in difference.regions} == {
+        "one": ("one",),
+        "two": ("two",),
+    }
