@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from api.cli.terminal import console, json_option, print_json, progress, say
+from api.cli.terminal import NumberRange, console, json_option, print_json, progress, say
 
 _DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
@@ -32,12 +32,12 @@ NO_LABELS = "no customer has said anything of a suggestion in this time: weights
 @click.command()
 @click.option(
     "--alpha",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=NumberRange(0, 1, min_open=True, max_open=True),
     default=0.005,
     show_default=True,
     help="Share of what a customer is shown that may be found too personal.",
 )
-@click.option("--confidence", type=click.FloatRange(0.5, 0.999), default=0.9, show_default=True)
+@click.option("--confidence", type=NumberRange(0.5, 0.999), default=0.9, show_default=True)
 @click.option("--confident", is_flag=True, help="Keep below alpha with that confidence, not only on average.")
 @click.option("--strict", is_flag=True, help="Count mutes and complaints that are open as flags too.")
 @click.option("--weights/--no-weights", default=True, help="Fit the weights, or set thresholds only.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.cli.terminal import console, json_option, print_json, progress, say
+from api.cli.terminal import NumberRange, console, json_option, print_json, progress, say
 
 if TYPE_CHECKING:
     from api.evaluating.leakage import Leakage
@@ -20,7 +20,7 @@ MICRO = 1_000_000
 @click.option("--placement", default="home", show_default=True, help="Where customers are served.")
 @click.option(
     "--lift-max",
-    type=click.FloatRange(0, 2),
+    type=NumberRange(0, 2),
     help="Try another limit of G07 than the one in force; under 1 nothing that customers did counts.",
 )
 @click.option(

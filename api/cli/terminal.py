@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,17 @@ PLAIN_EVERY_S = 5.0
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print data as JSON, and nothing else.")
 """The option of every command whose output is data."""
+
+
+class NumberRange(click.FloatRange):
+    """Numbers between two, of which `nan` is none although it is neither less nor more than any."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return a number in the range; tell what is wrong otherwise."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"`{value}` is not a number", param, ctx)
+        return number
 
 
 def print_json(data: Any) -> None:

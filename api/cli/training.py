@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api.cli.terminal import console, json_option, print_json, progress, say
+from api.cli.terminal import NumberRange, console, json_option, print_json, progress, say
 
 if TYPE_CHECKING:
     from api.training import TrainingReport
@@ -23,7 +23,7 @@ FIGURES = ("ndcg", "recall", "coverage", "answered")
     help="Put the model in force if it is no worse than the one that is (the default), or keep it aside.",
 )
 @click.option(
-    "--budget-s", type=click.FloatRange(min=1), default=60, show_default=True, help="Seconds for learning."
+    "--budget-s", type=NumberRange(min=1), default=60, show_default=True, help="Seconds for learning."
 )
 @json_option
 def train(*, may_activate: bool, budget_s: float, as_json: bool) -> None:

@@ -15,6 +15,7 @@ import click
 
 from api.cli.policy.acting import EXIT_CODES, SHOWN_DIGITS, Acting, acting, step_options, tell
 from api.cli.policy.showing import whole_version
+from api.cli.terminal import NumberRange
 
 if TYPE_CHECKING:
     from api.policies.service import Taken
@@ -137,7 +138,7 @@ def shadow(file_or_version: str, *, until: datetime | None, key_file: Path | Non
 @click.command(epilog=EXIT_CODES)
 @click.option(
     "--share",
-    type=click.FloatRange(0, 0.5, min_open=True),
+    type=NumberRange(0, 0.5, min_open=True),
     required=True,
     help="Share of customers, such as 0.1.",
 )
@@ -171,7 +172,7 @@ def end(file_or_version: str, *, reason: str | None, key_file: Path | None, as_j
 @_reason
 @click.option(
     "--hours",
-    type=click.FloatRange(0, _MOST_HOURS, min_open=True),
+    type=NumberRange(0, _MOST_HOURS, min_open=True),
     default=_MOST_HOURS,
     show_default=True,
     help="How long; then what is in force now is in force again.",

@@ -249,6 +249,15 @@ def test_the_glass_is_broken_with_a_reason_and_not_for_long(shop, file):
     assert shop.in_force() == shipped_version()
 
 
+@pytest.mark.parametrize(
+    "command", [("challenge", "--share"), ("break-glass", "--reason", "mould", "--hours")]
+)
+def test_a_share_and_a_time_are_numbers(shop, file, command):
+    step, *options = command
+    over = shop.policy(step, file, *options, "nan", role=Role.MARKETER)
+    assert (over.exit_code, "not a number" in over.stderr) == (2, True)
+
+
 def test_wrong_keys_are_refused(shop, file, tmp_path):
     for role in (Role.SITE, Role.AUDITOR):
         assert "may not" in shop.refused("propose", file, role=role)
