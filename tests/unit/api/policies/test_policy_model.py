@@ -239,7 +239,6 @@ VALUE = "/rules/0/when/value"
         (atom("item.prise_minor", "=", 1), "unknown_field", "/rules/0/when/field"),
         (atom("it\u0435m.brand", "=", "a"), "odd_character", "/rules/0/when/field"),
         (atom(None, "=", "a"), "never_null", "/rules/0/when/field"),
-        (atom("item.brand", None, "a"), "never_null", "/rules/0/when/op"),
         (atom("item.brand", "\u202e=", "a"), "odd_character", "/rules/0/when/op"),
         (atom("candidate.intent", "=", "ups\u0435ll"), "odd_character", "/rules/0/when/value"),
         (atom(7, "=", "a"), "wrong_type", "/rules/0/when/field"),
