@@ -58,6 +58,7 @@ from guardrails.policy.language import Policy
 from guardrails.policy.lifecycle import Life, StepKind, Trial, VersionLife
 from guardrails.policy.lints import Lint
 from guardrails.policy.permission import ROLES
+from guardrails.policy.rehearsal_report import sentences_of
 
 YAML = "application/yaml"
 """Media type of policies as people write them (RFC 9512)."""
@@ -559,6 +560,8 @@ def _step(entry: Entry) -> dict[str, Any]:
 
 
 def _rehearsal(found: StoredRehearsal) -> dict[str, Any]:
+    report = None if found.report is None else orjson.loads(found.report)
+    sentences = () if report is None else sentences_of(report)
     return {
         "rehearsal_id": found.rehearsal_id,
         "version": found.version,
@@ -568,8 +571,9 @@ def _rehearsal(found: StoredRehearsal) -> dict[str, Any]:
         "n_total": found.n_total,
         "started_at_ms": found.started_at_ms,
         "finished_at_ms": found.finished_at_ms,
-        "report": None if found.report is None else orjson.loads(found.report),
+        "report": report,
         "report_sha256": found.report_sha256,
+        "sentences": {sentence: say(sentence) for sentence in sentences},
     }
 
 

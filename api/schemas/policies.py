@@ -130,6 +130,12 @@ class RehearsalSchema(Schema):
     report_sha256 = fields.String(
         required=True, allow_none=True, metadata={"description": "of its canonical bytes (RFC 8785)"}
     )
+    sentences = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        required=True,
+        metadata={"description": "what the report says in words, in the language of the answer"},
+    )
 
 
 class PolicyTestSchema(Schema):

@@ -90,6 +90,9 @@ ONLY_IN_PART: Mapping[Limit, str] = MappingProxyType(
 )
 """Limits of which a part can be rehearsed, and what cannot."""
 
+SENTENCES = tuple(dict.fromkeys((NEVER_OBSERVED, *AS_RECORDED, *NOT_AT_ALL.values(), *ONLY_IN_PART.values())))
+"""Everything that a report says in words."""
+
 _WRITTEN_AS = MappingProxyType({limit: name for name, limit in WRITTEN.items()})
 
 
@@ -211,6 +214,14 @@ def report_of(
         "examples": [_example(each, rules, said) for each in _drawn(changes, base[0], draft[0])],
     }
     return Report(document, hashlib.sha256(canonical(document)).hexdigest())
+
+
+def sentences_of(document: Json) -> tuple[str, ...]:
+    """Return what a report says in words, each sentence once; in English, so that its hash is one."""
+    because = (each["because"] for each in document["not_rehearsed"])
+    return tuple(
+        dict.fromkeys((document["newly_allowed"]["observed"], *document["taken_as_recorded"], *because))
+    )
 
 
 def share(k: int, n: int) -> Json:

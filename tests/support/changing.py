@@ -27,7 +27,7 @@ def a_policy(hard_micro: int = 300_000, **frequency: int) -> Policy:
     return Policy(limits=replace(limits, price=price, frequency=replace(limits.frequency, **frequency)))
 
 
-def rehearsed(store: Store, version: str, base: str) -> None:
+def rehearsed(store: Store, version: str, base: str, report: str = "{}") -> None:
     """Note that a rehearsal was finished."""
     rehearsal_id = hashlib.sha256(f"{version}{base}".encode()).hexdigest()
     row: dict[str, Any] = {
@@ -37,7 +37,7 @@ def rehearsed(store: Store, version: str, base: str) -> None:
         "state": "done",
         "n_done": 1,
         "n_total": 1,
-        "report": "{}",
+        "report": report,
         "report_sha256": rehearsal_id,
         "actor": "mary",
         "started_at_ms": NOW_MS,

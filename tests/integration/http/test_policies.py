@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from openapi_schema_validator import OAS31Validator
 from support.changing import rehearsed
@@ -14,8 +16,12 @@ from api.policies.text import write_yaml
 from api.storage.api_keys import Role, create_key
 from api.storage.connection import writing
 from api.wiring import now_ms
+from guardrails.log.canonical import canonical
 from guardrails.policy.document import to_plain
+from guardrails.policy.language import Policy
 from guardrails.policy.lifecycle import HOUR_MS
+from guardrails.policy.rehearsal import Tally
+from guardrails.policy.rehearsal_report import NEVER_OBSERVED, LeftOut, Reach, Words, report_of
 
 HOUSE = "/v1/policies/house/versions"
 YAML = "application/yaml"
@@ -274,6 +280,23 @@ class TestLooking:
         assert begun.json()["base"] == shipped_version()
         found = desk.get(f"{HOUSE}/{version}/rehearsal").json()
         assert found["rehearsal_id"] == begun.json()["rehearsal_id"]
+
+    def test_what_a_rehearsal_says_in_words_is_said_in_the_language_asked_for(self, desk_on_sqlite):
+        version = desk_on_sqlite.draft()
+        report = report_of(
+            *((shipped_version(), Policy()), (version, Policy()), Tally(), ()),
+            *(LeftOut(), Reach(0, 0), {}, Words(frozenset(), frozenset(), frozenset())),
+        )
+        rehearsed(desk_on_sqlite.store, version, shipped_version(), canonical(report.document).decode())
+        place = f"{HOUSE}/{version}/rehearsal"
+        german = desk_on_sqlite.get(place, headers={"Accept-Language": "de"}).json()
+        assert german["sentences"][NEVER_OBSERVED] == (
+            "diese bekam niemand zu sehen; was daraus geworden wäre, wurde nie beobachtet"
+        )
+        assert hashlib.sha256(canonical(german["report"])).hexdigest() == report.sha256
+        english = desk_on_sqlite.get(place).json()
+        assert english["report"] == german["report"]
+        assert english["sentences"] == {each: each for each in german["sentences"]}
 
     def test_versions_are_listed_with_where_they_stand(self, desk_on_sqlite):
         version = desk_on_sqlite.approved()

@@ -14,6 +14,7 @@ from guardrails.messages import LANGUAGES, SOURCE, Phrase, in_language, translat
 from guardrails.policy.descriptions import DESCRIPTIONS
 from guardrails.policy.directions import DIRECTIONS
 from guardrails.policy.fields import FIELDS
+from guardrails.policy.rehearsal_report import SENTENCES as OF_REHEARSALS
 from guardrails.reasons import MAX_CHARACTERS, SENTENCES
 from guardrails.rules import CATALOGUE
 from guardrails.rules.slate import SLATE_CATALOGUE
@@ -63,6 +64,7 @@ def said_by_the_guardrails():
         *(entry.meaning for entry in REGISTER),
         *(field.description for field in FIELDS.values()),
         *DESCRIPTIONS.values(),
+        *OF_REHEARSALS,
         *texts("guardrails"),
     }
 

@@ -36,12 +36,16 @@ from guardrails.policy.rehearsal import (
     rehearse_run,
 )
 from guardrails.policy.rehearsal_report import (
+    AS_RECORDED,
+    NEVER_OBSERVED,
     NOT_AT_ALL,
     ONLY_IN_PART,
+    SENTENCES,
     LeftOut,
     Reach,
     Words,
     report_of,
+    sentences_of,
     share,
 )
 from guardrails.policy.retained_fields import RetainedColumns
@@ -394,6 +398,8 @@ def test_a_report_names_changed_limits_that_were_not_rehearsed():
     assert named.keys() == {"G21.view_days", "G19.window_days"}
     assert named["G21.view_days"]["from"], named["G21.view_days"]["to"] == (30, 10)
     assert (named["G21.view_days"]["in_part"], named["G19.window_days"]["in_part"]) == (False, True)
+    reasons = {each["because"] for each in named.values()}
+    assert set(sentences_of(document)) == {NEVER_OBSERVED, *AS_RECORDED, *reasons} < set(SENTENCES)
 
 
 # The report
