@@ -22,6 +22,9 @@ nothing of these                         fine                         fine
 ``all`` and ``any`` know no "not", so a rule protects when each of its atoms does. What a customer *is*
 no field tells; a draft that asks for it is told why there is none. Of the customer's own, nothing but
 where they live is no weakness: no rule keeps sensitive goods from some of them for another reason.
+
+A rule that holds back what needs no consent and lets through what does is warned of: whoever refused
+gets less for it (GDPR 7(4); California Civil Code 1798.125).
 """
 
 from __future__ import annotations
@@ -30,13 +33,14 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
+from engine.vocabulary import Basis, word
 from guardrails.errors import PolicyError
 from guardrails.holding import HoldKind
 from guardrails.messages import Phrase
 from guardrails.policy.document import value_to_plain
-from guardrails.policy.fields import FIELDS
+from guardrails.policy.fields import FIELDS, SCOPES
 from guardrails.policy.findings import Finding, Severity, pointer_of
-from guardrails.policy.language import Atom, HouseRule, RuleEffect, Value
+from guardrails.policy.language import Atom, HouseRule, Op, RuleEffect, Value
 from guardrails.policy.meaning import holds
 from guardrails.policy.places import Place, placed_atoms
 from guardrails.request import AgeAssurance
@@ -91,14 +95,23 @@ DELICATE: Mapping[str, _Ranked] = MappingProxyType(
 )
 """Fields that run from the ordinary (rank 0) to what deserves protection; equal ranks are alike."""
 
+CONSENT_PRESSURE = "consent_pressure"
+
+PERSONAL: Mapping[str, _Ranked] = MappingProxyType(
+    {
+        "candidate.basis": _in_order(*(word(basis) for basis in Basis if basis is not Basis.NONE)),
+        "evidence.from_history": _NO_BEFORE_YES,
+    }
+)
+"""Fields that run from what needs no consent to what does."""
+
 PLAIN = frozenset(
     {
         *("request.placement", "request.channel", "request.language", "request.date", "request.local_minute"),
         *("request.basket_minor", "visit.n_pages", "visit.basket_after_s", "visit.entry", "visit.n_offers"),
         *("contact.n_messages_day", "contact.n_messages_week", "candidate.intent", "candidate.source"),
-        *("candidate.basis", "candidate.price_step", "candidate.n_ignored", "candidate.days_since_shown"),
-        *("evidence.from_history", "item.id", "item.brand", "item.categories", "item.price_minor"),
-        *("item.sponsored", "customer.jurisdiction"),
+        *("candidate.price_step", "candidate.n_ignored", "candidate.days_since_shown", "item.id"),
+        *("item.brand", "item.categories", "item.price_minor", "item.sponsored", "customer.jurisdiction"),
     }
 )
 """Fields that say nothing of anybody's weakness."""
@@ -141,7 +154,11 @@ def aims(rule: HouseRule, place: Place, sensitive_categories: Mapping[str, str])
         place: where it stands.
         sensitive_categories: categories that hold nothing but goods of one sensitive class, and which.
     """
+    scopes = [(Atom(SCOPES[name], Op.IN, words), name) for name, words in rule.applies_to]
+    for atom, name in scopes:
+        yield from _presses(atom, rule.effect, pointer_of(*place, "applies_to", name))
     for atom, at in placed_atoms(rule.when, (*place, "when")):
+        yield from _presses(atom, rule.effect, pointer_of(*at))
         if atom.field in DELICATE:
             yield from _delicate(atom, rule.effect, pointer_of(*at))
         elif atom.field == "item.categories" and rule.effect is RuleEffect.ALLOW:
@@ -167,17 +184,31 @@ def _delicate(atom: Atom, effect: RuleEffect, pointer: str) -> Iterator[Finding]
         shown = value_to_plain(FIELDS[atom.field].kind, atom.value)
         yield Finding(Lint.AIMING, Severity.ERROR, pointer, message, {atom.field: shown})
         return
-    for held, spared in _spared(atom):
+    for held, spared in _spared(atom, DELICATE[atom.field]):
         message = Phrase(
             "`{field}` holds back what is ordinary and lets through what is more delicate", field=atom.field
         )
-        example = {"held_back": {atom.field: held}, "let_through": {atom.field: spared}}
-        yield Finding(Lint.AIMING, Severity.ERROR, pointer, message, example)
+        yield Finding(Lint.AIMING, Severity.ERROR, pointer, message, _shown(atom, held, spared))
 
 
-def _spared(atom: Atom) -> list[tuple[object, object]]:
-    """Return a value that is held back and a more delicate one that is not, if there are such."""
-    ranked = DELICATE[atom.field]
+def _presses(atom: Atom, effect: RuleEffect, pointer: str) -> Iterator[Finding]:
+    if effect is RuleEffect.ALLOW or atom.field not in PERSONAL:
+        return
+    for held, spared in _spared(atom, PERSONAL[atom.field]):
+        message = Phrase(
+            "`{field}` holds back what needs no consent and lets through what does: "
+            "whoever refused gets less",
+            field=atom.field,
+        )
+        yield Finding(CONSENT_PRESSURE, Severity.WARNING, pointer, message, _shown(atom, held, spared))
+
+
+def _shown(atom: Atom, held: object, spared: object) -> Mapping[str, object]:
+    return {"held_back": {atom.field: held}, "let_through": {atom.field: spared}}
+
+
+def _spared(atom: Atom, ranked: _Ranked) -> list[tuple[object, object]]:
+    """Return a value that is held back and one of a higher rank that is not, if there are such."""
     held = [(rank, value) for rank, value in ranked if _is_held(atom, value)]
     spared = [(rank, value) for rank, value in ranked if not _is_held(atom, value)]
     pairs = [(one, other) for low, one in held for high, other in spared if low < high]

@@ -69,12 +69,13 @@ def lint(
 
 
 def require_clean(policy: Policy, *, signed_off_by_auditor: bool = False) -> None:
-    """Refuse a policy that a lint finds anything in.
+    """Refuse a policy that a lint finds an error in.
 
     Raises:
         PolicyError: it does; the message names the first place and how many there are.
     """
-    found = lint(policy, signed_off_by_auditor=signed_off_by_auditor)
+    said = lint(policy, signed_off_by_auditor=signed_off_by_auditor)
+    found = [each for each in said if each.severity is Severity.ERROR]
     if found:
         first = found[0]
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""

@@ -13,7 +13,15 @@ from support.policies import a_policy, a_rule, policies
 from api.errors import PolicyDocumentError
 from guardrails.errors import PolicyError
 from guardrails.messages import Phrase
-from guardrails.policy.aiming import DELICATE, PLAIN, Lint, aiming_finding, says_what_somebody_is
+from guardrails.policy.aiming import (
+    CONSENT_PRESSURE,
+    DELICATE,
+    PERSONAL,
+    PLAIN,
+    Lint,
+    aiming_finding,
+    says_what_somebody_is,
+)
 from guardrails.policy.directions import DIRECTIONS, NAMES, WRITTEN, Loosening, Stricter
 from guardrails.policy.fields import FIELDS, SCOPES, FieldKind
 from guardrails.policy.findings import Severity
@@ -59,10 +67,11 @@ def test_what_is_found_is_what_the_example_says(case):
     for each in found:
         assert isinstance(each.message, Phrase)
         assert each.example or each.code == "shipped_id"
-        assert each.severity is Severity.ERROR
+        is_warning = each.code == CONSENT_PRESSURE
+        assert each.severity is (Severity.WARNING if is_warning else Severity.ERROR)
 
 
-@pytest.mark.parametrize("code", [code.value for code in Lint])
+@pytest.mark.parametrize("code", [CONSENT_PRESSURE, *(code.value for code in Lint)])
 def test_every_lint_has_examples(code):
     assert sum(code in {each["code"] for each in case["finds"]} for case in CASES) >= 3
 
@@ -102,8 +111,9 @@ def test_what_ships_is_within_the_range_of_every_limit():
 
 
 def test_every_field_is_either_delicate_or_plain():
-    assert not PLAIN & DELICATE.keys()
-    assert FIELDS.keys() == PLAIN | DELICATE.keys()
+    assert not PLAIN & (DELICATE.keys() | PERSONAL.keys())
+    assert not DELICATE.keys() & PERSONAL.keys()
+    assert FIELDS.keys() == PLAIN | DELICATE.keys() | PERSONAL.keys()
 
 
 def test_of_a_customer_nothing_is_plain_but_where_they_live():
@@ -182,6 +192,7 @@ def test_a_policy_is_refused_by_its_first_flaw_and_their_number():
     with pytest.raises(PolicyError, match=r"^`/limits/G24.edge` \(L3\): [^(]*$"):
         require_clean(policy, signed_off_by_auditor=True)
     require_clean(a_policy())
+    require_clean(read({"rules": [{"id": "shut", "applies_to": {"basis": ["popular"]}, "effect": "block"}]}))
 
 
 @st.composite
