@@ -58,13 +58,16 @@ MOST_MUTANTS = 200
 MOST_WORDS = 8
 """So many words of a list are left out one by one."""
 
-ENOUGH_TO_TRY = 5_000_000
+ENOUGH_TO_TRY = 500_000
 """Pairs of boxes that are held against each other for all mutants of a policy, at most: seconds."""
 
 _LONGEST_SHOWN = 80
 
 _COMPARED_IN_A_PAIR = 8
 """So many comparisons of a test take as long as it takes to hold two boxes against each other."""
+
+_NAMED_IN_A_PAIR = 256
+"""So many values that a rule names make holding two of its boxes against each other take as long again."""
 
 _OPPOSITE = MappingProxyType(
     {
@@ -167,17 +170,18 @@ def mutate(policy: Policy, *, work: int = ENOUGH_TO_TRY) -> Mutation:
         before = _Rule(rule)
         n_killed, alive = 0, list[Survivor]()
         for mutant in islice(_mutants(rule, ("rules", index)), MOST_MUTANTS):
-            part = Work(min(ENOUGH_WORK, work))
-            work -= part.left
+            part = Work(min(ENOUGH_WORK, work) // before.weight)
+            work -= part.left * before.weight
             try:
                 noticed = before.notices(mutant.rule, part)
                 box = None if noticed else before.difference(mutant.rule, part)
             except TooTangledError:
                 counts["undecided"] += 1
-                if work <= 0:
+                work += max(part.left, 0) * before.weight
+                if work < before.weight:
                     break
                 continue
-            work += part.left
+            work += part.left * before.weight
             if noticed:
                 n_killed += 1
             elif box is None:
@@ -198,7 +202,11 @@ def mutate(policy: Policy, *, work: int = ENOUGH_TO_TRY) -> Mutation:
 
 
 class _Rule:
-    """A rule to hold its mutants against: what is needed of it for each of them, computed once."""
+    """A rule to hold its mutants against: what is needed of it for each of them, computed once.
+
+    Attributes:
+        weight: how many times as long as usual it takes to hold two of its boxes against each other.
+    """
 
     def __init__(self, rule: HouseRule) -> None:
         self._rule = rule
@@ -206,6 +214,8 @@ class _Rule:
         self._passing = [(expect, point) for expect, point in points if deed(rule, point) is expect]
         n_compared = (len(self._passing) + 1) * sum(1 for _ in atoms(rule.when))
         self._n_pairs_to_try = 1 + n_compared // _COMPARED_IN_A_PAIR
+        n_named = sum(len(atom.value) for atom in atoms(rule.when) if isinstance(atom.value, tuple))
+        self.weight = 1 + n_named // _NAMED_IN_A_PAIR
 
     @cached_property
     def _region(self) -> Region:
