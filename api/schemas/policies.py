@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
 
 from api.schemas.base import RequestSchema, Text, TimeMs, WholeNumber
 from api.schemas.rights import QuerySchema
@@ -28,16 +31,31 @@ class Version(fields.String):
         )
 
 
+class Reason(Text):
+    """Somebody's own words, on one line and without anything that does not show; they stay in the log."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(most=MAX_REASON, **kwargs)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not text.isprintable():
+            raise ValidationError("control characters are not allowed")
+        return text
+
+
 class PolicyReasonSchema(RequestSchema):
     """Why."""
 
-    reason = Text(required=True, least=1, most=MAX_REASON)
+    reason = Reason(required=True, least=1)
 
 
 class PolicyEndingSchema(RequestSchema):
     """Why, if anybody cares to say."""
 
-    reason = Text(load_default="", most=MAX_REASON)
+    reason = Reason(load_default="")
 
 
 class PolicyApprovalSchema(RequestSchema):

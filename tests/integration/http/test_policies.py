@@ -388,6 +388,13 @@ class TestFourEyes:
         desk_on_sqlite.does("approve", version, Role.AUDITOR, base=shipped_version())
         desk_on_sqlite.does("activate", version)
 
+    @pytest.mark.parametrize("reason", ["", "a\u202eb", "two\nlines", "x" * 501])
+    def test_a_reason_can_be_read_as_it_is_written(self, desk_on_sqlite, reason):
+        version = desk_on_sqlite.draft()
+        answer = desk_on_sqlite.post(f"{HOUSE}/{version}/reject", Role.APPROVER, reason=reason)
+        assert answer.status_code == 422
+        assert [each["pointer"] for each in answer.json()["errors"]] == ["/reason"]
+
     def test_a_rejection_says_why(self, desk_on_sqlite):
         version = desk_on_sqlite.approved()
         assert desk_on_sqlite.post(f"{HOUSE}/{version}/reject", Role.APPROVER).status_code == 422
