@@ -22,7 +22,6 @@ from guardrails.policy.retained import Retained
 from guardrails.policy.retained_fields import RECORDED_LATER, RetainedColumns
 from guardrails.rules import CATALOGUE
 from guardrails.rules.base import MICRO, Effect
-from guardrails.rules.slate.base import SELLING
 
 Limit: TypeAlias = tuple[str, str]
 """Section and name of a limit."""
@@ -286,33 +285,3 @@ def _again(era: _Era, policy: Policy) -> tuple[frozenset[str], frozenset[str]]:
     )
     stand = alike | (era.asked & _RULES.keys()) - differing
     return stand, frozenset(wanted - stand)
-
-
-def affected(hearing: Hearing, said: Said, policy: Policy) -> NDArray[np.bool_]:
-    """Return which rounds a policy may compose another slate of than was recorded; shape (n_rounds,).
-
-    Those of which a candidate is withheld or ranked in another way, and those that a limit of a whole list
-    that differs can matter to: caps on what sells need something that sells, the rest a list that is not
-    bound to certain categories.
-    """
-    kept, then = hearing.kept, hearing.recorded
-    found = np.zeros(kept.n_rounds, np.bool_)
-    if said is not then:
-        open_still = ~(said.withheld & then.withheld)
-        moved = (said.withheld != then.withheld) | (open_still & (said.rank_score != then.rank_score))
-        found[kept.round_of_candidate[moved]] = True
-    for era in hearing.eras:
-        changed = SLATE_LIMITS
-        if era.policy is not None:
-            changed = SLATE_LIMITS.intersection(changed_limits(era.policy.limits, policy.limits))
-        if any(section == "variety" and name != "selling_share_micro" for section, name in changed):
-            found[era.rounds] |= ~kept["category_bound"][era.rounds]
-        if any(section != "variety" or name == "selling_share_micro" for section, name in changed):
-            found[era.rounds] |= _sells(kept)[era.rounds]
-    return found
-
-
-def _sells(kept: Retained) -> NDArray[np.bool_]:
-    found = np.zeros(kept.n_rounds, np.bool_)
-    found[kept.round_of_candidate[np.isin(kept["intent"], SELLING)]] = True
-    return found

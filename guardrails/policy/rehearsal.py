@@ -21,9 +21,10 @@ from engine.vocabulary import Basis, Intent, word
 from guardrails.compose import Slate, compose
 from guardrails.judge import Judged
 from guardrails.log.codes import ReasonCode
-from guardrails.policy.again import Hearing, Said, affected
+from guardrails.policy.again import Hearing, Said
 from guardrails.policy.language import HouseRule, Policy, atoms
 from guardrails.policy.meaning import scope_of
+from guardrails.policy.reach import affected
 from guardrails.policy.retained import Retained
 from guardrails.rules.base import Rule
 from guardrails.rules.slate import EVERY_RULE
