@@ -6,7 +6,7 @@ holds back is withheld like any other, with the rule that did it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
 from guardrails.rules.base import View
 from guardrails.rules.slate import SLATE_CATALOGUE
-from guardrails.rules.slate.base import Draft, SlateRule, SlateVerdict
+from guardrails.rules.slate.base import EVERY_INTENT, LETS_IN, Draft, SlateRule, SlateVerdict
 
 
 class Refusal(NamedTuple):
@@ -69,29 +69,55 @@ def compose(
     ranked = np.argsort(-judged.rank_score, kind="stable").tolist()
     deciding = judged.deciding.tolist()
     draft = Draft(view, [row for row in ranked if deciding[row] < 0])
+    asked_of = _Asked(draft, rules, limits)
+    size, shown = draft.size, draft.shown
     held_back: list[tuple[int, str]] = []
     refused: list[Refusal] = []
     for row in ranked:
-        if draft.is_full:
+        if len(shown) >= size:
             break
         if deciding[row] >= 0:
             held_back.append((row, judged.rules[deciding[row]].id))
             continue
-        refusal = _refusal(draft, rules, limits)
+        asked = asked_of[draft.intent[row]]
+        refusal = _refusal(draft, asked, limits) if asked else None
         if refusal is None:
-            draft.shown.append(row)
+            draft.take()
         else:
             refused.append(refusal)
             held_back.append((row, refusal.rule_id))
         draft.place += 1
-    return Slate(tuple(draft.shown), tuple(held_back), tuple(refused))
+    return Slate(tuple(shown), tuple(held_back), tuple(refused))
+
+
+class _Asked(dict[int, tuple[SlateRule, ...]]):
+    """The rules that may refuse something in a slate, by the intent of what they may refuse."""
+
+    def __init__(self, draft: Draft, rules: Sequence[SlateRule], limits: Limits) -> None:
+        super().__init__()
+        self._told = [(rule, _intents(rule, draft, limits)) for rule in rules]
+
+    def __missing__(self, intent: int) -> tuple[SlateRule, ...]:
+        self[intent] = tuple(rule for rule, intents in self._told if intent in intents)
+        return self[intent]
+
+
+def _intents(rule: SlateRule, draft: Draft, limits: Limits) -> Collection[int]:
+    """Return what a rule may refuse; one that raises is asked of everything."""
+    try:
+        return rule.intents(draft, limits)
+    except Exception:  # noqa: BLE001 - whatever a rule raises, it must not let anything in
+        return EVERY_INTENT
 
 
 def _refusal(draft: Draft, rules: Sequence[SlateRule], limits: Limits) -> Refusal | None:
     """Return the word of the first rule that refuses the next candidate; one that raises does so."""
     for rule in rules:
         try:
-            verdict = SlateVerdict(*rule.judge(draft, limits))
+            verdict = rule.judge(draft, limits)
+            if verdict is LETS_IN:
+                continue
+            verdict = SlateVerdict(*verdict)
         except Exception as error:  # noqa: BLE001 - whatever a rule raises, it must withhold
             return Refusal(draft.asked, rule.id, ReasonCode.POLICY_ERROR, 0, 0, type(error).__name__)
         if verdict.refuses:

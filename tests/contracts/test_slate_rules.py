@@ -12,7 +12,7 @@ from support.views import a_view, columns_of
 
 from engine.vocabulary import Intent
 from guardrails.log.codes import REGISTRY
-from guardrails.policy.limits import Limits
+from guardrails.policy.limits import Limits, VarietyLimits
 from guardrails.rules import CATALOGUE
 from guardrails.rules.base import Unit
 from guardrails.rules.slate import EVERY_RULE, SLATE_CATALOGUE
@@ -71,6 +71,14 @@ class SlateRuleContract:
             assert (draft.shown, draft.place) == (shown, place)
         for name, column in columns_of(view).items():
             np.testing.assert_array_equal(column, before[name])
+
+    def test_it_lets_in_whatever_has_an_intent_that_it_is_not_asked_of(self, view):
+        for variety in (VarietyLimits(), VarietyLimits(from_count=1), VarietyLimits(selling_share_micro=0)):
+            limits = Limits(variety=variety)
+            asked_of = self.rule.intents(Draft(view, list(range(N))), limits)
+            for draft in self.drafts(view):
+                refuses = self.rule.judge(draft, limits).refuses
+                assert not refuses or draft.intent[draft.asked] in asked_of
 
     def test_it_has_nothing_to_say_of_an_empty_list(self):
         assert composed(a_view(0), Limits(), [self.rule]).shown == ()

@@ -8,6 +8,7 @@ lets it in; it never lets in what another rule withholds, and never orders anyth
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ from guardrails.rules.base import Listed, View
 
 SELLING = (Intent.UPSELL.value, Intent.CROSS_SELL.value)
 """Intents of what sells on, as numbers."""
+
+EVERY_INTENT = frozenset(each.value for each in Intent)
+NO_INTENT: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +36,9 @@ class Draft:
         category: category code of each row of the view; -1 where unknown.
         n_others: how many of ``open_rows`` sell nothing on.
         n_others_considered: how many of all candidates sell nothing on, those withheld among them.
+        size: how many suggestions the slate may hold.
+        n_selling: how many of the slate so far sell on.
+        n_upsells: how many of the slate so far are upsells.
     """
 
     view: View
@@ -42,12 +49,30 @@ class Draft:
     category: list[int] = field(init=False)
     n_others: int = field(init=False)
     n_others_considered: int = field(init=False)
+    size: int = field(init=False)
+    n_selling: int = field(init=False)
+    n_upsells: int = field(init=False)
+    _shown_categories: set[int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.intent = self.view.intent.tolist()
         self.category = self.view.category.tolist()
-        self.n_others = sum(self.intent[row] not in SELLING for row in self.open_rows)
-        self.n_others_considered = sum(intent not in SELLING for intent in self.intent)
+        selling = [intent in SELLING for intent in self.intent]
+        self.n_others = len(self.open_rows) - sum([selling[row] for row in self.open_rows])
+        self.n_others_considered = len(selling) - sum(selling)
+        self.size = self.view.request.count
+        self.n_selling = sum([selling[row] for row in self.shown])
+        self.n_upsells = sum([self.intent[row] == _UPSELL for row in self.shown])
+        self._shown_categories = {self.category[row] for row in self.shown} - {-1}
+
+    def take(self) -> None:
+        """Show the one that is asked about."""
+        row = self.open_rows[self.place]
+        self.shown.append(row)
+        self.n_selling += self.intent[row] in SELLING
+        self.n_upsells += self.intent[row] == _UPSELL
+        if self.category[row] >= 0:
+            self._shown_categories.add(self.category[row])
 
     @property
     def asked(self) -> int:
@@ -60,31 +85,17 @@ class Draft:
         return self.intent[self.asked] in SELLING
 
     @property
-    def size(self) -> int:
-        """How many suggestions the slate may hold."""
-        return self.view.request.count
-
-    @property
-    def is_full(self) -> bool:
-        """Whether nothing more fits."""
-        return len(self.shown) >= self.size
-
-    @property
     def n_left_after(self) -> int:
         """Places that are left once the one that is asked about is taken."""
         return self.size - len(self.shown) - 1
 
-    def n_shown(self, *intents: int) -> int:
-        """How many of the slate so far have one of the intents."""
-        return sum(self.intent[row] in intents for row in self.shown)
-
     def categories(self) -> set[int]:
         """Known categories of the slate with the one that is asked about."""
-        return self.categories_shown() | ({self.category[self.asked]} - {-1})
+        return self._shown_categories | ({self.category[self.asked]} - {-1})
 
     def categories_shown(self) -> set[int]:
         """Known categories of the slate so far."""
-        return {self.category[row] for row in self.shown} - {-1}
+        return set(self._shown_categories)
 
     def categories_ahead(self) -> set[int]:
         """Known categories of what comes after the one that is asked about and sells nothing on.
@@ -109,12 +120,30 @@ class SlateVerdict(NamedTuple):
     limit: int
 
 
+_UPSELL = Intent.UPSELL.value
+
 LETS_IN = SlateVerdict(refuses=False, observed=0, limit=0)
 """Said where the rule has nothing to say."""
 
 
 class SlateRule(Listed):
     """One question about a whole list. Subclasses set the class variables and implement ``judge``."""
+
+    def __init_subclass__(cls) -> None:
+        """Let a rule that judges in its own way be asked of everything, unless it says otherwise itself."""
+        super().__init_subclass__()
+        if "judge" in vars(cls) and "intents" not in vars(cls):
+            cls.intents = SlateRule.intents  # type: ignore[method-assign]  # what a parent says is not true of it
+
+    def intents(self, draft: Draft, limits: Limits) -> Collection[int]:
+        """Return the intents of all that the rule may refuse in a slate, so that it is not asked of others.
+
+        Args:
+            draft: the slate before anything is shown.
+            limits: the numbers of the active policy.
+        """
+        del draft, limits
+        return EVERY_INTENT
 
     @abstractmethod
     def judge(self, draft: Draft, limits: Limits) -> SlateVerdict:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from engine.vocabulary import Intent
 from guardrails.policy.limits import Limits
 from guardrails.rules import g17_price_escalation
 from guardrails.rules.base import Unit
 from guardrails.rules.slate.base import LETS_IN, Draft, SlateRule, SlateVerdict
+
+_UPSELLS = frozenset({Intent.UPSELL.value})
 
 
 class PriceEscalation(SlateRule):
@@ -23,10 +27,15 @@ class PriceEscalation(SlateRule):
     ground = g17_price_escalation.PriceEscalation.ground
     unit = Unit.COUNT
 
+    def intents(self, draft: Draft, limits: Limits) -> Collection[int]:
+        """Return that it is about upsells."""
+        del draft, limits
+        return _UPSELLS
+
     def judge(self, draft: Draft, limits: Limits) -> SlateVerdict:
         """Say whether one more step up fits the visit."""
-        if draft.intent[draft.asked] != Intent.UPSELL.value:
+        if draft.intent[draft.asked] not in _UPSELLS:
             return LETS_IN
-        n_so_far = max(draft.view.n_upsell_steps_session, 0) + draft.n_shown(Intent.UPSELL.value)
+        n_so_far = max(draft.view.n_upsell_steps_session, 0) + draft.n_upsells
         n_allowed = limits.price.upsell_steps_session
         return SlateVerdict(n_so_far >= n_allowed, n_so_far, n_allowed)

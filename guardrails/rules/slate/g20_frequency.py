@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from guardrails.policy.limits import Limits
 from guardrails.rules import g20_frequency
-from guardrails.rules.slate.base import LETS_IN, SELLING, Draft, SlateRule, SlateVerdict
+from guardrails.rules.slate.base import LETS_IN, NO_INTENT, SELLING, Draft, SlateRule, SlateVerdict
 
 
 class Frequency(SlateRule):
@@ -25,16 +27,18 @@ class Frequency(SlateRule):
     ground = g20_frequency.Frequency.ground
     unit = g20_frequency.Frequency.unit
 
+    def intents(self, draft: Draft, limits: Limits) -> Collection[int]:
+        """Return that it is about what sells on, unless the placement interrupts."""
+        del limits
+        return NO_INTENT if draft.view.request.placement.interruptive else SELLING
+
     def judge(self, draft: Draft, limits: Limits) -> SlateVerdict:
         """Say whether one more that sells on fits the page and the visit."""
         if not draft.sells or draft.view.request.placement.interruptive:
             return LETS_IN
-        frequency, n_here = limits.frequency, draft.n_shown(*SELLING)
+        frequency, n_here = limits.frequency, draft.n_selling
         n_in_visit = max(draft.view.n_inline_upsells_session, 0) + n_here
-        of_page = SlateVerdict(n_here >= frequency.inline_page, n_here, frequency.inline_page)
-        of_visit = SlateVerdict(n_in_visit >= frequency.inline_session, n_in_visit, frequency.inline_session)
-        return min(of_page, of_visit, key=_room)
-
-
-def _room(verdict: SlateVerdict) -> int:
-    return verdict.limit - verdict.observed
+        room, in_visit = frequency.inline_page - n_here, frequency.inline_session - n_in_visit
+        if room <= in_visit:
+            return SlateVerdict(room <= 0, n_here, frequency.inline_page)
+        return SlateVerdict(in_visit <= 0, n_in_visit, frequency.inline_session)

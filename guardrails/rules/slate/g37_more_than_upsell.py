@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from functools import lru_cache
+
 from engine.vocabulary import Intent
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
@@ -30,11 +33,16 @@ class MoreThanUpsell(SlateRule):
     ground = "UCPD 5(2); Moore et al. 2015: tactics are noticed"
     unit = Unit.COUNT
 
+    def intents(self, draft: Draft, limits: Limits) -> Collection[int]:
+        """Return that it is about what sells on."""
+        del draft, limits
+        return SELLING
+
     def judge(self, draft: Draft, limits: Limits) -> SlateVerdict:
         """Say whether one more that sells on leaves room for the rest."""
         if not draft.sells:
             return LETS_IN
-        n_before = draft.n_shown(*SELLING)
+        n_before = draft.n_selling
         if draft.n_others == n_before == 0 and draft.intent[draft.asked] == Intent.UPSELL.value:
             return SlateVerdict(refuses=True, observed=1, limit=0)
         if draft.n_others_considered == 0:
@@ -43,6 +51,7 @@ class MoreThanUpsell(SlateRule):
         return SlateVerdict(n_before >= most, n_before + 1, most)
 
 
+@lru_cache(maxsize=1 << 12)
 def most_selling(size: int, n_others: int, share_micro: int) -> int:
     """Return how many of a slate may sell on, so that their share of what is shown holds.
 

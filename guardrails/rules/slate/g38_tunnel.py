@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
 from guardrails.rules.base import Unit
-from guardrails.rules.slate.base import LETS_IN, Draft, SlateRule, SlateVerdict
+from guardrails.rules.slate.base import EVERY_INTENT, LETS_IN, NO_INTENT, Draft, SlateRule, SlateVerdict
 
 
 class Tunnel(SlateRule):
@@ -28,6 +30,11 @@ class Tunnel(SlateRule):
     sentence = "You have seen much of this kind; there is more in the shop."
     ground = "DSA 27; Pariser 2011 on filter bubbles (disputed)"
     unit = Unit.COUNT
+
+    def intents(self, draft: Draft, limits: Limits) -> Collection[int]:
+        """Return nothing where it steps aside, or neither the slate nor what was shown lately is enough."""
+        is_asked = draft.size >= limits.variety.from_count or draft.view.recent_category >= 0
+        return EVERY_INTENT if is_asked and not draft.view.category_bound else NO_INTENT
 
     def judge(self, draft: Draft, limits: Limits) -> SlateVerdict:
         """Say whether a place must be left for another category."""

@@ -105,7 +105,15 @@ class Wordless(Broken):
         return None
 
 
-@pytest.mark.parametrize(("rule", "error"), [(Broken(), "ZeroDivisionError"), (Wordless(), "TypeError")])
+class Unsure(Broken):
+    def intents(self, draft, limits):
+        raise LookupError
+
+
+@pytest.mark.parametrize(
+    ("rule", "error"),
+    [(Broken(), "ZeroDivisionError"), (Wordless(), "TypeError"), (Unsure(), "ZeroDivisionError")],
+)
 def test_a_rule_of_the_list_that_fails_refuses_everything_and_is_named(rule, error):
     slate = composed([SIMILAR] * 2, rules=(*SLATE_CATALOGUE, rule))
     assert slate.shown == ()
