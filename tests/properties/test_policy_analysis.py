@@ -20,7 +20,7 @@ from guardrails.policy.findings import Finding
 from guardrails.policy.language import HouseRule, Mode, Obligation, Policy, RuleEffect
 from guardrails.policy.meaning import fires, scope_of, together
 
-MANY = 3_000
+MANY = 2_000
 """Policies that the thorough run tries."""
 
 STOPPING = {RuleEffect.GENERALISE, RuleEffect.BLOCK}
