@@ -16,7 +16,7 @@ from api.metrics import observe_requests
 from api.paths import CONVERTERS, as_parameter
 from api.problems import MEDIA_TYPE, answer_problems
 from api.routes import RESOURCES
-from api.routes.resource import refuse_unknown_query
+from api.routes.resource import refuse_unknown_body, refuse_unknown_query
 from api.schemas.base import ProblemSchema
 from api.settings import Settings
 from api.wiring import EXTENSION, Wiring, wire
@@ -60,6 +60,7 @@ def assemble(wiring: Wiring) -> Flask:
     observe_requests(app, wiring.metrics)
     auth.guard(app)
     app.before_request(refuse_unknown_query)
+    app.before_request(refuse_unknown_body)
     app.after_request(_finish)
     announce_languages(app)
     api = ProblemApi(app)

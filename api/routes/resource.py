@@ -112,6 +112,7 @@ class Resource(Blueprint):  # type: ignore[misc]  # its base publishes no types
             decorated.access = access
             decorated.takes_query = query is not None
             decorated.takes_body = body is not None
+            decorated.reads_body = body is not None or read_body is not None
             self.add_url_rule(rule, None, decorated, methods=[method])
             return view
 
@@ -128,6 +129,22 @@ def refuse_unknown_query() -> None:
         return
     if not getattr(current_app.view_functions[request.endpoint], "takes_query", False):
         raise InvalidRequestError([Finding("unknown parameter", parameter=name) for name in request.args])
+
+
+def refuse_unknown_body() -> None:
+    """Refuse a body to operations of the API that read none: what it asks for would be ignored.
+
+    An empty JSON object asks for nothing, and many clients always send one.
+
+    Raises:
+        InvalidRequestError: there is one.
+    """
+    if request.endpoint is None or not request.path.startswith("/v1/"):
+        return
+    if getattr(current_app.view_functions[request.endpoint], "reads_body", False):
+        return
+    if request.get_data().strip() not in (b"", b"{}"):
+        raise InvalidRequestError([Finding("this takes no body", pointer="")])
 
 
 def json_answer(document: Any, status: int = 200) -> Response:

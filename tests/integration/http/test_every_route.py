@@ -88,6 +88,8 @@ def test_every_error_of_every_operation_is_a_problem_document(shop):
             assert is_problem(shop.ask(method, path, role), 403)
         if rule.rule.startswith("/v1/"):
             assert is_problem(shop.ask(method, f"{path}?surprise=1", Role.ADMIN, **a_body(method)), 422)
+            if not shop.app.view_functions[rule.endpoint].reads_body:
+                assert is_problem(shop.ask(method, path, Role.ADMIN, json={"surprise": 1}), 422)
         if shop.app.view_functions[rule.endpoint].takes_body:
             headers = {"Content-Type": "application/json"}
             assert is_problem(shop.ask(method, path, Role.ADMIN, content=b"{", headers=headers), 400)
