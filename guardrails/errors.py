@@ -8,7 +8,8 @@
     │   └── TooTangledError   a policy whose conditions cannot be told apart in reasonable time
     ├── SensitiveMarkError    a sensitive class or tier that does not exist
     ├── UnknownOccasionError  an occasion that does not exist
-    └── RecordError           a decision that cannot be written as canonical bytes
+    ├── RecordError           a decision that cannot be written as canonical bytes
+    └── LogError              something that has no place in the log: its tree, tiles, notes or receipts
 
 Messages are lower case and never hold a customer id, a history or a key.
 """
@@ -50,3 +51,7 @@ class UnknownOccasionError(GuardrailError):
 
 class RecordError(GuardrailError):
     """A decision that cannot be written as canonical bytes."""
+
+
+class LogError(GuardrailError):
+    """Something that has no place in the log: in its tree, tiles, notes, checkpoints or receipts."""
