@@ -11,7 +11,7 @@ A step is taken when the step above has no evidence, or when nothing it proposed
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from engine.serving.candidates import Candidates, Evidence, Mask
 from engine.serving.intents import intents
 from engine.vocabulary import Basis, Intent, Kind, Origin, Source
-from guardrails.admit import Admission, Admitted, select
+from guardrails.admit import Admission, select
 from guardrails.compose import Slate, compose
 from guardrails.consent.permission import LawfulBasis, Permission
 from guardrails.consent.purposes import KEY_OF, Purpose
@@ -30,6 +30,7 @@ from guardrails.generalise import stand_ins
 from guardrails.house import House
 from guardrails.inference import telling_mask
 from guardrails.judge import Judged, judge
+from guardrails.past import Memory, Recall
 from guardrails.reasons import Explainer, Reason
 from guardrails.request import Exposure, Known, Request
 from guardrails.rules.base import View, obligations
@@ -110,7 +111,17 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Round:
-    """One step of the ladder: what was considered on one basis, and what came of it."""
+    """One step of the ladder: what was considered on one basis, and what came of it.
+
+    Attributes:
+        basis: how personal it is.
+        evidence: what was scored on it.
+        candidates: what was judged.
+        view: what the rules looked at.
+        judged: what they said.
+        slate: what came of it.
+        n_asked: how many candidates the sources were asked for.
+    """
 
     basis: Basis
     evidence: Evidence
@@ -118,6 +129,7 @@ class Round:
     view: View
     judged: Judged
     slate: Slate
+    n_asked: int = 0
 
     @property
     def intent(self) -> NDArray[np.int8]:
@@ -188,21 +200,40 @@ def decide(request: Request, admission: Admission, known: Known, house: House) -
         request, admission, known, house.catalogue, house.limits.evidence, house.weighting, mask
     )
     exposures = _admitted_exposures(admission, known.exposures)
-    making = _Making(request, admission, admitted, exposures, house, mask)
+    memory = Memory(request, admission, admitted, exposures, house)
+    making = Making(request, admission, memory.recall, house, mask)
+    rounds = climb(ladder(request, admission, admitted.evidence), making.take)
+    return conclude(rounds, request, admission, admitted.kept_out, house)
+
+
+def climb(steps: Iterable[Step], take: Callable[[Step], Round]) -> tuple[Round, ...]:
+    """Take one step after the other, until something may be shown."""
     rounds: list[Round] = []
-    for step in _ladder(request, admission, admitted.evidence):
-        rounds.append(making.take(step))
+    for step in steps:
+        rounds.append(take(step))
         if rounds[-1].slate.shown:
             break
-    suggestions = _suggestions(rounds[-1], request, admission, house)
+    return tuple(rounds)
+
+
+def conclude(
+    rounds: tuple[Round, ...],
+    request: Request,
+    admission: Admission,
+    kept_out: tuple[tuple[str, int], ...],
+    house: House,
+) -> Decision:
+    """Say what came of the steps that were taken, and put it into words."""
+    last = rounds[-1]
+    suggestions = _suggestions(last, request, admission, house)
     return Decision(
-        basis=rounds[-1].basis if suggestions else Basis.NONE,
+        basis=last.basis if suggestions else Basis.NONE,
         suggestions=suggestions,
-        rounds=tuple(rounds),
+        rounds=rounds,
         admission=admission,
-        kept_out=admitted.kept_out,
+        kept_out=kept_out,
         degraded=_degraded(admission, rounds, house),
-        beside=_beside(rounds[-1], house),
+        beside=_beside(last, house),
     )
 
 
@@ -212,7 +243,7 @@ def _beside(last: Round, house: House) -> Beside | None:
     return ask_beside(house.shadow, last.view, last.candidates.score, last.slate)
 
 
-def _ladder(request: Request, admission: Admission, evidence: Evidence) -> Iterator[Step]:
+def ladder(request: Request, admission: Admission, evidence: Evidence) -> Iterator[Step]:
     """Yield each step that has something to go by, most personal first."""
     for basis, origin in (
         (Basis.PROFILE, Origin.HISTORY),
@@ -227,13 +258,20 @@ def _ladder(request: Request, admission: Admission, evidence: Evidence) -> Itera
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Making:
-    """What every step of one decision is taken with."""
+class Making:
+    """What every step of one decision is taken with.
+
+    Attributes:
+        request: what was asked.
+        admission: what may be used.
+        recall: tells the customer's past of candidates.
+        house: model, catalogue and policy.
+        mask: what evidence of a person may say nothing about; ``None`` for nothing.
+    """
 
     request: Request
     admission: Admission
-    admitted: Admitted
-    exposures: tuple[Exposure, ...]
+    recall: Recall
     house: House
     mask: Mask | None
 
@@ -248,21 +286,25 @@ class _Making:
         """
         n = self.house.n_considered
         proposed = self._propose(step, n)
-        first = self._composed(step, proposed)
+        first = self._composed(step, proposed, n)
         n_more = min(REFILL_FACTOR * n, MOST_CONSIDERED)
         if len(first.slate.shown) >= self.request.count or len(proposed) < n or n_more <= n:
             return first
-        again = self._composed(step, self._propose(step, n_more))
+        again = self.take_with(step, n_more)
         return again if len(again.slate.shown) > len(first.slate.shown) else first
 
-    def _composed(self, step: Step, proposed: Candidates) -> Round:
+    def take_with(self, step: Step, n: int) -> Round:
+        """Propose ``n`` candidates, judge and compose, once: how a step is taken again from its record."""
+        return self._composed(step, self._propose(step, n), n)
+
+    def _composed(self, step: Step, proposed: Candidates, n_asked: int) -> Round:
         """Judge, let stand in what may, judge that as well, and compose."""
         taken = self._judged(step, proposed)
         general = stand_ins(taken.candidates, step.evidence, taken.view, taken.judged, self.house)
         if len(general):
             taken = self._judged(step, Candidates.merged(taken.candidates, general))
         slate = compose(taken.judged, taken.view, self.house.limits, self.house.slate_rules)
-        return replace(taken, slate=slate)
+        return replace(taken, slate=slate, n_asked=n_asked)
 
     def _judged(self, step: Step, proposed: Candidates) -> Round:
         """Ask the rules about what fits the placement; nothing is shown yet."""
@@ -272,8 +314,9 @@ class _Making:
             np.logical_or.reduce([intent == each.value for each in request.placement.intents])
         )
         candidates, intent = proposed.take(fits), intent[fits]
-        used = replace(self.admitted, evidence=step.evidence)
-        view = look(step.basis, request, self.admission, used, self.exposures, candidates, intent, house)
+        view = look(
+            step.basis, request, self.admission, step.evidence, self.recall, candidates, intent, house
+        )
         judged = judge(view, candidates.score, house.rules, house.limits, house.watched)
         return Round(step.basis, step.evidence, candidates, view, judged, Slate((), ()))
 
@@ -305,7 +348,7 @@ def _suggestions(last: Round, request: Request, admission: Admission, house: Hou
     explainer = Explainer(
         candidates=last.candidates,
         evidence=last.evidence,
-        catalogue=house.catalogue,
+        catalogue=last.view.catalogue,
         admission=admission,
         request=request,
         named_crowd=house.limits.support.named_crowd,
@@ -372,7 +415,7 @@ def _admitted_exposures(admission: Admission, exposures: tuple[Exposure, ...]) -
     )
 
 
-def _degraded(admission: Admission, rounds: list[Round], house: House) -> tuple[str, ...]:
+def _degraded(admission: Admission, rounds: tuple[Round, ...], house: House) -> tuple[str, ...]:
     missing = ("model_missing",) if house.recommender.version is None else ()
     failed = ("rule_failed",) if any(taken.failed for taken in rounds) else ()
     return admission.degraded + missing + failed

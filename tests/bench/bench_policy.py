@@ -19,6 +19,7 @@ import regopy
 
 from engine.vocabulary import Basis
 from guardrails.judge import judge
+from guardrails.past import Memory
 from guardrails.policy.columns import ABSENT, Column, Columns, Named, columns_of
 from guardrails.policy.compiled import compile_policy, house_rules
 from guardrails.policy.fields import FIELDS, FieldKind
@@ -156,16 +157,11 @@ def _point(one: Kept) -> Point:
 
 def _view() -> View:
     candidates = bench_rules._candidates().take(np.arange(N_CANDIDATES))
-    return look(
-        Basis.PROFILE,
-        bench_rules._request(),
-        bench_rules._admission(),
-        bench_rules._admitted(),
-        bench_rules._exposures(),
-        candidates,
-        bench_rules._intent()[:N_CANDIDATES],
-        bench_rules._house(),
-    )
+    request, admission, house = bench_rules._request(), bench_rules._admission(), bench_rules._house()
+    admitted = bench_rules._admitted()
+    recall = Memory(request, admission, admitted, bench_rules._exposures(), house).recall
+    intent = bench_rules._intent()[:N_CANDIDATES]
+    return look(Basis.PROFILE, request, admission, admitted.evidence, recall, candidates, intent, house)
 
 
 def _is(name: str, value: Value = True) -> Atom:

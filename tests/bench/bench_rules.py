@@ -23,6 +23,7 @@ from guardrails.compose import compose
 from guardrails.consent.permission import LawfulBasis, Permission
 from guardrails.house import House
 from guardrails.judge import judge
+from guardrails.past import Memory
 from guardrails.placements import DEFAULT_PLACEMENTS
 from guardrails.policy.limits import Limits
 from guardrails.request import Context, Exposure, Request, SubjectKind
@@ -75,7 +76,8 @@ def run(*, quick: bool) -> list[dict[str, object]]:
     admitted, candidates, intent, exposures = _admitted(), _candidates(), _intent(), _exposures()
 
     def looked():
-        return look(Basis.PROFILE, request, admission, admitted, exposures, candidates, intent, house)
+        recall = Memory(request, admission, admitted, exposures, house).recall
+        return look(Basis.PROFILE, request, admission, admitted.evidence, recall, candidates, intent, house)
 
     view, limits = looked(), house.limits
     judged = judge(view, candidates.score, CATALOGUE, limits)

@@ -30,6 +30,7 @@ from engine.serving.candidates import Candidates, Evidence
 from engine.vocabulary import Basis, Channel, Intent, Kind, Origin, Provenance, Source
 from guardrails.admit import Admitted
 from guardrails.consent.events import Status
+from guardrails.past import Memory
 from guardrails.policy.limits import HoldLimits, Limits, RepeatLimits
 from guardrails.request import Context, Mute, MuteScope
 from guardrails.rules.base import MICRO, NEVER_DAYS, NO_EDGES, NOT_COUNTED
@@ -86,9 +87,9 @@ def seen(
     evidence = evidence or Evidence.empty()
     admitted = Admitted(evidence, evidence if trail is None else trail, returns, ())
     intent = np.full(len(candidates), Intent.SIMILAR, np.int8)
-    return look(
-        Basis.PROFILE, request, admission, admitted, exposures, candidates, intent, house or a_house()
-    )
+    house = house or a_house()
+    recall = Memory(request, admission, admitted, exposures, house).recall
+    return look(Basis.PROFILE, request, admission, evidence, recall, candidates, intent, house)
 
 
 HISTORY, SESSION, PAGE = Origin.HISTORY, Origin.SESSION, Origin.CONTEXT
