@@ -7,9 +7,8 @@ without the header changing by a byte.
 
     digest = SHA-256("gr1" 00 section-name 00 salt section-bytes)
 
-The sections hold everything the rules looked at, so that, given the policy, ``rules`` and the slate
-of ``out`` can be recomputed from ``req``, ``consent`` and ``cand`` alone; only the wording of a
-reason needs an item's title besides.
+The sections hold everything the rules looked at, and the titles that reasons name, so that, given the
+policy, ``rules`` and ``out`` can be recomputed from ``req``, ``consent`` and ``cand`` alone.
 """
 
 from __future__ import annotations
@@ -105,6 +104,26 @@ def build_record(
     return Record(
         header=canonical(_header(decision, request, house, decision_id, build, digests, body)), body=body
     )
+
+
+def cand_section(decision: Decision, request: Request, house: House) -> bytes:
+    """Return the section of what was considered, in canonical bytes."""
+    return canonical(_cand(decision, request, house))
+
+
+def rules_section(decision: Decision) -> bytes:
+    """Return the section of what the rules said, in canonical bytes."""
+    return canonical(_rules(decision))
+
+
+def out_section(decision: Decision, response_sha256: str) -> bytes:
+    """Return the section of what was answered, in canonical bytes.
+
+    Args:
+        decision: the decision; its steps may have a catalogue each.
+        response_sha256: 64 hex digits: what was sent, which nobody can compute again from the decision alone.
+    """
+    return canonical(_answered(decision, decision.rounds[-1].view.catalogue, response_sha256))
 
 
 def section_digest(name: str, salt: bytes, content: bytes) -> str:
@@ -290,7 +309,15 @@ def _cand(decision: Decision, request: Request, house: House) -> Json:
         "model": house.recommender.version,
         "page": _page(request.context.item_idx, house.catalogue),
         "rounds": [_considered(taken, house.catalogue) for taken in decision.rounds],
+        "titles": _titles(decision, house.catalogue),
     }
+
+
+def _titles(decision: Decision, catalogue: Catalogue) -> list[Json]:
+    """Return the titles of what reasons may name, by item: their wording cannot be told without."""
+    terms = [each.reason.evidence[0] for each in decision.suggestions if each.reason.evidence]
+    named = {term.item_idx for term in terms if term.item_idx is not None}
+    return [{"item": catalogue.item_ids[idx], "title": catalogue.titles[idx]} for idx in sorted(named)]
 
 
 def _page(item_idx: int | None, catalogue: Catalogue) -> Json | None:
@@ -328,6 +355,7 @@ def _considered(taken: Round, catalogue: Catalogue) -> Json:
         "base": candidates.base,
         "source": candidates.source,
         "intent": taken.intent,
+        "n_asked": taken.n_asked,
         "n_terms": np.diff(taken.candidates.ptr),
         "n_masked": taken.candidates.n_masked,
         "ptr": candidates.ptr,
@@ -417,6 +445,11 @@ def _fired(judgements: Sequence[Judgement]) -> Json:
 
 
 def _out(decision: Decision, catalogue: Catalogue, response: bytes) -> Json:
+    return _answered(decision, catalogue, hashlib.sha256(response).hexdigest())
+
+
+def _answered(decision: Decision, catalogue: Catalogue, response_sha256: str) -> Json:
+    """Write out the answer; ``catalogue`` is that of the last step, for one read back has one a step."""
     return {
         "basis": word(decision.basis),
         "outcome": decision.outcome.value,
@@ -424,11 +457,11 @@ def _out(decision: Decision, catalogue: Catalogue, response: bytes) -> Json:
         "for_a_human": decision.for_a_human,
         "list": [_suggestion(suggestion, catalogue) for suggestion in decision.suggestions],
         "withheld": [
-            {"item": catalogue.item_ids[taken.candidates.item_idx[row]], "rule": rule_id}
+            {"item": taken.view.catalogue.item_ids[taken.candidates.item_idx[row]], "rule": rule_id}
             for taken in decision.rounds
             for row, rule_id in taken.slate.held_back
         ],
-        "response_sha256": hashlib.sha256(response).hexdigest(),
+        "response_sha256": response_sha256,
     }
 
 
