@@ -31,7 +31,7 @@ ReadTile = Callable[[int, int], bytes]
 _LENGTH_BYTES = 2
 _MAX_LEVEL = 63
 _PATH = re.compile(
-    r"tile/(?P<level>entries|0|[1-9][0-9]?)/(?P<number>(?:x[0-9]{3}/)*[0-9]{3})"
+    r"tile/(?P<level>entries|0|[1-9][0-9]?)/(?P<number>(?:x[0-9]{3}/){0,6}[0-9]{3})"
     r"(?:\.p/(?P<width>[1-9][0-9]{0,2}))?",
     re.ASCII,
 )
