@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from guardrails.errors import LogError
 from guardrails.log.merkle import HASH_BYTES
 
-MAX_SIZE = 2**63 - 1
-"""The most leaves a checkpoint may speak of: sizes are 64 bits and signed nearly everywhere."""
+MAX_SIZE = 2**62 - 1
+"""The most leaves a checkpoint may speak of: more than any log has, and far from overflowing anywhere."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\ud800-\udfff]")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)

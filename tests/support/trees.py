@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+CT_ENTRIES = tuple(
+    bytes.fromhex(entry)
+    for entry in "- 00 10 2021 3031 40414243 5051525354555657 606162636465666768696a6b6c6d6e6f".replace(
+        "-", ""
+    ).split(" ")
+)
+"""The eight entries that implementations of Certificate Transparency are tested with."""
+
 
 def some_leaves(n: int) -> list[bytes]:
     """Hashes of leaves, all different."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.trees import WholeTree, head, path, proof, some_leaves
+from support.trees import CT_ENTRIES, WholeTree, head, path, proof, some_leaves
 
 from guardrails.errors import LogError
 from guardrails.log.merkle import (
@@ -18,16 +18,6 @@ from guardrails.log.merkle import (
     split_hashes,
 )
 
-CT_ENTRIES = (
-    "",
-    "00",
-    "10",
-    "2021",
-    "3031",
-    "40414243",
-    "5051525354555657",
-    "606162636465666768696a6b6c6d6e6f",
-)
 CT_ROOTS = (
     "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
     "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
@@ -49,7 +39,7 @@ def test_a_tree_without_leaves_has_the_hash_of_nothing_as_its_root():
 
 @pytest.mark.parametrize("size", range(1, 9))
 def test_the_roots_of_certificate_transparency_come_out(size):
-    leaves = [leaf_hash(bytes.fromhex(entry)) for entry in CT_ENTRIES[:size]]
+    leaves = [leaf_hash(entry) for entry in CT_ENTRIES[:size]]
     assert root_of(leaves).hex() == CT_ROOTS[size - 1]
     assert root_at(size, WholeTree(leaves).hash_of).hex() == CT_ROOTS[size - 1]
 

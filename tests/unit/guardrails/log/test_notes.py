@@ -25,6 +25,7 @@ from guardrails.log.notes import (
     sign_note,
     text_of,
 )
+from guardrails.log.verifier import Signed, open_note, parse_vkey
 
 SEED = bytes(range(32))
 AT_S = 1_679_315_147
@@ -188,6 +189,16 @@ def test_a_name_too_long_for_ml_dsa_is_refused(name, origin):
 def test_a_note_that_nobody_signs_is_refused():
     with pytest.raises(LogError, match="signed by somebody"):
         sign_note(TEXT, [], AT_S)
+
+
+def test_whoever_knows_the_keys_finds_the_signatures_good():
+    signers = [kind(f"{kind.__name__}.example", SEED) for kind in KINDS]
+    keys = [parse_vkey(signer.vkey) for signer in signers]
+    text, signed = open_note(sign_note(TEXT, signers, AT_S).encode(), keys)
+    assert text == TEXT
+    assert signed == [
+        Signed(key, at_s, checked=True) for key, at_s in zip(keys, [None, AT_S, AT_S], strict=True)
+    ]
 
 
 def test_signatures_stand_in_the_order_of_those_who_sign():
