@@ -16,6 +16,7 @@ from api.imports.importer import Progress
 from api.policies.model import load_document
 from api.storage.connection import reading
 from api.storage.feedback import FeedbackKind
+from api.storage.keyring import Keyring
 from api.storage.labels import ShownDecision, count_shown, read_complaints, read_said, read_shown
 from api.storage.versions import get_policy, policy_in_force
 from engine.interactions import DAY_MS
@@ -81,11 +82,14 @@ class Labels:
         return Labelled(**columns | {"flagged": flagged})
 
 
-def read_labels(engine: Engine, from_ms: int, to_ms: int, show: Progress) -> tuple[Labels, Limits]:
+def read_labels(
+    engine: Engine, keyring: Keyring, from_ms: int, to_ms: int, show: Progress
+) -> tuple[Labels, Limits]:
     """Read what was shown in a time, and the limits in force.
 
     Args:
         engine: the database.
+        keyring: what recorded decisions are opened with.
         from_ms: first millisecond since the epoch, rounded down to a minute.
         to_ms: first millisecond no longer wanted, rounded up to a minute.
         show: told how far it has come.
@@ -99,7 +103,7 @@ def read_labels(engine: Engine, from_ms: int, to_ms: int, show: Progress) -> tup
         limits = policy_in_force(conn)[0].limits
         reader = _Reader(limits, read_complaints(conn))
         total = count_shown(conn, *minutes)
-        for run in read_shown(conn, *minutes):
+        for run in read_shown(conn, keyring, *minutes):
             said = read_said(conn, [each.decision_id for each in run])
             for decision in run:
                 reader.add(decision, said.get(decision.decision_id, {}))

@@ -3,6 +3,7 @@
     EdgeError
     ├── SettingsError        a setting is unknown or cannot be used
     ├── StoreUnavailableError  the database is locked, gone, full or read-only
+    │   └── ForkedLogError   the database does not go on from what was signed last
     ├── StoreRefusedError    the database can be used but refuses what was asked of it
     ├── ImportFileError      a whole file cannot be read (single bad rows never raise)
     ├── DemoDataError        the demo's data is not installed or cannot be read
@@ -44,6 +45,10 @@ class StoreUnavailableError(EdgeError):
 
 class StoreRefusedError(EdgeError):
     """The database can be used but refuses what was asked of it: a mistake on our side."""
+
+
+class ForkedLogError(StoreUnavailableError):
+    """The database does not go on from what was signed last: an older one was put in its place."""
 
 
 class ImportFileError(EdgeError):

@@ -11,6 +11,7 @@ from api.imports.importer import Progress
 from api.storage.collected import count_collected
 from api.storage.connection import reading
 from api.storage.decisions import count_bodies, read_bodies
+from api.storage.keyring import Keyring
 from api.storage.versions import policy_in_force
 from guardrails.log.record import open_body
 from guardrails.policy.charter import CharterEntry, charter
@@ -55,7 +56,7 @@ class UnusedReport:
     unused: tuple[Unused, ...]
 
 
-def review_rules(engine: Engine, now_ms: int, show: Progress) -> RuleReview:
+def review_rules(engine: Engine, keyring: Keyring, now_ms: int, show: Progress) -> RuleReview:
     """Hold every rule against what stands behind it, measured in the decisions of twice the grace period.
 
     Rules that ship come first, those of the policy in force follow.
@@ -68,7 +69,7 @@ def review_rules(engine: Engine, now_ms: int, show: Progress) -> RuleReview:
     with reading(engine) as conn:
         entries = {**charter(), **{rule.id: entry_of(rule) for rule in policy_in_force(conn)[0].rules}}
         before, lately = RuleCounts(narrowed(entries)), RuleCounts(narrowed(entries))
-        for minute, sections in _decisions(conn, now_ms, 2 * GRACE_DAYS, show):
+        for minute, sections in _decisions(conn, keyring, now_ms, 2 * GRACE_DAYS, show):
             (lately if minute >= lately_from else before).add(sections)
     known = measured(entries, lately, before)
     return RuleReview(
@@ -79,7 +80,9 @@ def review_rules(engine: Engine, now_ms: int, show: Progress) -> RuleReview:
     )
 
 
-def find_unused(engine: Engine, now_ms: int, show: Progress, days: int = WINDOW_DAYS) -> UnusedReport:
+def find_unused(
+    engine: Engine, keyring: Keyring, now_ms: int, show: Progress, days: int = WINDOW_DAYS
+) -> UnusedReport:
     """List what the store holds and no decision of the last days used.
 
     Raises:
@@ -89,19 +92,19 @@ def find_unused(engine: Engine, now_ms: int, show: Progress, days: int = WINDOW_
     uses = Uses()
     with reading(engine) as conn:
         collected = count_collected(conn)
-        for _, sections in _decisions(conn, now_ms, days, show):
+        for _, sections in _decisions(conn, keyring, now_ms, days, show):
             uses.add(sections)
     return UnusedReport(uses.n_decisions, days, unused(collected, uses))
 
 
 def _decisions(
-    conn: Connection, now_ms: int, days: int, show: Progress
+    conn: Connection, keyring: Keyring, now_ms: int, days: int, show: Progress
 ) -> Iterator[tuple[int, Mapping[str, bytes]]]:
     """Yield minute and sections of every decision of the last days, and tell how far that has come."""
     minute_to = now_ms // _MINUTE_MS + 1
     minute_from = minute_to - days * _DAY_MINUTES
     total = count_bodies(conn, minute_from, minute_to)
-    for done, (minute, body) in enumerate(read_bodies(conn, minute_from, minute_to)):
+    for done, (minute, body) in enumerate(read_bodies(conn, keyring, minute_from, minute_to)):
         if done % _SHOWN_EVERY == 0:
             show(done, total, f"{done:,} decisions")
         yield minute, open_body(body)[1]

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeVar, get_args
+from typing import Any, NamedTuple, Self, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy.engine import make_url
@@ -29,6 +29,18 @@ API_KEY = "TACTFUL_KEY"
 
 KEY_BYTES = 32
 """Length of the pseudonym key."""
+
+
+class Witness(NamedTuple):
+    """Somebody outside who is asked to witness the log.
+
+    Attributes:
+        url: where they take checkpoints, without ``/add-checkpoint``.
+        vkey: their public key, as they have given it.
+    """
+
+    url: str
+    vkey: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,18 @@ class Settings:
         purges_daily: whether the server removes, once a day, what is kept no longer than it serves.
         pseudonym_key: 32 bytes that subject keys derive from, base64 in the variable; ``None``
             keeps them in a file.
+        keys_url: SQLAlchemy URL of the store of the keys that records are sealed with; empty keeps it
+            in a file. Hosts that share a database share this as well.
+        key_encryption_key: 32 bytes that those keys are wrapped with, base64 in the variable; ``None``
+            keeps them in a file.
+        checkpoints_url: SQLAlchemy URL of the store that remembers what the log has signed; empty keeps
+            it in a file. Never restore it together with the database.
+        log_origin: what the log is called in its checkpoints, as in ``shop.example/decisions``; it is
+            never to change.
+        log_key: 32 bytes that the log signs with, base64 in the variable; ``None`` keeps them in a file.
+        log_post_quantum: whether checkpoints are signed with ML-DSA-44 as well.
+        log_heartbeat_minutes: after how many quiet minutes the log says that it is there.
+        log_witnesses: who is asked to witness the log, each as ``<url>|<vkey>``.
         consent: how long consent lasts and how far signals reach, each as ``TACTFUL_CONSENT_`` and
             its name in capitals.
     """
@@ -78,6 +102,14 @@ class Settings:
     time_zone: ZoneInfo | None = None
     purges_daily: bool = True
     pseudonym_key: bytes | None = field(default=None, repr=False)
+    keys_url: str = field(default="", repr=False)
+    key_encryption_key: bytes | None = field(default=None, repr=False)
+    checkpoints_url: str = field(default="", repr=False)
+    log_origin: str = "localhost/tactful"
+    log_key: bytes | None = field(default=None, repr=False)
+    log_post_quantum: bool = False
+    log_heartbeat_minutes: int = 10
+    log_witnesses: tuple[Witness, ...] = ()
     consent: ConsentSettings = field(default_factory=ConsentSettings)
     signals: SignalSettings = field(default_factory=SignalSettings)
 
@@ -90,6 +122,26 @@ class Settings:
     def pseudonym_key_file(self) -> Path:
         """File of the pseudonym key, used when no key is set."""
         return self.data_dir / "pseudonym.key"
+
+    @property
+    def key_encryption_key_file(self) -> Path:
+        """File of the key-encryption key, used when none is set."""
+        return self.data_dir / "key-encryption.key"
+
+    @property
+    def log_key_file(self) -> Path:
+        """File of the key that the log signs with, used when none is set."""
+        return self.data_dir / "log.key"
+
+    @property
+    def keys_location(self) -> str:
+        """URL of the store of sealing keys."""
+        return self.keys_url or f"sqlite:///{self.data_dir / 'keys.db'}"
+
+    @property
+    def checkpoints_location(self) -> str:
+        """URL of the store of checkpoints."""
+        return self.checkpoints_url or f"sqlite:///{self.data_dir / 'checkpoints.db'}"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -222,6 +274,19 @@ def _url_of_database(text: str) -> str:
     return text
 
 
+def _origin(text: str) -> str:
+    if not text or any(letter.isspace() or letter == "+" or not letter.isprintable() for letter in text):
+        raise ValueError("is not a name without blanks and `+`, as in shop.example/decisions")
+    return text
+
+
+def _witnesses(text: str) -> tuple[Witness, ...]:
+    found = [Witness(*each.partition("|")[::2]) for each in _names(text)]
+    if not all(each.url.startswith(("https://", "http://")) and each.vkey for each in found):
+        raise ValueError("is not a list of witnesses as in https://witness.example|<vkey>")
+    return tuple(found)
+
+
 def _key(text: str) -> bytes:
     try:
         key = base64.b64decode(text, validate=True)
@@ -254,6 +319,14 @@ _READERS: Mapping[str, Reader] = {
     f"{PREFIX}TIME_ZONE": _time_zone,
     f"{PREFIX}PURGES_DAILY": _one_of(_YES_OR_NO),
     f"{PREFIX}PSEUDONYM_KEY": _key,
+    f"{PREFIX}KEYS_URL": _url_of_database,
+    f"{PREFIX}KEY_ENCRYPTION_KEY": _key,
+    f"{PREFIX}CHECKPOINTS_URL": _url_of_database,
+    f"{PREFIX}LOG_ORIGIN": _origin,
+    f"{PREFIX}LOG_KEY": _key,
+    f"{PREFIX}LOG_POST_QUANTUM": _one_of(_YES_OR_NO),
+    f"{PREFIX}LOG_HEARTBEAT_MINUTES": _whole_number(1, 1440),
+    f"{PREFIX}LOG_WITNESSES": _witnesses,
 }
 _SIGNAL_PREFIX = f"{PREFIX}SIGNALS_"
 _CONSENT_READERS: Mapping[str, Reader] = {

@@ -15,6 +15,7 @@ from flask import current_app
 from sqlalchemy import Engine
 
 from api.forgetting.worker import Cascades, Forgetting
+from api.logbook import Logbook, open_logbook
 from api.metrics import Metrics
 from api.policies.clock import PolicyClock
 from api.runtime import Runtime
@@ -40,6 +41,7 @@ class Wiring:
         settings: every setting.
         engine: the database.
         subjects: pseudonyms of customers and visits.
+        logbook: the log, its keys and its guard.
         recorder: makes decisions durable.
         runtime: model, catalogue and policy in force.
         cascades: removes what is to be forgotten.
@@ -54,6 +56,7 @@ class Wiring:
     settings: Settings
     engine: Engine
     subjects: Subjects
+    logbook: Logbook
     recorder: Recorder
     runtime: Runtime
     cascades: Cascades
@@ -70,6 +73,7 @@ class Wiring:
         self.cascades.close()
         self.policy_clock.close()
         self.runtime.close()
+        self.logbook.close()
         self.engine.dispose()
 
 
@@ -87,7 +91,8 @@ def wire(settings: Settings) -> Wiring:
     """
     metrics = Metrics()
     engine = open_engine(settings)
-    recorder = Recorder(engine)
+    logbook = open_logbook(settings, engine, now_ms)
+    recorder = Recorder(logbook)
     runtime = Runtime(engine, settings, metrics)
     cascades = Cascades(
         Forgetting(engine, settings, now_ms), engine, metrics, purges_daily=settings.purges_daily
@@ -101,6 +106,7 @@ def wire(settings: Settings) -> Wiring:
         settings=settings,
         engine=engine,
         subjects=open_subjects(settings),
+        logbook=logbook,
         recorder=recorder,
         runtime=runtime,
         cascades=cascades,

@@ -75,7 +75,7 @@ def calibrate(
     with open_shop() as shop:
         from_ms, to_ms = _ms(since, 0), _ms(until, shop.now_ms)
         with progress("reading decisions") as show:
-            labels, limits = calibrating.read_labels(shop.engine, from_ms, to_ms, show)
+            labels, limits = calibrating.read_labels(shop.engine, shop.logbook.keyring, from_ms, to_ms, show)
         if not labels.speak(strict=strict):
             _nothing(labels.n_decisions, as_json=as_json)
             return

@@ -37,7 +37,7 @@ def review(*, as_json: bool) -> None:
     from api.reviewing import review_rules  # noqa: PLC0415  as above
 
     with open_shop() as shop, progress("reading decisions") as show:
-        report = review_rules(shop.engine, shop.now_ms, show)
+        report = review_rules(shop.engine, shop.logbook.keyring, shop.now_ms, show)
     if as_json:
         print_json(_review_as_json(report))
         return
@@ -53,7 +53,7 @@ def unused(*, days: int, as_json: bool) -> None:
     from api.reviewing import find_unused  # noqa: PLC0415  as above
 
     with open_shop() as shop, progress("reading decisions") as show:
-        report = find_unused(shop.engine, shop.now_ms, show, days)
+        report = find_unused(shop.engine, shop.logbook.keyring, shop.now_ms, show, days)
     if as_json:
         rows = [_unused_as_json(row) for row in report.unused]
         print_json({"days": report.days, "n_decisions": report.n_decisions, "unused": rows})

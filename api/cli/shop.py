@@ -13,6 +13,7 @@ from sqlalchemy import URL, Engine
 from sqlalchemy.engine import make_url
 
 from api.errors import StoreUnavailableError
+from api.logbook import Logbook, open_logbook
 from api.settings import Settings
 from api.storage.connection import is_current, open_engine
 from api.storage.subjects import Subjects, open_subjects
@@ -28,12 +29,14 @@ class Shop:
         settings: every setting.
         engine: the database, up to date.
         subjects: the shop's pseudonyms.
+        logbook: the log, its keys and its guard.
         now_ms: the time the command started, milliseconds since the epoch.
     """
 
     settings: Settings
     engine: Engine
     subjects: Subjects
+    logbook: Logbook
     now_ms: int
 
 
@@ -55,7 +58,11 @@ def open_shop(environ: Mapping[str, str] = os.environ) -> Iterator[Shop]:
     engine = open_engine(settings)
     try:
         require_current(engine)
-        yield Shop(settings, engine, open_subjects(settings), now_ms())
+        logbook = open_logbook(settings, engine, now_ms)
+        try:
+            yield Shop(settings, engine, open_subjects(settings), logbook, now_ms())
+        finally:
+            logbook.close()
     finally:
         engine.dispose()
 

@@ -109,7 +109,7 @@ TOUCHED = (
     "notices_served",
     "signals_seen",
     "device_accounts",
-    "subject_keys",
+    "decision_terms",
     "customers",
     "cascades",
 )

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 
 from api.errors import PolicyDocumentError
 from api.imports.importer import Progress
+from api.logbook import keyring_of
 from api.policies.shipped import shipped_policy
 from api.rehearsing.cache import Cache, key_of
 from api.rehearsing.helpers import Helpers
@@ -22,6 +23,7 @@ from api.rehearsing.work import Found, Work
 from api.settings import Settings
 from api.storage.connection import reading
 from api.storage.feedback import ACTED_ON, DISMISSED, UNWANTED
+from api.storage.keyring import Keyring
 from api.storage.retained import (
     RetainedDecision,
     count_customers,
@@ -122,7 +124,9 @@ def rehearse(
         StoreUnavailableError: the database cannot be used.
         OSError: columns cannot be kept.
     """
-    return _Rehearsal(engine, settings.data_dir, base, draft, show, (n_threads, n_helpers)).report()
+    with keyring_of(settings) as keyring:
+        found = _Rehearsal(engine, keyring, settings.data_dir, base, draft, show, (n_threads, n_helpers))
+        return found.report()
 
 
 class _Part(NamedTuple):
@@ -161,13 +165,15 @@ class _Rehearsal:
     def __init__(
         self,
         engine: Engine,
+        keyring: Keyring,
         data_dir: Path,
         base: Held,
         draft: Held,
         show: Progress,
         n_workers: tuple[int, int | None],
     ) -> None:
-        self._engine, self._cache, self._data_dir = engine, Cache(data_dir), data_dir
+        self._engine, self._keyring = engine, keyring
+        self._cache, self._data_dir = Cache(data_dir), data_dir
         self._base, self._draft = base, draft
         self._show, (self._n_threads, self._n_helpers) = show, n_workers
 
@@ -234,7 +240,8 @@ class _Rehearsal:
         known = self._cache.get(part.key)
         if known is not None:
             return lambda: helpers.found(part.key, None) or work.on_columns(known)
-        bodies = read_bodies_between(conn, part.decisions[0].seq, part.decisions[-1].seq)
+        first, last = part.decisions[0].log_index, part.decisions[-1].log_index
+        bodies = read_bodies_between(conn, self._keyring, first, last)
         return lambda: helpers.found(part.key, bodies) or work.on_bodies(part.key, bodies)
 
     def _tidy(self, parts: Sequence[_Part], *, is_new: bool) -> None:
@@ -249,9 +256,9 @@ def _parts(retained: Sequence[RetainedDecision]) -> list[_Part]:
     """Cut the log into blocks by position, so that new decisions only add blocks, or change the last one."""
     with_body = (each for each in retained if each.has_body)
     found = []
-    for _, some in groupby(with_body, key=lambda each: each.seq // DECISIONS_AT_ONCE):
+    for _, some in groupby(with_body, key=lambda each: each.log_index // DECISIONS_AT_ONCE):
         decisions = tuple(some)
-        found.append(_Part(key_of((each.seq, each.decision_id) for each in decisions), decisions))
+        found.append(_Part(key_of((each.log_index, each.decision_id) for each in decisions), decisions))
     return found
 
 

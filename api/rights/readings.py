@@ -21,7 +21,6 @@ from sqlalchemy import (
     RowMapping,
     Select,
     Table,
-    exists,
     false,
     literal,
     or_,
@@ -31,11 +30,13 @@ from sqlalchemy import (
 
 from api.errors import PolicyDocumentError
 from api.languages import say
+from api.logbook import keyring_of
 from api.policies.shipped import shipped_policy
 from api.rights import records
 from api.rights.interests import Basics, read_interests
 from api.settings import Settings
 from api.storage import tables
+from api.storage.bodies import OF_BODY, SealedBody, open_those_that_open, with_bodies
 from api.storage.connection import reading
 from api.storage.consents import read_choices
 from api.storage.requests import requests_of
@@ -473,26 +474,22 @@ def _refusal(each: records.Withheld, of: Subject) -> Row:
 
 def _records(of: Subject) -> Iterator[tuple[RowMapping, records.Sections | None]]:
     """Yield every decision made for the subject, oldest first, with its record if that is still kept."""
-    decisions, bodies, subjects = tables.decisions, tables.decision_bodies, tables.decision_subjects
-    ids = (
-        select(decisions.c.seq)
-        .join(subjects, subjects.c.decision_id == decisions.c.decision_id)
-        .where(of.owns(subjects))
-    )
+    decisions, kinds, subjects = tables.decisions, tables.decision_kinds, tables.decision_subjects
     with reading(of.engine) as conn:
-        places = sorted(conn.scalars(ids))
-    still_theirs = exists().where(of.owns(subjects), subjects.c.decision_id == decisions.c.decision_id)
-    whole = (
-        select(decisions, bodies.c.body)
-        .join(bodies, bodies.c.decision_id == decisions.c.decision_id, isouter=True)
-        .where(still_theirs)
-        .order_by(decisions.c.seq)
-    )
-    for some in chunks(places, DECISIONS_PAGE):
-        with reading(of.engine) as conn:
-            page = conn.execute(whole.where(decisions.c.seq.in_(some))).mappings().all()
-        for row in page:
-            yield row, None if row["body"] is None else open_body(row["body"])[1]
+        places = sorted(conn.scalars(select(subjects.c.log_index).where(of.owns(subjects))))
+    whole = with_bodies(
+        select(decisions.c.log_index, decisions.c.decision_id, *kinds.c, *OF_BODY), also_without=True
+    ).order_by(decisions.c.log_index)
+    with keyring_of(of.settings) as keyring:
+        for some in chunks(places, DECISIONS_PAGE):
+            with reading(of.engine) as conn:
+                still_theirs = of.owns(subjects) & decisions.c.log_index.in_(some)
+                page = conn.execute(whole.where(still_theirs)).mappings().all()
+            sealed = [
+                SealedBody(row["entry"], row["sealed"], row["subject_key"], row["minute"]) for row in page
+            ]
+            for row, body in zip(page, open_those_that_open(keyring, sealed), strict=True):
+                yield row, None if body is None else open_body(body)[1]
 
 
 def exposures(of: Subject) -> Iterator[Row]:
@@ -512,10 +509,12 @@ def exposures(of: Subject) -> Iterator[Row]:
 
 def feedback(of: Subject) -> Iterator[Row]:
     """Yield what was said of suggestions."""
-    said, items, subjects = tables.feedback, tables.items, tables.decision_subjects
+    said, items = tables.feedback, tables.items
+    decisions, subjects = tables.decisions, tables.decision_subjects
     query = (
         select(said, items.c.item_id, items.c.title)
-        .join(subjects, subjects.c.decision_id == said.c.decision_id)
+        .join(decisions, decisions.c.decision_id == said.c.decision_id)
+        .join(subjects, subjects.c.log_index == decisions.c.log_index)
         .join(items, items.c.item_no == said.c.item_no)
         .where(of.owns(subjects))
     )

@@ -32,7 +32,7 @@ def find_decisions(query: dict[str, Any]) -> Response:
     with reading(found.engine) as conn:
         page = search_decisions(
             conn,
-            after_seq=query.pop("after", None),
+            before_index=query.pop("after", None),
             limit=limit + 1,
             subject_key=None if customer_id is None else found.subjects.account(customer_id),
             **query,
@@ -52,7 +52,7 @@ def find_decisions(query: dict[str, Any]) -> Response:
                 }
                 for row in shown
             ],
-            "next": shown[-1].seq if len(page) > limit else None,
+            "next": shown[-1].log_index if len(page) > limit else None,
         }
     )
 
@@ -62,17 +62,18 @@ def find_decisions(query: dict[str, Any]) -> Response:
 )
 def decision(decision_id: str) -> Response:
     """Return a whole record: the header as written, and what was asked, known, considered and said."""
-    with reading(wiring().engine) as conn:
-        stored = read_decision(conn, decision_id)
+    found = wiring()
+    with reading(found.engine) as conn:
+        stored = read_decision(conn, found.logbook.keyring, decision_id)
     if stored is None:
         raise UnknownDecisionError("this decision is not in the log")
-    header, body = stored
-    salts, sections = (None, None) if body is None else open_body(body)
+    salts, sections = (None, None) if stored.body is None else open_body(stored.body)
     return json_answer(
         {
             "decision_id": decision_id,
-            "header": orjson.Fragment(header),
-            "header_base64": base64.b64encode(header).decode(),
+            "log_index": stored.log_index,
+            "entry": orjson.Fragment(stored.entry),
+            "entry_base64": base64.b64encode(stored.entry).decode(),
             "sections": sections and {name: orjson.Fragment(content) for name, content in sections.items()},
             "salts": salts and {name: base64.b64encode(salt).decode() for name, salt in salts.items()},
         }

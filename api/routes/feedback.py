@@ -16,7 +16,7 @@ from api.schemas.customers import FeedbackAnswerSchema, FeedbackSchema
 from api.storage.api_keys import Role
 from api.storage.connection import reading, writing
 from api.storage.customers import add_mute
-from api.storage.decisions import decision_subject, read_decision
+from api.storage.decisions import decision_subject, has_body
 from api.storage.exposures import read_exposure
 from api.storage.feedback import UNWANTED, FeedbackKind, add_feedback
 from api.storage.items import read_item
@@ -71,8 +71,7 @@ def _numbers(conn: Connection, decision_id: str, said: list[dict[str, Any]]) -> 
             nothing would ever remove what is said of it now.
         InvalidRequestError: an item is unknown, or was not suggested as far as that is remembered.
     """
-    header_and_body = read_decision(conn, decision_id)
-    if header_and_body is None or header_and_body[1] is None:
+    if not has_body(conn, decision_id):
         raise UnknownDecisionError("this decision is not in the log")
     exposure = read_exposure(conn, decision_id)
     suggested = None if exposure is None else {item_no for item_no, _ in exposure.suggestions}

@@ -53,6 +53,7 @@ from guardrails.consent.signals.gpc import gpc_from_header
 from guardrails.decide import Decision, decide
 from guardrails.house import House
 from guardrails.log.record import SALT_BYTES, SECTIONS, build_record
+from guardrails.log.terms import terms_of
 from guardrails.messages import Phrase
 from guardrails.request import (
     Choices,
@@ -68,6 +69,9 @@ from guardrails.request import (
 
 MAX_CATEGORIES = 5
 """Most categories that a search text stands for."""
+
+LOG_INDEX = "Tactful-Log-Index"
+"""The header of an answer that says where in the log it is recorded."""
 
 blueprint = Resource("recommendations", __name__, description="suggestions with their reasons")
 
@@ -121,7 +125,7 @@ def recommend(asked: dict[str, Any]) -> Response:
             build=found.build,
         )
         exposure = _exposure(decision, question, subject, customer_no, house.catalogue)
-        _store(
+        log_index = _store(
             StoredDecision(
                 decision_id=decision_id,
                 minute=question.now_ms // 60_000,
@@ -134,13 +138,15 @@ def recommend(asked: dict[str, Any]) -> Response:
                 body=record.body,
                 subject_key=subject.key,
                 exposure=exposure,
+                terms=terms_of(decision),
                 suppression_key=_suppression(subject.key, found),
                 visit_suppression_key=_suppression(subject.session_key, found),
             ),
             found,
         )
     found.metrics.count_decision(decision)
-    return Response(answer, content_type="application/json", headers={"Vary": "Sec-GPC, ADPC"})
+    headers = {"Vary": "Sec-GPC, ADPC", LOG_INDEX: str(log_index)}
+    return Response(answer, content_type="application/json", headers=headers)
 
 
 def _question(asked: dict[str, Any], subject: Person, snapshot: Snapshot, found: Wiring) -> Request:
@@ -335,15 +341,15 @@ def _suppression(key: bytes | None, found: Wiring) -> bytes | None:
     return None if key is None else found.subjects.suppression(key)
 
 
-def _store(stored: StoredDecision, found: Wiring) -> None:
-    """Wait until the decision is durable.
+def _store(stored: StoredDecision, found: Wiring) -> int:
+    """Wait until the decision is durable; return its position in the log.
 
     Raises:
         StoreUnavailableError: it could not be made so, and must not be answered.
         StoreRefusedError: the same, and trying again will not help.
     """
     try:
-        found.recorder.submit(stored)
+        return found.recorder.submit(stored)
     except (StoreUnavailableError, StoreRefusedError):
         found.metrics.unrecorded.inc()
         raise

@@ -56,7 +56,12 @@ def open_engine(settings: Settings) -> Engine:
 
     One engine serves all threads of a process. After a fork open a new one.
     """
-    url = make_url(settings.database_url)
+    return open_url(settings.database_url)
+
+
+def open_url(location: str) -> Engine:
+    """Return the engine of any database of ours; nothing is connected to yet."""
+    url = make_url(location)
     return _open_sqlite(url) if url.drivername == "sqlite" else _open_postgresql(url)
 
 
@@ -155,7 +160,7 @@ def upgrade(engine: Engine) -> None:
     Raises:
         StoreUnavailableError: the database cannot be used now.
     """
-    _create_file(engine.url)
+    create_file(engine.url)
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATION_LOCK})
@@ -248,7 +253,7 @@ def _identity(file: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _create_file(url: URL) -> None:
+def create_file(url: URL) -> None:
     """Create an empty SQLite file that only its owner may read, unless there is one."""
     if url.drivername != "sqlite":
         return

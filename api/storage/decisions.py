@@ -1,16 +1,25 @@
-"""The decision log: appended to, read, searched; never changed."""
+"""Decisions in the log: appended, read, searched; never changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, insert, select
+from sqlalchemy import Connection, Select, func, insert, select, tuple_
 
+from api.storage.bodies import OF_BODY, SealedBody, key_name, open_bodies, sealed_body, with_bodies
 from api.storage.exposures import ExposureRow, insert_exposures
+from api.storage.keyring import Keyring
+from api.storage.log import Entry, Grown, TreeState, append_entries, lock_log
+from api.storage.statements import insert_new
 from api.storage.suppressions import is_suppressed
-from api.storage.tables import decision_bodies, decision_subjects, decisions
+from api.storage.tables import decision_bodies, decision_kinds, decision_subjects, decisions, log_entries
+from api.storage.terms import store_terms
+from guardrails.log.sealing import entry_of
+
+DECISION = "decision"
+"""The type of a decision's entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +35,12 @@ class StoredDecision:
         policy: version of the policy.
         model: version of the model; ``None`` without one.
         header: canonical bytes without personal data.
-        body: the personal part.
+        body: the personal part, packed; it is sealed when it is stored.
         subject_key: whom it was for; ``None`` for nobody.
         exposure: what was shown; ``None`` for nothing, or nothing that may be remembered.
         suppression_key: under which it is remembered if they were erased; ``None`` for nobody.
         visit_suppression_key: the same for the visit; ``None`` without one.
+        terms: what it can be found by: rules that withheld, reasons that were given.
     """
 
     decision_id: str
@@ -46,6 +56,22 @@ class StoredDecision:
     exposure: ExposureRow | None
     suppression_key: bytes | None = None
     visit_suppression_key: bytes | None = None
+    terms: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """What it has in common with others."""
+        return Kind(self.placement, self.basis, self.outcome, self.policy, self.model or "")
+
+
+class Kind(NamedTuple):
+    """What decisions have in common; attributes as in ``StoredDecision``, the model empty without one."""
+
+    placement: str
+    basis: str
+    outcome: str
+    policy: str
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +79,10 @@ class DecisionSummary:
     """A decision as it is found; attributes as in ``StoredDecision``.
 
     Attributes:
-        seq: position in the log; where the next page goes on.
+        log_index: position in the log; where the next page goes on.
     """
 
-    seq: int
+    log_index: int
     decision_id: str
     minute: int
     placement: str
@@ -66,41 +92,117 @@ class DecisionSummary:
     model: str | None
 
 
+class StoredRecord(NamedTuple):
+    """A decision as it is read.
+
+    Attributes:
+        log_index: position in the log.
+        entry: canonical bytes, as they are in the tree.
+        body: the packed personal part; ``None`` where it was erased.
+        minute: when, in minutes since the epoch.
+        policy: version of the policy.
+        model: version of the model; ``None`` without one.
+    """
+
+    log_index: int
+    entry: bytes
+    body: bytes | None
+    minute: int
+    policy: str
+    model: str | None
+
+
 _BODIES_FETCHED = 500
 """How many bodies, of some kilobytes each, are in memory at a time."""
 
-_SUMMARY = tuple(decisions.c[name] for name in DecisionSummary.__dataclass_fields__)
-_HEADER = ("decision_id", "minute", "placement", "basis", "outcome", "policy", "model", "header")
+_KIND = tuple(decision_kinds.c[name] for name in Kind._fields)
 
 
-def append_decisions(conn: Connection, batch: Sequence[StoredDecision]) -> None:
-    """Store decisions in the order given, each with its body, whom it was for and what was shown.
+def append_decisions(
+    conn: Connection, keyring: Keyring, batch: Sequence[StoredDecision], before: TreeState | None = None
+) -> Grown:
+    """Append decisions in the order given, each with its body, whom it was for and what was shown.
 
-    Of a decision for somebody who was erased, be it while it was made, the header alone is stored; what
-    was shown in a visit that was erased is not remembered for the visit.
+    Of a decision for somebody who was erased, be it while it was made, the entry alone is stored; what
+    was shown in a visit that was erased is not remembered for the visit. Both are looked at under the
+    log's lock, which erasing takes as well, so no key is ever made for somebody who is gone.
+
+    Args:
+        conn: a writing connection.
+        keyring: where the keys are.
+        batch: at least one decision.
+        before: what ``lock_log`` returned in this transaction, if it was called.
+
+    Raises:
+        StoreUnavailableError: the keys cannot be used now.
     """
-    if not batch:
-        return
-    conn.execute(insert(decisions), [{name: getattr(each, name) for name in _HEADER} for each in batch])
+    before = before or lock_log(conn)
     keys = {key for each in batch for key in (each.suppression_key, each.visit_suppression_key) if key}
     erased = is_suppressed(conn, keys)
-    kept = [each for each in batch if each.suppression_key not in erased]
+    sealed = _sealed(keyring, batch, erased)
+    grown = append_entries(
+        conn,
+        [
+            Entry(DECISION, each.minute, entry_of(each.header, body))
+            for each, body in zip(batch, sealed, strict=True)
+        ],
+        before,
+    )
+    numbers = _kind_numbers(conn, {each.kind for each in batch})
+    placed = list(enumerate(batch, start=grown.first_index))
+    conn.execute(
+        insert(decisions),
+        [
+            {
+                "log_index": at,
+                "decision_id": each.decision_id,
+                "minute": each.minute,
+                "kind_no": numbers[each.kind],
+            }
+            for at, each in placed
+        ],
+    )
+    kept = [(at, each) for at, each in placed if each.suppression_key not in erased]
     if kept:
         conn.execute(
-            insert(decision_bodies), [{"decision_id": each.decision_id, "body": each.body} for each in kept]
+            insert(decision_bodies),
+            [{"log_index": at, "sealed": sealed[at - grown.first_index]} for at, _ in kept],
         )
+        store_terms(conn, [(at, each.terms) for at, each in kept])
     subjects = [
-        {"subject_key": each.subject_key, "decision_id": each.decision_id}
-        for each in kept
+        {"subject_key": each.subject_key, "log_index": at}
+        for at, each in kept
         if each.subject_key is not None
     ]
     if subjects:
         conn.execute(insert(decision_subjects), subjects)
-    shown = {each.decision_id: _to_remember(each, erased) for each in kept}
+    shown = {each.decision_id: _to_remember(each, erased) for _, each in kept}
     insert_exposures(conn, [(each, exposure) for each, exposure in shown.items() if exposure is not None])
+    return grown
 
 
-def _to_remember(decision: StoredDecision, erased: set[bytes]) -> ExposureRow | None:
+def _sealed(keyring: Keyring, batch: Sequence[StoredDecision], erased: Collection[bytes]) -> list[bytes]:
+    """Encrypt the bodies; that of somebody who was erased under nobody's key, and it is not kept."""
+    names = [
+        key_name(None if each.suppression_key in erased else each.subject_key, each.minute) for each in batch
+    ]
+    keys = keyring.for_sealing(set(names))
+    return [sealed_body(each.body, each.header, keys[name]) for each, name in zip(batch, names, strict=True)]
+
+
+def _kind_numbers(conn: Connection, kinds: Collection[Kind]) -> dict[Kind, int]:
+    """Return the numbers of kinds; those that never occurred before get one."""
+    query = select(decision_kinds.c.kind_no, *_KIND).where(tuple_(*_KIND).in_(sorted(kinds)))
+    found = {Kind(*rest): kind_no for kind_no, *rest in conn.execute(query)}
+    if len(found) < len(kinds):
+        conn.execute(
+            insert_new(conn, decision_kinds), [kind._asdict() for kind in sorted(kinds) if kind not in found]
+        )
+        found = {Kind(*rest): kind_no for kind_no, *rest in conn.execute(query)}
+    return found
+
+
+def _to_remember(decision: StoredDecision, erased: Collection[bytes]) -> ExposureRow | None:
     """Return what may be remembered of what was shown."""
     exposure = decision.exposure
     if exposure is None or decision.visit_suppression_key not in erased:
@@ -108,20 +210,45 @@ def _to_remember(decision: StoredDecision, erased: set[bytes]) -> ExposureRow | 
     return None if exposure.customer_no is None else replace(exposure, session_key=None)
 
 
-def read_decision(conn: Connection, decision_id: str) -> tuple[bytes, bytes | None] | None:
-    """Return header and body, ``None`` in place of a body that was erased; ``None`` for no decision."""
+def read_decision(conn: Connection, keyring: Keyring, decision_id: str) -> StoredRecord | None:
+    """Return a decision, its body opened as far as it still can be; ``None`` for no decision.
+
+    Raises:
+        StoreUnavailableError: the keys cannot be used now.
+        RecordError: the body was changed.
+    """
+    columns = (decisions.c.log_index, decision_kinds.c.policy, decision_kinds.c.model)
     row = conn.execute(
-        select(decisions.c.header, decision_bodies.c.body)
-        .join(decision_bodies, decision_bodies.c.decision_id == decisions.c.decision_id, isouter=True)
-        .where(decisions.c.decision_id == decision_id)
+        with_bodies(select(*columns, *OF_BODY), also_without=True).where(
+            decisions.c.decision_id == decision_id
+        )
     ).first()
-    return None if row is None else (row.header, row.body)
+    if row is None:
+        return None
+    (body,) = open_bodies(keyring, [_body_of(row)])
+    return StoredRecord(row.log_index, bytes(row.entry), body, row.minute, row.policy, row.model or None)
+
+
+def _body_of(row: Any) -> SealedBody:
+    return SealedBody(row.entry, row.sealed, row.subject_key, row.minute)
+
+
+def has_body(conn: Connection, decision_id: str) -> bool:
+    """Tell whether a decision is in the log and its body was not removed."""
+    query = (
+        select(decision_bodies.c.log_index)
+        .join(decisions, decisions.c.log_index == decision_bodies.c.log_index)
+        .where(decisions.c.decision_id == decision_id)
+    )
+    return conn.execute(query).first() is not None
 
 
 def decision_subject(conn: Connection, decision_id: str) -> bytes | None:
     """Return whom a decision was for; ``None`` for nobody, for somebody erased, and for no decision."""
     found: bytes | None = conn.execute(
-        select(decision_subjects.c.subject_key).where(decision_subjects.c.decision_id == decision_id)
+        select(decision_subjects.c.subject_key)
+        .join(decisions, decisions.c.log_index == decision_subjects.c.log_index)
+        .where(decisions.c.decision_id == decision_id)
     ).scalar()
     return found
 
@@ -130,7 +257,7 @@ def search_decisions(
     conn: Connection,
     *,
     limit: int,
-    after_seq: int | None = None,
+    before_index: int | None = None,
     placement: str | None = None,
     basis: str | None = None,
     outcome: str | None = None,
@@ -145,7 +272,7 @@ def search_decisions(
     Args:
         conn: a connection.
         limit: most decisions to return.
-        after_seq: go on behind this one: the ``seq`` of the last decision of the page before.
+        before_index: go on behind this one: the ``log_index`` of the last decision of the page before.
         placement: name of the placement.
         basis: word of the basis.
         outcome: word of the outcome.
@@ -156,21 +283,28 @@ def search_decisions(
         subject_key: whom they were for.
     """
     equal = {"placement": placement, "basis": basis, "outcome": outcome, "model": model, "policy": policy}
-    query: Select[Any] = select(*_SUMMARY).order_by(decisions.c.seq.desc()).limit(limit)
+    query: Select[Any] = (
+        select(decisions.c.log_index, decisions.c.decision_id, decisions.c.minute, *_KIND)
+        .join(decision_kinds, decision_kinds.c.kind_no == decisions.c.kind_no)
+        .order_by(decisions.c.log_index.desc())
+        .limit(limit)
+    )
     for name, value in equal.items():
         if value is not None:
-            query = query.where(decisions.c[name] == value)
-    if after_seq is not None:
-        query = query.where(decisions.c.seq < after_seq)
+            query = query.where(decision_kinds.c[name] == value)
+    if before_index is not None:
+        query = query.where(decisions.c.log_index < before_index)
     if minute_from is not None:
         query = query.where(decisions.c.minute >= minute_from)
     if minute_to is not None:
         query = query.where(decisions.c.minute < minute_to)
     if subject_key is not None:
-        query = query.join(
-            decision_subjects, decision_subjects.c.decision_id == decisions.c.decision_id
-        ).where(decision_subjects.c.subject_key == subject_key)
-    return [DecisionSummary(**row) for row in conn.execute(query).mappings()]
+        query = query.join(decision_subjects, decision_subjects.c.log_index == decisions.c.log_index).where(
+            decision_subjects.c.subject_key == subject_key
+        )
+    return [
+        DecisionSummary(**{**row, "model": row["model"] or None}) for row in conn.execute(query).mappings()
+    ]
 
 
 def count_bodies(conn: Connection, minute_from: int, minute_to: int) -> int:
@@ -179,20 +313,43 @@ def count_bodies(conn: Connection, minute_from: int, minute_to: int) -> int:
     return int(conn.execute(select(func.count()).select_from(decisions).where(between)).scalar_one())
 
 
-def read_bodies(conn: Connection, minute_from: int, minute_to: int) -> Iterator[tuple[int, bytes]]:
+def read_bodies(
+    conn: Connection, keyring: Keyring, minute_from: int, minute_to: int
+) -> Iterator[tuple[int, bytes]]:
     """Yield minute and body of every decision that still has one, oldest first, a run at a time.
 
     Args:
         conn: a connection.
+        keyring: where the keys are.
         minute_from: first minute since the epoch.
         minute_to: first minute no longer wanted.
     """
     query = (
-        select(decisions.c.minute, decision_bodies.c.body)
-        .join(decision_bodies, decision_bodies.c.decision_id == decisions.c.decision_id)
+        with_bodies(select(*OF_BODY))
         .where(decisions.c.minute >= minute_from, decisions.c.minute < minute_to)
-        .order_by(decisions.c.minute, decisions.c.seq)
+        .order_by(decisions.c.minute, decisions.c.log_index)
         .execution_options(yield_per=_BODIES_FETCHED)
     )
-    for row in conn.execute(query):
-        yield row.minute, row.body
+    for rows in conn.execute(query).partitions():
+        bodies = [_body_of(row) for row in rows]
+        for each, body in zip(bodies, open_bodies(keyring, bodies), strict=True):
+            if body is not None:
+                yield each.minute, body
+
+
+def index_of(conn: Connection, decision_id: str) -> int | None:
+    """Return where in the log a decision is; ``None`` for no decision."""
+    found: int | None = conn.execute(
+        select(decisions.c.log_index).where(decisions.c.decision_id == decision_id)
+    ).scalar()
+    return found
+
+
+def entry_at(conn: Connection, decision_id: str) -> bytes | None:
+    """Return a decision's entry; ``None`` for no decision, or one that was pruned."""
+    found = conn.execute(
+        select(log_entries.c.entry)
+        .join(decisions, decisions.c.log_index == log_entries.c.log_index)
+        .where(decisions.c.decision_id == decision_id)
+    ).scalar()
+    return None if found is None else bytes(found)

@@ -34,6 +34,7 @@ from api.storage.tables import (
     customers,
     decision_bodies,
     decision_subjects,
+    decisions,
     device_accounts,
     exposures,
     feedback,
@@ -43,8 +44,8 @@ from api.storage.tables import (
     notices_served,
     requests,
     signals_seen,
-    subject_keys,
 )
+from api.storage.terms import erase_terms
 from engine.interactions import DAY_MS
 from guardrails.consent.collection import ORDER_FACTS
 from guardrails.consent.purposes import Purpose
@@ -129,24 +130,29 @@ def erase_exposures(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS, *, 
 
 def erase_feedback(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS) -> int:
     """Remove what was said of suggestions."""
-    decided = select(decision_subjects.c.decision_id).where(decision_subjects.c.subject_key.in_(whose.keys))
+    decided = (
+        select(decisions.c.decision_id)
+        .join(decision_subjects, decision_subjects.c.log_index == decisions.c.log_index)
+        .where(decision_subjects.c.subject_key.in_(whose.keys))
+    )
     shown = select(exposures.c.decision_id).where(_in_visit_or_account(exposures, whose))
     said = or_(feedback.c.decision_id.in_(decided), feedback.c.decision_id.in_(shown))
     return delete_some(conn, feedback, said, limit)
 
 
 def erase_decisions(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS) -> int:
-    """Remove the bodies of decisions, and whose they were.
+    """Remove the bodies of decisions, what they can be found by, and whose they were.
 
-    The headers stay: they name nobody, and prove what was decided under which policy and model
+    The entries stay: they name nobody, and prove what was decided under which policy and model
     (GDPR 17(3)(e)).
     """
     mine = decision_subjects.c.subject_key.in_(whose.keys)
-    ids = list(conn.scalars(select(decision_subjects.c.decision_id).where(mine).limit(limit)))
-    if ids:
-        conn.execute(delete(decision_bodies).where(decision_bodies.c.decision_id.in_(ids)))
-        conn.execute(delete(decision_subjects).where(decision_subjects.c.decision_id.in_(ids)))
-    return len(ids)
+    places = list(conn.scalars(select(decision_subjects.c.log_index).where(mine).limit(limit)))
+    if places:
+        conn.execute(delete(decision_bodies).where(decision_bodies.c.log_index.in_(places)))
+        erase_terms(conn, places)
+        conn.execute(delete(decision_subjects).where(decision_subjects.c.log_index.in_(places)))
+    return len(places)
 
 
 def erase_preferences(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS) -> int:
@@ -216,8 +222,8 @@ def erase_consents(conn: Connection, whose: Whose, but: str | None, limit: int =
 
 
 def erase_what_remains(conn: Connection, whose: Whose) -> int:
-    """Remove the restriction, the projection, the wrapped key and the customer; return 1 for a customer."""
-    for table in (consent_events, consent_states, subject_keys):
+    """Remove the restriction, the projection and the customer; return 1 for a customer."""
+    for table in (consent_events, consent_states):
         conn.execute(delete(table).where(table.c.subject_key.in_(whose.keys)))
     return conn.execute(delete(customers).where(customers.c.subject_key.in_(whose.keys))).rowcount
 
@@ -278,7 +284,6 @@ def _rows_of(whose: Whose) -> list[ColumnElement[bool]]:
         corrections,
         requests,
         decision_subjects,
-        subject_keys,
     )
     return [
         *(table.c.subject_key.in_(keys) for table in keyed),

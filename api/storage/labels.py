@@ -9,9 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
+from api.storage.bodies import OF_BODY, SealedBody, open_those_that_open, with_bodies
 from api.storage.feedback import ACTED_ON
+from api.storage.keyring import Keyring
 from api.storage.statements import CHUNK, chunks
-from api.storage.tables import decision_bodies, decision_subjects, decisions, feedback, holds, items
+from api.storage.tables import decision_kinds, decisions, feedback, holds, items
 from guardrails.decide import Outcome
 from guardrails.holding import HoldKind
 
@@ -23,7 +25,7 @@ class ShownDecision:
     Attributes:
         decision_id: its id.
         policy: version of the policy it was made under.
-        body: the personal part of its record.
+        body: the personal part of its record, packed.
         subject_key: whom it was for; ``None`` for nobody.
     """
 
@@ -39,26 +41,29 @@ def count_shown(conn: Connection, minute_from: int, minute_to: int) -> int:
     return n
 
 
-def read_shown(conn: Connection, minute_from: int, minute_to: int) -> Iterator[list[ShownDecision]]:
-    """Yield runs of the decisions that showed something and whose body is still there, oldest first.
+def read_shown(
+    conn: Connection, keyring: Keyring, minute_from: int, minute_to: int
+) -> Iterator[list[ShownDecision]]:
+    """Yield runs of the decisions that showed something and whose body can still be read, oldest first.
 
     Args:
         conn: a connection.
+        keyring: where the keys are.
         minute_from: first minute since the epoch.
         minute_to: first minute no longer wanted.
     """
-    columns = select(
-        decisions.c.seq,
-        decisions.c.decision_id,
-        decisions.c.policy,
-        decision_bodies.c.body,
-        decision_subjects.c.subject_key,
-    )
-    query = _between(columns, minute_from, minute_to).order_by(decisions.c.seq).limit(CHUNK)
-    after_seq = -1
-    while rows := conn.execute(query.where(decisions.c.seq > after_seq)).all():
-        after_seq = rows[-1].seq
-        yield [ShownDecision(row.decision_id, row.policy, row.body, row.subject_key) for row in rows]
+    columns = select(decisions.c.log_index, decisions.c.decision_id, decision_kinds.c.policy, *OF_BODY)
+    query = _between(columns, minute_from, minute_to).order_by(decisions.c.log_index).limit(CHUNK)
+    after = -1
+    while rows := conn.execute(query.where(decisions.c.log_index > after)).all():
+        after = rows[-1].log_index
+        sealed = [SealedBody(row.entry, row.sealed, row.subject_key, row.minute) for row in rows]
+        bodies = open_those_that_open(keyring, sealed)
+        yield [
+            ShownDecision(row.decision_id, row.policy, body, row.subject_key)
+            for row, body in zip(rows, bodies, strict=True)
+            if body is not None
+        ]
 
 
 def read_said(conn: Connection, decision_ids: Sequence[str]) -> dict[str, dict[str, set[str]]]:
@@ -93,13 +98,8 @@ def read_complaints(conn: Connection) -> Mapping[bytes, tuple[int, ...]]:
 
 
 def _between(query: Select[Any], minute_from: int, minute_to: int) -> Select[Any]:
-    return (
-        query.select_from(decisions)
-        .join(decision_bodies, decision_bodies.c.decision_id == decisions.c.decision_id)
-        .join(decision_subjects, decision_subjects.c.decision_id == decisions.c.decision_id, isouter=True)
-        .where(
-            decisions.c.outcome != Outcome.EMPTY.value,
-            decisions.c.minute >= minute_from,
-            decisions.c.minute < minute_to,
-        )
+    return with_bodies(query).where(
+        decision_kinds.c.outcome != Outcome.EMPTY.value,
+        decisions.c.minute >= minute_from,
+        decisions.c.minute < minute_to,
     )

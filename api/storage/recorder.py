@@ -1,4 +1,4 @@
-"""The recorder: makes decisions durable, many with one commit, before anything is answered.
+"""The recorder: makes decisions durable and vouched for, many with one commit, before anything is answered.
 
 Requests hand in decisions from many threads; one thread writes. While it waits for the disk the
 next decisions gather, and the next commit takes all of them: the busier the service, the more
@@ -16,11 +16,10 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 
-from sqlalchemy import Engine
-
 from api.errors import EdgeError, StoreRefusedError, StoreUnavailableError
+from api.logbook import Logbook
 from api.storage.connection import PATIENCE_S, writing
-from api.storage.decisions import StoredDecision, append_decisions
+from api.storage.decisions import StoredDecision
 
 MAX_BATCH = 64
 """Most decisions in one commit: bounds how long the first of them waits."""
@@ -32,22 +31,22 @@ MAX_WAITING = 1024
 @dataclass(frozen=True, slots=True, eq=False)
 class _Task:
     decision: StoredDecision
-    written: Future[None] = field(default_factory=Future)
+    written: Future[int] = field(default_factory=Future)
 
 
 class Recorder:
     """Writes decisions from one thread of this process.
 
     Args:
-        engine: the database.
+        logbook: the log.
         patience_s: how long a decision may wait for its turn.
         max_waiting: most decisions that wait.
     """
 
     def __init__(
-        self, engine: Engine, patience_s: float = PATIENCE_S, max_waiting: int = MAX_WAITING
+        self, logbook: Logbook, patience_s: float = PATIENCE_S, max_waiting: int = MAX_WAITING
     ) -> None:
-        self._engine = engine
+        self._logbook = logbook
         self._patience_s = patience_s
         self._max_waiting = max_waiting
         self._waiting: deque[_Task] = deque()
@@ -61,8 +60,8 @@ class Recorder:
         self._open = True
         self._thread.start()
 
-    def submit(self, decision: StoredDecision) -> None:
-        """Return when the decision is durable.
+    def submit(self, decision: StoredDecision) -> int:
+        """Return when the decision is durable and vouched for: its position in the log.
 
         Raises:
             StoreUnavailableError: it is not, and must not be answered.
@@ -71,11 +70,13 @@ class Recorder:
         deadline = time.monotonic() + self._patience_s
         written = self._hand_in(_Task(decision))
         try:
-            written.result(max(0.0, deadline - time.monotonic()))
+            return written.result(max(0.0, deadline - time.monotonic()))
         except FutureTimeoutError:
             if written.cancel():
                 raise StoreUnavailableError("decisions cannot be recorded fast enough") from None
-            written.result()  # it is being written at this moment, and the database has its own patience
+            return (
+                written.result()
+            )  # it is being written at this moment, and the database has its own patience
 
     def close(self) -> None:
         """Accept nothing more, write what waits, and return when that is done; closing twice is fine."""
@@ -86,7 +87,7 @@ class Recorder:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _hand_in(self, task: _Task) -> Future[None]:
+    def _hand_in(self, task: _Task) -> Future[int]:
         with self._room:
             there_is_room = self._room.wait_for(
                 lambda: not self._open or len(self._waiting) < self._max_waiting, self._patience_s
@@ -116,23 +117,29 @@ class Recorder:
 
     def _write(self, batch: Sequence[_Task]) -> None:
         """Write a batch with one commit; one that the database refuses is parted from the others."""
-        error = self._error_in_writing([task.decision for task in batch])
-        if isinstance(error, StoreRefusedError) and len(batch) > 1:
-            for task in batch:
-                self._write([task])
-            return
-        for task in batch:
-            if error is None:
-                task.written.set_result(None)
-            else:
-                task.written.set_exception(type(error)(str(error)))  # each thread raises its own
-
-    def _error_in_writing(self, decisions: Sequence[StoredDecision]) -> EdgeError | None:
         try:
-            with writing(self._engine) as conn:
-                append_decisions(conn, decisions)
+            first_index = self._append([task.decision for task in batch])
+        except StoreRefusedError as error:
+            if len(batch) > 1:
+                for task in batch:
+                    self._write([task])
+            else:
+                _fail(batch, error)
         except EdgeError as error:
-            return error
+            _fail(batch, error)
         except Exception as error:  # noqa: BLE001  whatever it is, it must not end the only writer
-            return StoreRefusedError(f"a decision cannot be stored ({type(error).__name__})")
-        return None
+            _fail(batch, StoreRefusedError(f"a decision cannot be stored ({type(error).__name__})"))
+        else:
+            for log_index, task in enumerate(batch, start=first_index):
+                task.written.set_result(log_index)
+
+    def _append(self, decisions: Sequence[StoredDecision]) -> int:
+        with writing(self._logbook.engine) as conn:
+            grown = self._logbook.append(conn, decisions)
+        self._logbook.publish(grown.after)
+        return grown.first_index
+
+
+def _fail(batch: Sequence[_Task], error: EdgeError) -> None:
+    for task in batch:
+        task.written.set_exception(type(error)(str(error)))  # each thread raises its own

@@ -7,20 +7,29 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from api.storage.bodies import OF_BODY, SealedBody, open_those_that_open, with_bodies
+from api.storage.keyring import Keyring
 from api.storage.statements import chunks
-from api.storage.tables import decision_bodies, decision_subjects, decisions, feedback, items
+from api.storage.tables import (
+    decision_bodies,
+    decision_kinds,
+    decision_subjects,
+    decisions,
+    feedback,
+    items,
+)
 
 
 class RetainedDecision(NamedTuple):
     """A decision of the log.
 
     Attributes:
-        seq: position in the log.
+        log_index: position in the log.
         decision_id: its id.
         has_body: its personal part is still there.
     """
 
-    seq: int
+    log_index: int
     decision_id: str
     has_body: bool
 
@@ -43,31 +52,42 @@ class RetainedBody(NamedTuple):
 
 def read_retained(conn: Connection) -> list[RetainedDecision]:
     """Return every decision of the log, oldest first."""
+    at = decisions.c.log_index
     query = (
-        select(decisions.c.seq, decisions.c.decision_id, decision_bodies.c.decision_id.is_not(None))
-        .join(decision_bodies, decision_bodies.c.decision_id == decisions.c.decision_id, isouter=True)
-        .order_by(decisions.c.seq)
+        select(at, decisions.c.decision_id, decision_bodies.c.log_index.is_not(None))
+        .join(decision_bodies, decision_bodies.c.log_index == at, isouter=True)
+        .order_by(at)
     )
     return [
-        RetainedDecision(seq, decision_id, bool(has_body))
-        for seq, decision_id, has_body in conn.execute(query)
+        RetainedDecision(log_index, decision_id, bool(has_body))
+        for log_index, decision_id, has_body in conn.execute(query)
     ]
 
 
 def read_policies_used(conn: Connection) -> set[str]:
     """Return the versions of all policies that retained decisions were made under."""
-    return set(conn.execute(select(decisions.c.policy).distinct()).scalars())
+    return set(conn.execute(select(decision_kinds.c.policy).distinct()).scalars())
 
 
-def read_bodies_between(conn: Connection, first_seq: int, last_seq: int) -> list[RetainedBody]:
-    """Return the bodies of decisions from one position in the log to another, oldest first."""
+def read_bodies_between(
+    conn: Connection, keyring: Keyring, first_index: int, last_index: int
+) -> list[RetainedBody]:
+    """Return the bodies of decisions from one position in the log to another, oldest first.
+
+    One that cannot be opened, because its key was destroyed or it was changed, is empty.
+    """
     query = (
-        select(decisions.c.decision_id, decisions.c.minute, decisions.c.policy, decision_bodies.c.body)
-        .join(decision_bodies, decision_bodies.c.decision_id == decisions.c.decision_id)
-        .where(decisions.c.seq >= first_seq, decisions.c.seq <= last_seq)
-        .order_by(decisions.c.seq)
+        with_bodies(select(decisions.c.decision_id, decision_kinds.c.policy, *OF_BODY))
+        .where(decisions.c.log_index >= first_index, decisions.c.log_index <= last_index)
+        .order_by(decisions.c.log_index)
     )
-    return [RetainedBody(*row) for row in conn.execute(query)]
+    rows = conn.execute(query).all()
+    sealed = [SealedBody(row.entry, row.sealed, row.subject_key, row.minute) for row in rows]
+    bodies = open_those_that_open(keyring, sealed)
+    return [
+        RetainedBody(row.decision_id, row.minute, row.policy, body or b"")
+        for row, body in zip(rows, bodies, strict=True)
+    ]
 
 
 def read_feedback(conn: Connection, decision_ids: Sequence[str]) -> dict[tuple[str, str], set[str]]:
@@ -89,7 +109,9 @@ def count_customers(
 ) -> tuple[int, int]:
     """Return how many customers decisions were for: those that were rehearsed, and those that are touched."""
     of_rehearsed, of_touched = set[bytes](), set[bytes]()
-    query = select(decision_subjects.c.decision_id, decision_subjects.c.subject_key)
+    query = select(decisions.c.decision_id, decision_subjects.c.subject_key).join(
+        decision_subjects, decision_subjects.c.log_index == decisions.c.log_index
+    )
     for decision_id, subject_key in conn.execute(query):
         if decision_id in rehearsed:
             of_rehearsed.add(subject_key)

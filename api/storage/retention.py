@@ -190,8 +190,14 @@ def _of_restricted(table: Table, now_ms: int) -> ColumnElement[bool]:
 
 def _decided_for_restricted(table: Table, now_ms: int) -> ColumnElement[bool]:
     """Whether a row is about a decision for somebody whose restriction holds."""
+    whose = decision_subjects.c.log_index
+    if "log_index" in table.c:
+        return exists().where(
+            whose == table.c.log_index, _has_restricted(decision_subjects.c.subject_key, now_ms)
+        )
     return exists().where(
-        decision_subjects.c.decision_id == table.c.decision_id,
+        decisions.c.decision_id == table.c.decision_id,
+        whose == decisions.c.log_index,
         _has_restricted(decision_subjects.c.subject_key, now_ms),
     )
 
@@ -282,18 +288,16 @@ def _of_visits(evidence: EvidenceLimits, now_ms: int) -> tuple[Rule, ...]:
 def _of_decisions(exposure_days: int, keep: Retention, now_ms: int) -> tuple[Rule, ...]:
     start_of_day_ms = (now_ms // DAY_MS - exposure_days) * DAY_MS
     oldest_minute = (now_ms - keep.decision_body_days * DAY_MS) // _MINUTE_MS
-    old = select(decisions.c.decision_id).where(decisions.c.minute < oldest_minute)
+    old = select(decisions.c.log_index).where(decisions.c.minute < oldest_minute)
     said = feedback.c.at_ms < now_ms - keep.decision_body_days * DAY_MS
     free = {table: ~_decided_for_restricted(table, now_ms) for table in (feedback, decision_bodies)}
     shown = (exposures.c.at_ms < start_of_day_ms) & ~_of_restricted(exposures, now_ms)
-    whose = decision_subjects.c.decision_id.in_(old) & ~_has_restricted(
-        decision_subjects.c.subject_key, now_ms
-    )
+    whose = decision_subjects.c.log_index.in_(old) & ~_has_restricted(decision_subjects.c.subject_key, now_ms)
     return (
         Rule("exposures", exposures, shown),
         Rule("feedback", feedback, said & free[feedback]),
         Rule(
-            "decision bodies", decision_bodies, decision_bodies.c.decision_id.in_(old) & free[decision_bodies]
+            "decision bodies", decision_bodies, decision_bodies.c.log_index.in_(old) & free[decision_bodies]
         ),
         Rule("whose decisions", decision_subjects, whose),
     )

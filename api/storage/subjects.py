@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
-import tempfile
-from pathlib import Path
 
 from api.errors import SettingsError
 from api.settings import KEY_BYTES, Settings
+from api.storage.secret_files import secret_in
 
 SUBJECT_KEY_BYTES = 16
 """Length of a subject key: 128 bits, so that two customers never share one."""
@@ -81,29 +79,7 @@ def open_subjects(settings: Settings) -> Subjects:
     if settings.pseudonym_key is not None:
         return Subjects(settings.pseudonym_key)
     file = settings.pseudonym_key_file
-    try:
-        if not file.exists():
-            _create_key(file)
-        secret = file.read_bytes()
-    except OSError as error:
-        raise SettingsError(f"the pseudonym key `{file}` cannot be used: {error.strerror}") from None
+    secret = secret_in(file, "pseudonym key", lambda: secrets.token_bytes(KEY_BYTES))
     if len(secret) != KEY_BYTES:
         raise SettingsError(f"the pseudonym key `{file}` does not hold {KEY_BYTES} bytes")
     return Subjects(secret)
-
-
-def _create_key(file: Path) -> None:
-    """Put a new key in place whole and at once; where two processes try, the first one wins."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=".pseudonym-")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as draft:
-            draft.write(secrets.token_bytes(KEY_BYTES))
-            draft.flush()
-            os.fsync(draft.fileno())
-        try:
-            os.link(name, file)
-        except FileExistsError:
-            return
-    finally:
-        Path(name).unlink()

@@ -439,45 +439,124 @@ active_versions = Table(
     Column("changed_at_ms", BigInteger, nullable=False),
 )
 
-decisions = Table(
-    "decisions",
+log_entries = Table(
+    "log_entries",
     metadata,
-    Column("seq", _RowNumber, primary_key=True, autoincrement=True),
-    Column("decision_id", Text, nullable=False),
+    Column("log_index", BigInteger, primary_key=True, autoincrement=False, comment="from 0, without a gap"),
+    Column("type", Text, nullable=False, comment="decision, erasure, policy_step, ..."),
     Column("minute", BigInteger, nullable=False, comment="minutes since the epoch, coarse on purpose"),
+    Column("entry", LargeBinary, nullable=False, comment="canonical bytes; holds no personal data"),
+    comment="leaves of the tree: UPDATE is refused by trigger, DELETE as well but of what was pruned",
+)
+
+_not_decisions = log_entries.c.type != "decision"
+Index(
+    "ix_log_entries_type_log_index",
+    log_entries.c.type,
+    log_entries.c.log_index,
+    sqlite_where=_not_decisions,
+    postgresql_where=_not_decisions,
+)
+
+log_state = Table(
+    "log_state",
+    metadata,
+    Column("one", SmallInteger, primary_key=True, autoincrement=False, comment="1: there is one tree"),
+    Column("size", BigInteger, nullable=False, comment="entries; can only grow"),
+    Column("root", LargeBinary(32), nullable=False, comment="RFC 6962 tree hash"),
+    Column("frontier", LargeBinary, nullable=False, comment="roots of the complete subtrees, largest first"),
+    Column("min_index", BigInteger, nullable=False, comment="entries before it were pruned; can only grow"),
+)
+
+log_tiles = Table(
+    "log_tiles",
+    metadata,
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("tile", BigInteger, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False, comment="up to 256 hashes of 32 bytes"),
+    comment="hashes of the tree, as c2sp.org/tlog-tiles cuts it; can be computed again from the entries",
+)
+
+decision_kinds = Table(
+    "decision_kinds",
+    metadata,
+    Column("kind_no", _RowNumber, primary_key=True, autoincrement=True),
     Column("placement", Text, nullable=False),
     Column("basis", Text, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("policy", Text, nullable=False),
-    Column("model", Text),
-    Column("header", LargeBinary, nullable=False, comment="canonical bytes; holds no personal data"),
+    Column("model", Text, nullable=False, comment="empty without one"),
+    UniqueConstraint("placement", "basis", "outcome", "policy", "model"),
+    comment="what decisions have in common; a few rows for millions of decisions",
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("decision_id", Text, nullable=False),
+    Column("minute", BigInteger, nullable=False, comment="minutes since the epoch"),
+    Column("kind_no", BigInteger, nullable=False),
     UniqueConstraint("decision_id"),
-    Index("ix_decisions_minute", "minute", "seq"),
-    comment="append-only: UPDATE and DELETE are refused by trigger",
+    Index("ix_decisions_minute_log_index", "minute", "log_index"),
+    Index("ix_decisions_kind_no_log_index", "kind_no", "log_index"),
+    comment="where in the log a decision is; guarded like the log itself",
 )
 
 decision_bodies = Table(
     "decision_bodies",
     metadata,
-    Column("decision_id", Text, primary_key=True),
-    Column("body", LargeBinary, nullable=False, comment="the five sections and their salts"),
+    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("sealed", LargeBinary, nullable=False, comment="salts and sections, encrypted for the subject"),
 )
 
 decision_subjects = Table(
     "decision_subjects",
     metadata,
     Column("subject_key", LargeBinary(16), primary_key=True),
-    Column("decision_id", Text, primary_key=True),
-    Index("ix_decision_subjects_decision_id", "decision_id"),
-    comment="whose decision it was; outside the record, so that erasing it breaks no proof",
+    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    Index("ix_decision_subjects_log_index", "log_index"),
+    comment="whose decision it was; outside the tree, so that erasing it breaks no proof",
 )
 
-subject_keys = Table(
-    "subject_keys",
+log_terms = Table(
+    "log_terms",
     metadata,
-    Column("subject_key", LargeBinary(16), primary_key=True),
-    Column("wrapped_key", LargeBinary, nullable=False),
-    Column("created_at_ms", BigInteger, nullable=False),
+    Column("term_no", _RowNumber, primary_key=True, autoincrement=True),
+    Column("term", Text, nullable=False, unique=True, comment="rule:G17, reason:PRICE_JUMP, ..."),
+)
+
+decision_terms = Table(
+    "decision_terms",
+    metadata,
+    Column("term_no", BigInteger, primary_key=True, autoincrement=False),
+    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,  # the key is the whole row: half the size
+    comment="which rules withheld and which reasons were given in a decision; goes with its body",
+)
+
+disclosures = Table(
+    "disclosures",
+    metadata,
+    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("subject_key", LargeBinary(16), comment="whose records were looked at; null for nobody's"),
+    Column("salt", LargeBinary(16), nullable=False),
+    Column("details", Text, nullable=False, comment="canonical JSON; the entry holds its salted digest"),
+    Index("ix_disclosures_subject_key", "subject_key"),
+    comment="what exactly was looked at; goes when the subject is erased, the entry stays",
+)
+
+legal_holds = Table(
+    "legal_holds",
+    metadata,
+    Column("hold_id", Text, primary_key=True),
+    Column("subject_key", LargeBinary(16), nullable=False),
+    Column("reason", Text, nullable=False, comment="the claim or the order it serves (GDPR 17(3)(e))"),
+    Column("actor", Text, nullable=False, comment="id of a key"),
+    Column("placed_at_ms", BigInteger, nullable=False),
+    Column("lifted_at_ms", BigInteger, comment="null while it stands"),
+    Index("ix_legal_holds_subject_key", "subject_key"),
+    comment="records that must be kept for a legal claim, whatever is asked meanwhile",
 )
 
 api_keys = Table(

@@ -1,9 +1,9 @@
 """The record: what was asked, known, considered, said of it and answered, as canonical bytes.
 
-A record has a public header, which names no person and will be the leaf of a Merkle tree, and a
-body of five sections, which holds the personal part. The header carries a salted digest of each
-section, so that sections can be disclosed one by one, and the body can be sealed and erased,
-without the header changing by a byte.
+A record has a public header, which names no person and becomes an entry of the log, and a body of
+five sections, which holds the personal part. The header carries a salted digest of each section, so
+that sections can be disclosed one by one, and the body can be sealed and erased, without the entry
+changing by a byte.
 
     digest = SHA-256("gr1" 00 section-name 00 salt section-bytes)
 
@@ -32,11 +32,12 @@ from guardrails.holding import Holding
 from guardrails.house import House
 from guardrails.log.canonical import canonical
 from guardrails.log.codes import ReasonCode
+from guardrails.log.sealing import digest
 from guardrails.reasons import MAX_TERMS
 from guardrails.request import Known, Placement, Presentation, Request, Visit
 from guardrails.rules.base import Judgement, View
 
-FORMAT = 1
+FORMAT = 2
 SECTIONS = ("req", "consent", "cand", "rules", "out")
 SALT_BYTES = 16
 
@@ -52,8 +53,9 @@ class Record:
     """A decision ready to be stored.
 
     Attributes:
-        header: canonical bytes; no personal data.
-        body: the salts and the five sections, one a line, compressed (zlib).
+        header: canonical bytes; no personal data. The entry of the log is this and the digest of the
+            sealed body.
+        body: the salts and the five sections, one a line, packed.
     """
 
     header: bytes
@@ -101,9 +103,7 @@ def build_record(
         section_digest(name, salt, content)
         for name, salt, content in zip(SECTIONS, salts, sections, strict=True)
     ]
-    return Record(
-        header=canonical(_header(decision, request, house, decision_id, build, digests, body)), body=body
-    )
+    return Record(header=canonical(_header(decision, request, house, decision_id, build, digests)), body=body)
 
 
 def cand_section(decision: Decision, request: Request, house: House) -> bytes:
@@ -127,8 +127,8 @@ def out_section(decision: Decision, response_sha256: str) -> bytes:
 
 
 def section_digest(name: str, salt: bytes, content: bytes) -> str:
-    """Return the salted digest of one section, 64 hex digits."""
-    return hashlib.sha256(b"gr1\x00" + name.encode() + b"\x00" + salt + content).hexdigest()
+    """Return the salted digest of one section, as entries write it."""
+    return digest(b"gr1\x00" + name.encode() + b"\x00" + salt + content)
 
 
 def open_body(body: bytes) -> tuple[dict[str, bytes], dict[str, bytes]]:
@@ -161,7 +161,6 @@ def _header(
     decision_id: str,
     build: str,
     digests: list[str],
-    body: bytes,
 ) -> Json:
     n_withheld = sum(len(taken.slate.held_back) for taken in decision.rounds)
     return {
@@ -181,7 +180,6 @@ def _header(
         "n_shown": len(decision.suggestions),
         "n_withheld": n_withheld,
         "sd": digests,
-        "ct": hashlib.sha256(body).hexdigest(),
     }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 
+from api.logbook import Logbook, open_logbook
 from api.settings import Settings
 from api.storage.connection import open_engine, upgrade, writing
 from api.storage.customers import customer_numbers
@@ -23,7 +24,9 @@ from api.storage.decisions import StoredDecision
 from api.storage.exposures import ExposureRow
 from api.storage.interactions import event_key, insert_interactions
 from api.storage.items import ItemRow, item_numbers, upsert_items
+from api.storage.keyring import Keyring
 from api.storage.subjects import Subjects
+from api.wiring import now_ms
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel, Intent, Kind, Provenance
 from guardrails.consent.purposes import Purpose
@@ -51,8 +54,13 @@ class Store:
 
     settings: Settings
     engine: Engine
+    logbook: Logbook
     subjects: Subjects = SUBJECTS
     numbers: Iterator[int] = field(default_factory=count)
+
+    @property
+    def keyring(self) -> Keyring:
+        return self.logbook.keyring
 
     @property
     def on_postgresql(self) -> bool:
@@ -112,9 +120,11 @@ def opened(url: str, data_dir: Path) -> Iterator[Store]:
     """Open a database that exists."""
     settings = settings_for(url, data_dir)
     engine = open_engine(settings)
+    logbook = open_logbook(settings, engine, now_ms)
     try:
-        yield Store(settings, engine)
+        yield Store(settings, engine, logbook)
     finally:
+        logbook.close()
         engine.dispose()
 
 

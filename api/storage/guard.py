@@ -1,0 +1,160 @@
+"""The guard: the last tree that was vouched for, kept apart from the database.
+
+Whoever restores an older database and goes on with it would fork the log. The guard remembers, and a
+checkpoint is signed only of a tree that holds the last one unchanged: compare and swap, in a store that
+is never restored together with the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    select,
+    text,
+)
+
+from api.errors import ForkedLogError
+from api.storage.apart import Apart
+from api.storage.statements import insert_new
+
+metadata = MetaData()
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("minute", BigInteger, nullable=False, comment="minutes since the epoch"),
+    Column("note", Text, nullable=False, comment="the checkpoint, signed by the log"),
+)
+
+cosignatures = Table(
+    "cosignatures",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True, comment="of the witness's key"),
+    Column("line", Text, nullable=False, comment="signature line of a signed note"),
+)
+
+_LOCK = 0x6775617264  # "guard"; any number that every process agrees on
+_LAST = select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
+_HOUR = 60
+_DROP_UNLESS_COSIGNED = delete(checkpoints).where(
+    checkpoints.c.size == bindparam("of_size"),
+    checkpoints.c.size.not_in(select(cosignatures.c.size)),
+)
+"""One checkpoint an hour is kept, and all that a witness has signed."""
+
+
+class Vouched(NamedTuple):
+    """A tree that was vouched for.
+
+    Attributes:
+        size: its entries.
+        root: its root, 32 bytes.
+        minute: when, minutes since the epoch.
+        note: the signed checkpoint.
+    """
+
+    size: int
+    root: bytes
+    minute: int
+    note: str
+
+
+class Guard:
+    """Remembers what was signed, and lets nothing else be signed but what goes on from there.
+
+    Args:
+        store: where it is remembered.
+    """
+
+    def __init__(self, store: Apart) -> None:
+        self._store = store
+
+    def last(self) -> Vouched | None:
+        """Return the last tree that was vouched for; ``None`` before the first.
+
+        Raises:
+            StoreUnavailableError: the guard cannot be asked now.
+        """
+        with self._store.reading() as conn:
+            row = conn.execute(_LAST).first()
+        return None if row is None else Vouched(*row)
+
+    def advance(
+        self,
+        size: int,
+        root: bytes,
+        minute: int,
+        goes_on_from: Callable[[Vouched], bool],
+        sign: Callable[[], str],
+    ) -> Vouched:
+        """Vouch for a tree, unless a larger one was vouched for already; return the last one.
+
+        Args:
+            size: its entries.
+            root: its root.
+            minute: the clock, minutes since the epoch.
+            goes_on_from: whether it holds another tree unchanged.
+            sign: makes the checkpoint.
+
+        Raises:
+            ForkedLogError: it does not go on from the last tree.
+            StoreUnavailableError: the guard cannot be asked now.
+        """
+        with self._store.writing() as conn:
+            if conn.dialect.name == "postgresql":
+                conn.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
+            row = conn.execute(_LAST).first()
+            last = None if row is None else Vouched(*row)
+            if last is not None:
+                if last.size > size or (last.size, last.root) == (size, root):
+                    return last
+                if not goes_on_from(last):
+                    raise ForkedLogError("the log does not go on from what was signed last")
+                if last.minute // _HOUR == minute // _HOUR:
+                    conn.execute(_DROP_UNLESS_COSIGNED, {"of_size": last.size})
+            vouched = Vouched(size, root, minute, sign())
+            conn.execute(insert(checkpoints), vouched._asdict())
+        return vouched
+
+    def at(self, size: int) -> Vouched | None:
+        """Return what was vouched for at a size; ``None`` where that is not remembered."""
+        with self._store.reading() as conn:
+            row = conn.execute(select(checkpoints).where(checkpoints.c.size == size)).first()
+        return None if row is None else Vouched(*row)
+
+    def cosign(self, size: int, lines: Mapping[str, str]) -> None:
+        """Remember what witnesses signed: signature lines, by the names of their keys."""
+        rows = [{"size": size, "name": name, "line": line} for name, line in lines.items()]
+        with self._store.writing() as conn:
+            conn.execute(insert_new(conn, cosignatures), rows)
+
+    def cosigned(self, size: int) -> dict[str, str]:
+        """Return what witnesses signed at a size, by the names of their keys."""
+        query = select(cosignatures.c.name, cosignatures.c.line).where(cosignatures.c.size == size)
+        with self._store.reading() as conn:
+            return dict(conn.execute(query.order_by(cosignatures.c.name)).tuples().all())
+
+    def last_cosigned(self) -> Vouched | None:
+        """Return the last tree that a witness has signed; ``None`` before the first."""
+        query = _LAST.where(checkpoints.c.size.in_(select(cosignatures.c.size)))
+        with self._store.reading() as conn:
+            row = conn.execute(query).first()
+        return None if row is None else Vouched(*row)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._store.close()

@@ -1,0 +1,164 @@
+"""The keys that records are sealed with: kept apart, wrapped, and destroyed to erase somebody.
+
+They are not in the database, so a backup of it that is restored brings no body of an erased customer
+back. Back this store up for a short time only, and never into the place where the other backups are.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, Table, Text, delete, func, select, update
+
+from api.storage.apart import Apart
+from api.storage.connection import clear_deleted
+from api.storage.statements import chunks, insert_new
+from guardrails.log.sealing import KEY_BYTES, digest, unwrap, wrap
+
+metadata = MetaData()
+
+subject_keys = Table(
+    "subject_keys",
+    metadata,
+    Column("subject_key", LargeBinary(16), primary_key=True, comment="16 zero bytes for nobody"),
+    Column("year", BigInteger, primary_key=True, autoincrement=False, comment="calendar year, UTC"),
+    Column("wrapped_key", LargeBinary(40), nullable=False, comment="RFC 3394"),
+    Column("kek_id", Text, nullable=False, comment="digest of the key that it is wrapped with"),
+)
+
+
+class KeyName(NamedTuple):
+    """Which key.
+
+    Attributes:
+        subject_key: whose; 16 zero bytes for nobody.
+        year: calendar year, UTC.
+    """
+
+    subject_key: bytes
+    year: int
+
+
+class Keyring:
+    """Makes, finds and destroys the keys of subjects.
+
+    Args:
+        store: where they are.
+        kek: the key-encryption key, 32 bytes.
+        new_key: makes a fresh random key.
+    """
+
+    def __init__(
+        self,
+        store: Apart,
+        kek: bytes,
+        new_key: Callable[[], bytes] = lambda: secrets.token_bytes(KEY_BYTES),
+    ) -> None:
+        self._store = store
+        self._kek = kek
+        self._new_key = new_key
+
+    def for_sealing(self, names: Collection[KeyName]) -> dict[KeyName, bytes]:
+        """Return a key for each name; what is made now is durable when this returns.
+
+        Call it while holding the log's lock, so that nobody destroys keys at the same time.
+
+        Raises:
+            StoreUnavailableError: the keys cannot be used now.
+        """
+        found = self.for_opening(names)
+        missing = [name for name in sorted(set(names)) if name not in found]
+        if not missing:
+            return found
+        kek_id = digest(self._kek)
+        with self._store.writing() as conn:
+            rows = [
+                {**name._asdict(), "wrapped_key": wrap(self._kek, self._new_key()), "kek_id": kek_id}
+                for name in missing
+            ]
+            conn.execute(insert_new(conn, subject_keys), rows)
+        return found | self.for_opening(missing)
+
+    def for_opening(self, names: Collection[KeyName]) -> dict[KeyName, bytes]:
+        """Return those of the keys that there are.
+
+        Raises:
+            StoreUnavailableError: the keys cannot be used now.
+            RecordError: they are wrapped with another key-encryption key.
+        """
+        wanted = set(names)
+        years = sorted({name.year for name in wanted})
+        found: dict[KeyName, bytes] = {}
+        with self._store.reading() as conn:
+            for some in chunks(sorted({name.subject_key for name in wanted})):
+                rows = conn.execute(
+                    select(subject_keys.c.subject_key, subject_keys.c.year, subject_keys.c.wrapped_key).where(
+                        subject_keys.c.subject_key.in_(some), subject_keys.c.year.in_(years)
+                    )
+                )
+                for subject_key, year, wrapped in rows:
+                    name = KeyName(bytes(subject_key), year)
+                    if name in wanted:
+                        found[name] = unwrap(self._kek, bytes(wrapped))
+        return found
+
+    def destroy(self, keys: Sequence[bytes]) -> int:
+        """Destroy every key of the subjects, also in the file's own log; return how many there were.
+
+        Raises:
+            StoreUnavailableError: they could not all be destroyed; try again.
+        """
+        gone = 0
+        with self._store.writing() as conn:
+            for some in chunks(keys):
+                gone += conn.execute(
+                    delete(subject_keys).where(subject_keys.c.subject_key.in_(some))
+                ).rowcount
+        clear_deleted(self._store.engine, [subject_keys.name])
+        return gone
+
+    def destroy_before(self, year: int, spared: Collection[bytes] = ()) -> int:
+        """Destroy the keys of earlier years, but of those who are spared; return how many that were.
+
+        Raises:
+            StoreUnavailableError: they could not all be destroyed; try again.
+        """
+        old = subject_keys.c.year < year
+        if spared:
+            old &= subject_keys.c.subject_key.not_in(sorted(spared))
+        with self._store.writing() as conn:
+            gone = conn.execute(delete(subject_keys).where(old)).rowcount
+        clear_deleted(self._store.engine, [subject_keys.name])
+        return gone
+
+    def rewrap(self, new_kek: bytes) -> int:
+        """Wrap every key with another key-encryption key, all or none; return how many.
+
+        Raises:
+            StoreUnavailableError: the keys cannot be used now.
+            RecordError: one of them is wrapped with neither.
+        """
+        new_id = digest(new_kek)
+        with self._store.writing() as conn:
+            others = conn.execute(select(subject_keys).where(subject_keys.c.kek_id != new_id)).all()
+            for row in others:
+                key = unwrap(self._kek, bytes(row.wrapped_key))
+                conn.execute(
+                    update(subject_keys)
+                    .where(subject_keys.c.subject_key == row.subject_key, subject_keys.c.year == row.year)
+                    .values(wrapped_key=wrap(new_kek, key), kek_id=new_id)
+                )
+        self._kek = new_kek
+        return len(others)
+
+    def count(self) -> Mapping[str, int]:
+        """Return how many keys there are, by the digest of what they are wrapped with."""
+        counted = select(subject_keys.c.kek_id, func.count()).group_by(subject_keys.c.kek_id)
+        with self._store.reading() as conn:
+            return dict(conn.execute(counted).tuples().all())
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._store.close()

@@ -1,0 +1,171 @@
+"""The log: entries in a tree that only grows, appended by whoever holds its lock.
+
+There is one sequencer at a time, whichever transaction holds the lock: it reads how far the tree has
+come, appends, and commits tree and entries together with whatever else it stores. So there are no gaps
+and no index twice, an entry stands there exactly if what it tells of does, and a process that dies takes
+nothing with it but what was never answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import Connection, insert, select, text, update
+
+from api.storage.statements import insert_or_replace
+from api.storage.tables import log_entries, log_state, log_tiles
+from guardrails.errors import LogError
+from guardrails.log.merkle import Frontier, HashOf, leaf_hash
+from guardrails.log.tiles import TILE_WIDTH, grown_tiles, hashes_in
+
+_LOCK = 0x6C6F67  # "log"; any number that every process agrees on
+_STATE = select(log_state.c.size, log_state.c.root, log_state.c.frontier, log_state.c.min_index)
+
+
+class Entry(NamedTuple):
+    """Something to be appended.
+
+    Attributes:
+        type: word for what it tells of; also written in it.
+        minute: minutes since the epoch; also written in it.
+        data: canonical bytes.
+    """
+
+    type: str
+    minute: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TreeState:
+    """How far the tree has come.
+
+    Attributes:
+        frontier: what appending needs.
+        root: its root, 32 bytes.
+        min_index: entries before it were pruned.
+    """
+
+    frontier: Frontier
+    root: bytes
+    min_index: int
+
+    @property
+    def size(self) -> int:
+        """Number of entries that were ever appended."""
+        return self.frontier.size
+
+
+class Grown(NamedTuple):
+    """What an append has changed.
+
+    Attributes:
+        first_index: where the first new entry stands.
+        after: how far the tree has come now.
+    """
+
+    first_index: int
+    after: TreeState
+
+
+def lock_log(conn: Connection) -> TreeState:
+    """Become the sequencer until the transaction ends; return how far the tree has come.
+
+    Take any other lock before this one. On SQLite a writer is alone anyway.
+    """
+    if conn.dialect.name == "postgresql":
+        conn.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
+    return read_state(conn)
+
+
+def read_state(conn: Connection) -> TreeState:
+    """Return how far the tree has come."""
+    row = conn.execute(_STATE).one()
+    return TreeState(Frontier.from_bytes(row.size, bytes(row.frontier)), bytes(row.root), row.min_index)
+
+
+def append_entries(conn: Connection, entries: Sequence[Entry], before: TreeState | None = None) -> Grown:
+    """Append entries in the order given.
+
+    Args:
+        conn: a writing connection.
+        entries: at least one.
+        before: what ``lock_log`` returned in this transaction, if it was called.
+
+    Raises:
+        LogError: a tile of the tree is missing or damaged.
+    """
+    before = before or lock_log(conn)
+    first = before.size
+    hashes = [leaf_hash(entry.data) for entry in entries]
+    frontier = before.frontier.with_leaves(hashes)
+    after = TreeState(frontier, frontier.root(), before.min_index)
+    conn.execute(
+        insert(log_entries),
+        [
+            {"log_index": first + at, "type": entry.type, "minute": entry.minute, "entry": entry.data}
+            for at, entry in enumerate(entries)
+        ],
+    )
+    tiles = grown_tiles(first, hashes, lambda level, tile: read_tile(conn, level, tile))
+    conn.execute(
+        insert_or_replace(conn, log_tiles, "level", "tile"),
+        [{"level": level, "tile": tile, "hashes": data} for (level, tile), data in tiles.items()],
+    )
+    conn.execute(update(log_state).values(size=frontier.size, root=after.root, frontier=frontier.to_bytes()))
+    return Grown(first, after)
+
+
+def read_tile(conn: Connection, level: int, tile: int) -> bytes:
+    """Return the hashes of a tile that are stored so far.
+
+    Raises:
+        LogError: there is no such tile.
+    """
+    query = select(log_tiles.c.hashes).where(log_tiles.c.level == level, log_tiles.c.tile == tile)
+    found = conn.execute(query).scalar()
+    if found is None:
+        raise LogError(f"the log has no tile {level}/{tile}")
+    return bytes(found)
+
+
+def hashes_of(conn: Connection) -> HashOf:
+    """Return the hash of any complete subtree, read from the tiles."""
+    return hashes_in(lambda level, tile: read_tile(conn, level, tile))
+
+
+def read_entry(conn: Connection, log_index: int) -> bytes | None:
+    """Return one entry; ``None`` where it was pruned or is not there yet."""
+    found = conn.execute(select(log_entries.c.entry).where(log_entries.c.log_index == log_index)).scalar()
+    return None if found is None else bytes(found)
+
+
+def read_entries(conn: Connection, first: int, end: int) -> list[bytes]:
+    """Return the entries from one index up to, and without, another; pruned ones are left out."""
+    query = (
+        select(log_entries.c.entry)
+        .where(log_entries.c.log_index >= first, log_entries.c.log_index < end)
+        .order_by(log_entries.c.log_index)
+    )
+    return [bytes(entry) for entry in conn.scalars(query)]
+
+
+def bundles(conn: Connection, first: int, end: int) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield number and entries of each bundle between two indexes; the last one may be partial."""
+    for number in range(first // TILE_WIDTH, -(-end // TILE_WIDTH)):
+        start = number * TILE_WIDTH
+        yield number, read_entries(conn, max(first, start), min(end, start + TILE_WIDTH))
+
+
+def last_of(conn: Connection, type_: str) -> int | None:
+    """Return the minute of the last entry of a type other than ``decision``; ``None`` without one."""
+    query = (
+        select(log_entries.c.minute)
+        .where(log_entries.c.type == type_, log_entries.c.type != "decision")
+        .order_by(log_entries.c.log_index.desc())
+        .limit(1)
+    )
+    found: int | None = conn.execute(query).scalar()
+    return found
