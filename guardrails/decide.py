@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,8 @@ MOST_CONSIDERED = 200
 """No more candidates than this are judged on one step, stand-ins aside."""
 
 _HAND_OFF = "hand_off"
+
+_Step = TypeVar("_Step")
 
 THE_SHOP_ITSELF = Permission(
     KEY_OF[Purpose.ESSENTIAL_SERVICE], permitted=True, because=None, basis=LawfulBasis.CONTRACT
@@ -206,7 +208,7 @@ def decide(request: Request, admission: Admission, known: Known, house: House) -
     return conclude(rounds, request, admission, admitted.kept_out, house)
 
 
-def climb(steps: Iterable[Step], take: Callable[[Step], Round]) -> tuple[Round, ...]:
+def climb(steps: Iterable[_Step], take: Callable[[_Step], Round]) -> tuple[Round, ...]:
     """Take one step after the other, until something may be shown."""
     rounds: list[Round] = []
     for step in steps:

@@ -1,22 +1,23 @@
 """Read a record back: what the rules looked at, so that they can be asked again.
 
 A view is rebuilt from ``req``, ``consent`` and ``cand`` alone. Its catalogue holds no more than what was
-recorded: row 0 stands for the item on the page, the candidates follow in their order. Tiers are
-those the customer had, so nothing raises them again.
+recorded: row 0 stands for the item on the page, the candidates follow in their order, and after them, where
+reasons are to be told again, the evidence. Tiers are those the customer had, so nothing raises them again.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import Any, get_args, get_type_hints
+from dataclasses import fields, replace
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
+from engine.serving.candidates import Candidates, Evidence
 from engine.vocabulary import Basis, Channel, Intent, from_word
 from guardrails.admit import Admission, Muted
 from guardrails.consent.permission import Denial, LawfulBasis, Permission
@@ -85,6 +86,112 @@ def view_of(sections: Mapping[str, Json], number: int) -> View:
         return _view(sections, sections["cand"]["rounds"][number])
     except (KeyError, TypeError, ValueError) as error:
         raise RecordError("a record does not hold all that rules look at today") from error
+
+
+class Considered(NamedTuple):
+    """What was considered in one round, and all that its reasons are told from.
+
+    Attributes:
+        view: what the rules looked at.
+        candidates: with the largest terms of each sum; those that were left out are not known any more.
+        evidence: what was scored.
+    """
+
+    view: View
+    candidates: Candidates
+    evidence: Evidence
+
+
+def considered_of(sections: Mapping[str, Json], number: int) -> Considered:
+    """Rebuild what was considered in one round; arguments and errors as those of ``view_of``."""
+    view = view_of(sections, number)
+    try:
+        return _considered(view, sections, sections["cand"]["rounds"][number])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordError("a record does not hold all that reasons are told from today") from error
+
+
+def _considered(view: View, sections: Mapping[str, Json], considered: Json) -> Considered:
+    evidence, page_item = considered["evidence"], sections["req"]["item"]
+    first, n = view.catalogue.n_items, len(evidence["items"])
+    row = np.arange(first, first + n, dtype=np.int32)
+    row[[item is not None and item == page_item for item in evidence["items"]]] = 0
+    catalogue = _followed_by(view.catalogue, evidence, sections["cand"]["titles"], row)
+    return Considered(
+        replace(view, catalogue=catalogue),
+        _candidates(considered, view.item_idx),
+        evidence_of(evidence, row),
+    )
+
+
+def _candidates(considered: Json, item_idx: NDArray[np.int32]) -> Candidates:
+    return Candidates(
+        item_idx=item_idx,
+        score=np.array(considered["score"], np.int64),
+        base=np.array(considered["base"], np.int64),
+        source=np.array(considered["source"], np.int8),
+        ptr=np.array(considered["ptr"], np.int32),
+        evidence=np.array(considered["edge_evidence"], np.int32),
+        contribution=np.array(considered["edge_contribution"], np.int64),
+        support=np.array(considered["edge_support"], np.int32),
+        n_masked=considered["n_masked"],
+    )
+
+
+def evidence_of(evidence: Json, item_idx: NDArray[np.int32]) -> Evidence:
+    """Rebuild evidence; ``item_idx`` are the rows of its items, shape (n,)."""
+    return Evidence(
+        item_idx=item_idx,
+        weight=np.array(evidence["weight"], np.int64),
+        origin=np.array(evidence["origin"], np.int8),
+        kind=np.array(evidence["kind"], np.int8),
+        age_days=np.array(evidence["age_days"], np.int32),
+        channel=np.array(evidence["channel"], np.int8),
+        provenance=np.array(evidence["provenance"], np.int8),
+    )
+
+
+def _followed_by(
+    catalogue: Catalogue, evidence: Json, titles: Sequence[Json], row: NDArray[np.int32]
+) -> Catalogue:
+    """Add a row for each piece of evidence, with its tier, and its title where a reason may name it."""
+    title_of = {each["item"]: each["title"] for each in titles}
+    items, n = tuple(evidence["items"]), len(evidence["items"])
+    item_ids = catalogue.item_ids + items
+    told = [*catalogue.titles, *(title_of.get(item, item) for item in items)]
+    tier = np.append(catalogue.tier, np.array(evidence["tier"], np.int8))
+    for place in np.flatnonzero(row == 0).tolist():  # the page stands in row 0
+        told[0], tier[0] = told[catalogue.n_items + place], tier[catalogue.n_items + place]
+
+    def padded(column: NDArray[Any], filler: int) -> NDArray[Any]:
+        return np.append(column, np.full(n, filler, column.dtype))
+
+    columns: dict[str, Any] = {
+        name: padded(getattr(catalogue, name), filler) for name, filler in _OF_NO_CANDIDATE.items()
+    }
+    return replace(
+        catalogue,
+        item_ids=item_ids,
+        titles=tuple(told),
+        item_no=np.arange(len(item_ids), dtype=np.int64),
+        tier=tier,
+        **columns,
+    )
+
+
+_OF_NO_CANDIDATE = {
+    "category": NO_CODE,
+    "brand": NO_CODE,
+    "price_minor": UNKNOWN_PRICE,
+    "available": True,
+    "sensitive_class": NO_CODE,
+    "age_restricted": False,
+    "occasions": 0,
+    "unclassified": False,
+    "sponsored": False,
+    "pressing": False,
+}
+"""What stands in the columns of a catalogue for evidence, of which no more than its tier was recorded."""
 
 
 def _view(sections: Mapping[str, Json], considered: Json) -> View:
@@ -171,7 +278,34 @@ def admission_of(consent: Json, request: Request, muted: frozenset[str]) -> Admi
     )
 
 
+def asked_of(sections: Mapping[str, Json], catalogue: Catalogue) -> tuple[Request, Admission]:
+    """Rebuild what was asked and permitted, in rows and codes of the catalogue that it was asked of.
+
+    Raises:
+        RecordError: the catalogue does not hold what was asked about, or something was not recorded.
+    """
+    req, consent = sections["req"], sections["consent"]
+    try:
+        context = Context(
+            item_idx=None if req["item"] is None else catalogue.idx_of_id[req["item"]],
+            basket=tuple(catalogue.idx_of_id[item] for item in req["basket"]),
+            categories=tuple(catalogue.categories.index(path) for path in req["categories"]),
+            occasion=req["occasion"],
+        )
+        request = replace(request_of(req, has_page=False), context=context)
+        admission = replace(
+            admission_of(consent, request, frozenset()),
+            muted=Muted(**{scope: frozenset(values) for scope, values in consent["muted"].items()}),
+            raised_classes=frozenset(consent["raised_classes"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordError("a record asks about something that the catalogue does not hold") from error
+    return request, admission
+
+
 def _permission(entry: Json) -> Permission:
+    """Rebuild a permission; what points at a person may have been left out."""
+    item_categories = entry.get("item_categories")
     return Permission(
         purpose=entry["purpose"],
         permitted=entry["permitted"],
@@ -180,6 +314,7 @@ def _permission(entry: Json) -> Permission:
         record_id=entry["record_id"],
         notice_version=entry["notice_version"],
         expires_at_ms=entry["expires_at_ms"],
+        item_categories=None if item_categories is None else frozenset(item_categories),
     )
 
 
