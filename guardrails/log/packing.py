@@ -8,9 +8,9 @@ lists of rules and the same columns that are nearly always constant; with such a
 cost next to nothing.
 
 * Against what else: without a dictionary any compressor leaves about twice as much, or takes many times
-  as long. zlib with this dictionary leaves a quarter more and takes three times as long. Taking the columns
-  of numbers out of the JSON first, as differences in binary, saved a tenth and took six times as long.
-  ``python -m tests.bench packing`` measures it.
+  as long; zlib with this dictionary leaves a quarter more and takes three times as long (``python -m
+  tests.bench packing`` measures them). To take the columns of numbers out of the JSON first, as
+  differences in binary, was tried: it saved a tenth at most and took six times as long.
 * The dictionary is three records of a shop that does not exist. It is never learned from what was
   recorded: whatever is in it outlives every erasure.
 * It is the text itself, not a trained one: that packs as well, anybody can read it, and any Zstandard
