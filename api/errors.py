@@ -5,6 +5,8 @@
     ├── StoreUnavailableError  the database is locked, gone, full or read-only
     │   └── ForkedLogError   the database does not go on from what was signed last
     ├── StoreRefusedError    the database can be used but refuses what was asked of it
+    ├── WitnessError         a witness cannot be asked, or cannot look up what it has seen
+    │   └── WitnessRefusedError  it does not sign; says why
     ├── ImportFileError      a whole file cannot be read (single bad rows never raise)
     ├── DemoDataError        the demo's data is not installed or cannot be read
     ├── NothingToMeasureError  the store holds nothing to measure on
@@ -49,6 +51,24 @@ class StoreRefusedError(EdgeError):
 
 class ForkedLogError(StoreUnavailableError):
     """The database does not go on from what was signed last: an older one was put in its place."""
+
+
+class WitnessError(EdgeError):
+    """A witness cannot be asked, or cannot look up what it has seen."""
+
+
+class WitnessRefusedError(WitnessError):
+    """A witness does not sign a checkpoint.
+
+    Attributes:
+        status: the HTTP status that says why (c2sp.org/tlog-witness).
+        size: the size of the last tree it has signed, where it was asked to go on from another (409).
+    """
+
+    def __init__(self, status: int, reason: str, *, size: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.size = size
 
 
 class ImportFileError(EdgeError):
