@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, false, func, insert, select, tuple_
 
 from api.storage.bodies import OF_BODY, SealedBody, key_name, open_bodies, sealed_body, with_bodies
 from api.storage.exposures import ExposureRow, insert_exposures
@@ -14,8 +14,15 @@ from api.storage.keyring import Keyring
 from api.storage.log import Entry, Grown, TreeState, append_entries, lock_log
 from api.storage.statements import insert_new
 from api.storage.suppressions import is_suppressed
-from api.storage.tables import decision_bodies, decision_kinds, decision_subjects, decisions, log_entries
-from api.storage.terms import store_terms
+from api.storage.tables import (
+    decision_bodies,
+    decision_kinds,
+    decision_subjects,
+    decision_terms,
+    decisions,
+    log_entries,
+)
+from api.storage.terms import store_terms, term_numbers
 from guardrails.log.sealing import entry_of
 
 DECISION = "decision"
@@ -266,8 +273,11 @@ def search_decisions(
     minute_from: int | None = None,
     minute_to: int | None = None,
     subject_key: bytes | None = None,
+    terms: Collection[str] = (),
 ) -> list[DecisionSummary]:
     """Return decisions that meet every condition given, newest first.
+
+    What is most telling comes first in the query: whose decisions, then a term, then the rest.
 
     Args:
         conn: a connection.
@@ -281,30 +291,73 @@ def search_decisions(
         minute_from: first minute since the epoch.
         minute_to: first minute no longer wanted.
         subject_key: whom they were for.
+        terms: what they are found by, as ``guardrails.log.terms`` makes it.
     """
     equal = {"placement": placement, "basis": basis, "outcome": outcome, "model": model, "policy": policy}
-    query: Select[Any] = (
-        select(decisions.c.log_index, decisions.c.decision_id, decisions.c.minute, *_KIND)
-        .join(decision_kinds, decision_kinds.c.kind_no == decisions.c.kind_no)
-        .order_by(decisions.c.log_index.desc())
-        .limit(limit)
-    )
-    for name, value in equal.items():
-        if value is not None:
-            query = query.where(decision_kinds.c[name] == value)
-    if before_index is not None:
-        query = query.where(decisions.c.log_index < before_index)
-    if minute_from is not None:
-        query = query.where(decisions.c.minute >= minute_from)
-    if minute_to is not None:
-        query = query.where(decisions.c.minute < minute_to)
+    kinds = _kinds(conn, {name: value for name, value in equal.items() if value is not None})
+    numbers = term_numbers(conn, terms)
+    if (kinds is not None and not kinds) or len(numbers) < len(set(terms)):
+        return []
+    at = decisions.c.log_index
+    query: Select[Any] = select(at, decisions.c.decision_id, decisions.c.minute, decisions.c.kind_no)
+    order: ColumnElement[int] = at
+    for number in numbers.values():
+        found = decision_terms.alias()
+        query = query.join(found, (found.c.log_index == at) & (found.c.term_no == number))
+        order = found.c.log_index
     if subject_key is not None:
-        query = query.join(decision_subjects, decision_subjects.c.log_index == decisions.c.log_index).where(
+        theirs = decision_subjects.c.log_index
+        query = query.join(decision_subjects, theirs == at).where(
             decision_subjects.c.subject_key == subject_key
         )
+        order = theirs
+    if kinds is not None:
+        query = query.where(decisions.c.kind_no.in_(sorted(kinds)))
+    query = query.where(*_between(conn, order, minute_from, minute_to))
+    if before_index is not None:
+        query = query.where(order < before_index)
+    rows = conn.execute(query.order_by(order.desc()).limit(limit)).all()
+    known = _kinds_by_number(conn, {row.kind_no for row in rows})
     return [
-        DecisionSummary(**{**row, "model": row["model"] or None}) for row in conn.execute(query).mappings()
+        DecisionSummary(
+            row.log_index,
+            row.decision_id,
+            row.minute,
+            **{**known[row.kind_no]._asdict(), "model": known[row.kind_no].model or None},
+        )
+        for row in rows
     ]
+
+
+def _kinds(conn: Connection, equal: Mapping[str, str]) -> set[int] | None:
+    """Return the numbers of kinds of which all of this holds; ``None`` where nothing is asked of them."""
+    if not equal:
+        return None
+    asked = [decision_kinds.c[name] == value for name, value in equal.items()]
+    return set(conn.scalars(select(decision_kinds.c.kind_no).where(*asked)))
+
+
+def _kinds_by_number(conn: Connection, numbers: Collection[int]) -> dict[int, Kind]:
+    query = select(decision_kinds.c.kind_no, *_KIND).where(decision_kinds.c.kind_no.in_(sorted(numbers)))
+    return {kind_no: Kind(*rest) for kind_no, *rest in conn.execute(query)}
+
+
+def _between(
+    conn: Connection, order: ColumnElement[int], minute_from: int | None, minute_to: int | None
+) -> list[ColumnElement[bool]]:
+    """Return the conditions of a stretch of minutes.
+
+    With them go the first and last place of those minutes, which the index of minutes knows: so whatever
+    the search goes along is read there alone.
+    """
+    minute = decisions.c.minute
+    asked = [] if minute_from is None else [minute >= minute_from]
+    asked += [] if minute_to is None else [minute < minute_to]
+    if not asked:
+        return []
+    at = decisions.c.log_index
+    first, last = conn.execute(select(func.min(at), func.max(at)).where(*asked)).one()
+    return [*asked, false()] if first is None else [*asked, order >= first, order <= last]
 
 
 def count_bodies(conn: Connection, minute_from: int, minute_to: int) -> int:
