@@ -21,6 +21,7 @@ from api.cli.policy import policy
 from api.cli.purge import purge
 from api.cli.serving import serve
 from api.cli.training import train
+from api.cli.witness import witness
 from api.errors import EdgeError
 from engine.errors import EngineError
 from guardrails.errors import GuardrailError
@@ -69,5 +70,6 @@ for command in (
     purge,
     guardrails,
     policy,
+    witness,
 ):
     main.add_command(command)
