@@ -6,11 +6,15 @@ between scores break the same way everywhere.
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 UNKNOWN_PRICE = -1
@@ -119,6 +123,22 @@ class Catalogue:
         lookup = self._idx_by_no
         known = (item_no >= 0) & (item_no < lookup.size)
         return np.where(known, lookup[np.where(known, item_no, 0)], NO_CODE).astype(np.int32)
+
+
+def content_digest(content: Mapping[str, Any]) -> str:
+    """Return the version of a catalogue: SHA-256, 64 hex digits, over every other column by name.
+
+    Texts count as JSON, numbers as little-endian bytes; columns in the order of ``Catalogue``.
+    """
+    digest = hashlib.sha256()
+    for name, column in content.items():
+        is_array = isinstance(column, np.ndarray)
+        written = (
+            column.astype(column.dtype.newbyteorder("<")).tobytes() if is_array else orjson.dumps(column)
+        )
+        digest.update(f"{name} {len(written)}\n".encode())
+        digest.update(written)
+    return digest.hexdigest()
 
 
 def _words(text: str) -> frozenset[str]:

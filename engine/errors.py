@@ -2,6 +2,7 @@
 
     EngineError
     ├── ArtefactError        a model artefact is missing, broken, truncated or not ours
+    ├── SnapshotError        a state of the catalogue is not kept, broken or not ours
     ├── ModelFitError        a learner could not learn from what it was given
     └── DatasetError         an evaluation data set cannot be read
 
@@ -17,6 +18,10 @@ class EngineError(Exception):
 
 class ArtefactError(EngineError):
     """A model artefact is missing, broken, truncated or of another format."""
+
+
+class SnapshotError(EngineError):
+    """A state of the catalogue is not kept, broken or of another format."""
 
 
 class ModelFitError(EngineError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -11,7 +10,6 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
@@ -20,7 +18,7 @@ from api.storage.marks import read_marks
 from api.storage.statements import chunks, insert_or_replace
 from api.storage.tables import items
 from api.storage.versions import CATALOGUE, count_up
-from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
+from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue, content_digest
 from guardrails.sensitive.classes import CLASS_NAMES, class_number
 from guardrails.sensitive.classify import CategoryMarks, ItemFacts
 from guardrails.sensitive.examine import Examination, examine
@@ -238,7 +236,7 @@ def load_catalogue(conn: Connection, raised_classes: Collection[str] = ()) -> Ca
         "sponsored": np.array(sponsored, np.bool_),
         "pressing": np.array(pressing, np.bool_),
     }
-    return Catalogue(version=_digest(content), **content)
+    return Catalogue(version=content_digest(content), **content)
 
 
 def _still_marked(row: ItemRow, stored: tuple[Any, ...] | None) -> ItemRow:
@@ -294,16 +292,3 @@ def _prices(
 def _class_numbers(names: Sequence[str | None]) -> NDArray[np.int16]:
     numbers = (NO_CODE if name is None else class_number(name) for name in names)
     return np.fromiter(numbers, np.int16, len(names))
-
-
-def _digest(content: dict[str, Any]) -> str:
-    """SHA-256 over every column by name; texts as JSON, numbers as little-endian bytes."""
-    digest = hashlib.sha256()
-    for name, column in content.items():
-        is_array = isinstance(column, np.ndarray)
-        written = (
-            column.astype(column.dtype.newbyteorder("<")).tobytes() if is_array else orjson.dumps(column)
-        )
-        digest.update(f"{name} {len(written)}\n".encode())
-        digest.update(written)
-    return digest.hexdigest()
