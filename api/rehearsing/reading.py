@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from api.rehearsing.cutting import Numbers, joined, lengths, numbers, occurrence
 from api.storage.retained import RetainedBody
 from engine.vocabulary import Basis, word
 from guardrails.errors import RecordError
+from guardrails.log.packing import unpack
 from guardrails.log.record import SECTIONS
 from guardrails.policy.retained import (
     NUMBERS,
@@ -100,7 +100,7 @@ def read_block(bodies: Iterable[RetainedBody]) -> Block:
     for body in bodies:
         try:
             opened.append(_open(body))
-        except (RecordError, zlib.error, KeyError, TypeError, ValueError, AttributeError):
+        except (RecordError, KeyError, TypeError, ValueError, AttributeError):
             unreadable.append(body.decision_id)
     while True:
         try:
@@ -111,7 +111,7 @@ def read_block(bodies: Iterable[RetainedBody]) -> Block:
 
 
 def _open(body: RetainedBody) -> _Opened:
-    _, *sections = zlib.decompress(body.body).split(b"\n")
+    _, *sections = unpack(body.body).split(b"\n")
     lines = dict(zip(SECTIONS, sections, strict=True))
     if not lines["out"].endswith(b"}"):
         raise RecordError("a record is not whole")

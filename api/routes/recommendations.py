@@ -52,7 +52,7 @@ from guardrails.consent.settings import ConsentSettings
 from guardrails.consent.signals.gpc import gpc_from_header
 from guardrails.decide import Decision, decide
 from guardrails.house import House
-from guardrails.log.record import SALT_BYTES, SECTIONS, build_record
+from guardrails.log.record import SALT_BYTES, build_record
 from guardrails.log.terms import terms_of
 from guardrails.messages import Phrase
 from guardrails.request import (
@@ -120,7 +120,7 @@ def recommend(asked: dict[str, Any]) -> Response:
             known,
             house,
             decision_id=decision_id,
-            salts=tuple(secrets.token_bytes(SALT_BYTES) for _ in SECTIONS),
+            secret=secrets.token_bytes(SALT_BYTES),
             response=answer,
             build=found.build,
         )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import zlib
+import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
@@ -32,6 +32,7 @@ from guardrails.holding import Holding
 from guardrails.house import House
 from guardrails.log.canonical import canonical
 from guardrails.log.codes import ReasonCode
+from guardrails.log.packing import pack, unpack
 from guardrails.log.sealing import digest
 from guardrails.reasons import MAX_TERMS
 from guardrails.request import Known, Placement, Presentation, Request, Visit
@@ -42,7 +43,6 @@ SECTIONS = ("req", "consent", "cand", "rules", "out")
 SALT_BYTES = 16
 
 _MINUTE_MS = 60_000
-_ZLIB_LEVEL = 1  # level 1 keeps a record small enough at a tenth of the default level's time
 _NOT_COLUMNS = {"request", "admission", "catalogue", "basis", "item_idx", "intent", "source"}
 
 Json = Mapping[str, object]
@@ -55,7 +55,7 @@ class Record:
     Attributes:
         header: canonical bytes; no personal data. The entry of the log is this and the digest of the
             sealed body.
-        body: the salts and the five sections, one a line, packed.
+        body: the secret of the salts and the five sections, one a line, packed.
     """
 
     header: bytes
@@ -69,7 +69,7 @@ def build_record(
     house: House,
     *,
     decision_id: str,
-    salts: tuple[bytes, ...],
+    secret: bytes,
     response: bytes,
     build: str,
 ) -> Record:
@@ -81,15 +81,15 @@ def build_record(
         known: what was read; only its counts are recorded here, the evidence is in the decision.
         house: model, catalogue and policy it was decided with.
         decision_id: a random identifier (UUID version 4; one with a clock in it would leak the millisecond).
-        salts: one salt of 16 random bytes for each section, in the order of ``SECTIONS``.
+        secret: 16 fresh random bytes that the salts of the sections derive from.
         response: the bytes that will be sent.
         build: SHA-256 of the build manifest.
 
     Raises:
-        RecordError: something cannot be written canonically, or a salt is missing.
+        RecordError: something cannot be written canonically, or the secret is not of 16 bytes.
     """
-    if len(salts) != len(SECTIONS) or any(len(salt) != SALT_BYTES for salt in salts):
-        raise RecordError("a record needs one salt of 16 bytes for each section")
+    if len(secret) != SALT_BYTES:
+        raise RecordError("a record needs a secret of 16 bytes")
     documents: tuple[Json, ...] = (
         _req(request, house.catalogue),
         _consent(decision, known),
@@ -98,10 +98,10 @@ def build_record(
         _out(decision, house.catalogue, response),
     )
     sections = tuple(canonical(document) for document in documents)
-    body = _body(salts, sections)
+    body = _body(secret, sections)
     digests = [
-        section_digest(name, salt, content)
-        for name, salt, content in zip(SECTIONS, salts, sections, strict=True)
+        section_digest(name, _salt(secret, name), content)
+        for name, content in zip(SECTIONS, sections, strict=True)
     ]
     return Record(header=canonical(_header(decision, request, house, decision_id, build, digests)), body=body)
 
@@ -138,20 +138,21 @@ def open_body(body: bytes) -> tuple[dict[str, bytes], dict[str, bytes]]:
         RecordError: the body is not one of ours.
     """
     try:
-        lines = zlib.decompress(body).split(b"\n")
-        salts = [base64.b64decode(salt, validate=True) for salt in lines[0].split(b" ")]
-        return (
-            dict(zip(SECTIONS, salts, strict=True)),
-            dict(zip(SECTIONS, lines[1:], strict=True)),
-        )
-    except (zlib.error, ValueError) as error:
+        secret, *sections = unpack(body).split(b"\n")
+        drawn = base64.b64decode(secret, validate=True)
+        return {name: _salt(drawn, name) for name in SECTIONS}, dict(zip(SECTIONS, sections, strict=True))
+    except ValueError as error:
         raise RecordError("the body of a record cannot be opened") from error
 
 
-def _body(salts: tuple[bytes, ...], sections: tuple[bytes, ...]) -> bytes:
-    """Join salts and sections; canonical JSON has no raw newline, so a line each is unambiguous."""
-    first = b" ".join(base64.b64encode(salt) for salt in salts)
-    return zlib.compress(b"\n".join((first, *sections)), _ZLIB_LEVEL)
+def _salt(secret: bytes, section: str) -> bytes:
+    """Return the salt of one section: to disclose it with the section gives no other one away."""
+    return hmac.digest(secret, section.encode(), hashlib.sha256)[:SALT_BYTES]
+
+
+def _body(secret: bytes, sections: tuple[bytes, ...]) -> bytes:
+    """Join secret and sections; canonical JSON has no raw newline, so a line each is unambiguous."""
+    return pack(b"\n".join((base64.b64encode(secret), *sections)))
 
 
 def _header(

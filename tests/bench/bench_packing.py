@@ -25,7 +25,7 @@ from guardrails.admit import admit
 from guardrails.decide import decide
 from guardrails.house import House
 from guardrails.log.packing import DICTIONARY, pack, unpack
-from guardrails.log.record import SALT_BYTES, SECTIONS, build_record, open_body
+from guardrails.log.record import SALT_BYTES, build_record, open_body
 from guardrails.policy.compiled import house_rules
 from guardrails.rules import CATALOGUE
 from tests.bench import bench_rehearsal as shop
@@ -120,7 +120,7 @@ def _text(number: int, catalogue: Catalogue, house: House) -> bytes:
         known,
         house,
         decision_id="",
-        salts=tuple(draw.bytes(SALT_BYTES) for _ in SECTIONS),
+        secret=draw.bytes(SALT_BYTES),
         response=b"{}",
         build="b" * 64,
     )

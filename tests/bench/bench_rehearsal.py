@@ -39,7 +39,7 @@ from guardrails.decide import decide
 from guardrails.house import House
 from guardrails.judge import judge
 from guardrails.log.reading import sections_of, view_of
-from guardrails.log.record import SALT_BYTES, SECTIONS, build_record
+from guardrails.log.record import SALT_BYTES, build_record
 from guardrails.placements import DEFAULT_PLACEMENTS
 from guardrails.policy.compiled import house_rules
 from guardrails.policy.language import All, Atom, HouseRule, Mode, Op, Policy, RuleEffect
@@ -224,7 +224,7 @@ def _made(folder: Path, base: Held, n: int) -> Iterator[StoredDecision]:
             known,
             house,
             decision_id=str(uuid.uuid4()),
-            salts=tuple(draw.bytes(SALT_BYTES) for _ in SECTIONS),
+            secret=draw.bytes(SALT_BYTES),
             response=b"{}",
             build="b" * 64,
         )

@@ -49,7 +49,7 @@ def rewritten(body: RetainedBody, change: Any) -> RetainedBody:
     sections = {name: orjson.loads(content) for name, content in open_body(body.body)[1].items()}
     change(sections)
     written = tuple(orjson.dumps(sections[name], option=orjson.OPT_SORT_KEYS) for name in SECTIONS)
-    return body._replace(body=_body((bytes(SALT_BYTES),) * len(SECTIONS), written))
+    return body._replace(body=_body(bytes(SALT_BYTES), written))
 
 
 def as_before_house_rules(body: RetainedBody) -> RetainedBody:

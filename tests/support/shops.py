@@ -24,7 +24,7 @@ from guardrails.consent.ledger import Ledger, replay
 from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.decide import Decision, decide
 from guardrails.house import House
-from guardrails.log.record import SALT_BYTES, SECTIONS, Record, build_record, open_body
+from guardrails.log.record import SALT_BYTES, Record, build_record, open_body
 from guardrails.placements import DEFAULT_PLACEMENTS
 from guardrails.policy.document import to_document, version_of
 from guardrails.policy.language import Policy
@@ -241,7 +241,7 @@ def recorded(
     """The record of a decision, its salts and its id always the same."""
     given: dict[str, Any] = {
         "decision_id": "00000000-0000-4000-8000-000000000000",
-        "salts": tuple(bytes([number]) * SALT_BYTES for number in range(len(SECTIONS))),
+        "secret": bytes(SALT_BYTES),
         "response": b"{}",
         "build": "b" * 64,
     }

@@ -17,7 +17,7 @@ from api.storage.decisions import StoredDecision, append_decisions
 from api.storage.subjects import open_subjects
 from api.wiring import now_ms
 from engine.vocabulary import Channel
-from guardrails.log.record import SALT_BYTES, SECTIONS
+from guardrails.log.record import SALT_BYTES
 from guardrails.policy.charter import charter
 
 DAY_MINUTES = 1_440
@@ -44,7 +44,7 @@ def decide_some(settings, n=1, *, days_ago=0, channel=Channel.WEB):
         decided(request, known=known),
         request,
         known,
-        salts=tuple(bytes([n]) * SALT_BYTES for n, _ in enumerate(SECTIONS)),
+        secret=bytes(SALT_BYTES),
     )
     stored = [
         StoredDecision(
