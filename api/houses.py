@@ -22,10 +22,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.logging import note, warn
+from api.policies.shipped import shipped_policy
 from api.storage.versions import CHALLENGER, POLICY, SHADOW, policy_in_force, read_policy_version
 from guardrails.arms import arm_of
 from guardrails.errors import PolicyError
 from guardrails.house import Arm, House, ShadowPolicy
+from guardrails.log.replay import Governing
 from guardrails.no_policy import NoPolicy
 from guardrails.policy.compiled import house_rules
 from guardrails.policy.document import to_document, version_of
@@ -141,8 +143,11 @@ def loaded(policy: Policy, version: str) -> LoadedPolicy:
 
 
 def nothing_goes() -> LoadedPolicy:
-    """Return what is served before any policy could be read: the numbers that ship, and no suggestion."""
-    policy, rule = Policy(), NoPolicy()
+    """Return what is served before any policy could be read: the numbers that ship, and no suggestion.
+
+    Its name is no policy's of a shop, so its version says in a record what was asked.
+    """
+    policy, rule = Policy(name=NoPolicy.name), NoPolicy()
     return LoadedPolicy(version_of(to_document(policy)), policy, (), (), (rule, *CATALOGUE))
 
 
@@ -151,7 +156,7 @@ def champions(house: House, policies: Policies) -> House:
     shadow = policies.shadow
     return replace(
         _under(house, policies.champion),
-        shadow=None if shadow is None else ShadowPolicy(shadow.version, shadow.policy.limits, shadow.rules),
+        shadow=None if shadow is None else _in_shadow(shadow),
         arm=None if policies.challenger is None else Arm.CHAMPION,
     )
 
@@ -171,6 +176,36 @@ def _under(house: House, loaded_policy: LoadedPolicy) -> House:
         rules=loaded_policy.rules,
         watched=loaded_policy.watched,
     )
+
+
+def loaded_version(conn: Connection, version: str) -> LoadedPolicy:
+    """Return a version that was served once: of the store, what ships, or what withholds everything.
+
+    Raises:
+        PolicyError: it is not in the store.
+        PolicyDocumentError: its document cannot be read any more.
+    """
+    nothing, shipped = nothing_goes(), shipped_policy()
+    if version == nothing.version:
+        return nothing
+    if version == version_of(to_document(shipped)):
+        return loaded(shipped, version)
+    return loaded(read_policy_version(conn, version), version)
+
+
+def governing(served: LoadedPolicy, shadow: LoadedPolicy | None) -> Governing:
+    """Return what decisions under a policy are made again with."""
+    return Governing(
+        version=served.version,
+        limits=served.policy.limits,
+        rules=served.rules,
+        watched=served.watched,
+        shadow=None if shadow is None else _in_shadow(shadow),
+    )
+
+
+def _in_shadow(served: LoadedPolicy) -> ShadowPolicy:
+    return ShadowPolicy(served.version, served.policy.limits, served.rules)
 
 
 class Shelf:

@@ -102,6 +102,11 @@ class Metrics:
             ("result",),
             registry=self._registry,
         )
+        self.snapshots_failed = Counter(
+            "tactful_snapshots_failed",
+            "states of the catalogue that could not be kept, to make decisions again from them",
+            registry=self._registry,
+        )
         self.model_ready = Gauge(
             "tactful_model_ready",
             "1 while a model is served",

@@ -42,6 +42,7 @@ from engine.artefact import Artefact, load_artefact
 from engine.catalogue import Catalogue
 from engine.errors import ArtefactError, EngineError
 from engine.serving.recommender import NoModel, Recommender
+from engine.snapshots import Snapshots
 from guardrails.errors import GuardrailError
 from guardrails.house import Arm, House
 from guardrails.house import Recommender as AnyRecommender
@@ -131,6 +132,7 @@ class Runtime:
         self._metrics = metrics
         self._snapshot: Snapshot | None = None
         self._shelf = Shelf()
+        self._snapshots = Snapshots(settings.catalogues_dir)
         self._swapping = threading.Lock()
         self._fault: str | None = None
         self._n_begun = 0
@@ -249,6 +251,7 @@ class Runtime:
             self._fault = fault
             self._n_done = begun
             self._done.notify_all()
+        self._keep_catalogue()
         self._metrics.builds.labels("failed" if fault else "loaded").inc()
         return fault is None
 
@@ -269,6 +272,17 @@ class Runtime:
         fault = fault or policies.fault
         note("house:load:done", model=model, n_items=shop.house.catalogue.n_items, fault=fault)
         return fault
+
+    def _keep_catalogue(self) -> None:
+        """Keep the catalogue that decisions are made from, so that they can be made again."""
+        snapshot = self._snapshot
+        if snapshot is None:
+            return
+        try:
+            self._snapshots.keep(snapshot.house.catalogue)
+        except EngineError as error:  # it is tried again with the next load
+            warn("catalogue:keep:failed", error, because=str(error))  # names files, and nobody
+            self._metrics.snapshots_failed.inc()
 
     def _tell(self, policies: Policies) -> None:
         """Say in figures and in the log which policies are served now."""

@@ -119,6 +119,11 @@ class Settings:
         return self.data_dir / "models"
 
     @property
+    def catalogues_dir(self) -> Path:
+        """Folder of the states of the catalogue that decisions were made from."""
+        return self.data_dir / "catalogues"
+
+    @property
     def pseudonym_key_file(self) -> Path:
         """File of the pseudonym key, used when no key is set."""
         return self.data_dir / "pseudonym.key"
