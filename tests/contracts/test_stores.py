@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+import orjson
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text, update
 from support.shops import an_event
 from support.stores import (
     NOW_MS,
@@ -29,12 +30,22 @@ from api.storage.customers import (
     set_mutes,
     set_preferences,
 )
-from api.storage.decisions import append_decisions, decision_subject, read_decision, search_decisions
+from api.storage.decisions import (
+    append_decisions,
+    decision_subject,
+    entry_at,
+    has_body,
+    index_of,
+    read_decision,
+    search_decisions,
+)
 from api.storage.devices import is_shared, seen_on_device
 from api.storage.exposures import insert_exposures, read_exposure, read_exposures
 from api.storage.feedback import FeedbackKind, add_feedback
 from api.storage.interactions import read_for_training, read_history, read_session
 from api.storage.items import Counts, ItemRow, item_numbers, load_catalogue, read_item, upsert_items
+from api.storage.keyring import KeyName
+from api.storage.log import read_entry
 from api.storage.notices import (
     NoticeServed,
     add_served,
@@ -44,7 +55,7 @@ from api.storage.notices import (
     put_notice,
 )
 from api.storage.suppressions import suppress
-from api.storage.tables import feedback, notices_served
+from api.storage.tables import decision_bodies, decision_kinds, decision_terms, feedback, notices_served
 from api.storage.versions import (
     ModelRow,
     activate,
@@ -62,12 +73,14 @@ from guardrails.consent.ledger import Ledger
 from guardrails.consent.notices import Notice
 from guardrails.consent.purposes import Purpose
 from guardrails.consent.settings import ConsentSettings
-from guardrails.errors import ConsentEventError, SensitiveMarkError
+from guardrails.errors import ConsentEventError, RecordError, SensitiveMarkError
+from guardrails.log.sealing import digest, header_of
 from guardrails.policy.language import Policy
 from guardrails.request import AgeAssurance, Choices, Exposure, Mute, MuteScope, SubjectKind
 from guardrails.sensitive.classes import CLASS_NAMES
 
 ANNA, VISIT = SUBJECTS.account("anna"), SUBJECTS.session("visit")
+HEADER = b'{"id":"d1","v":2}'
 
 
 @pytest.fixture
@@ -83,7 +96,7 @@ def catalogue_of(store):
 
 def write_and_fail(store):
     with writing(store.engine) as conn:
-        append_decisions(conn, [a_decision()])
+        append_decisions(conn, store.keyring, [a_decision()])
         append_events(conn, ANNA, SubjectKind.ACCOUNT, [an_event("third_party_sharing")], NOW_MS)
         raise ZeroDivisionError
 
@@ -93,7 +106,7 @@ class TestTransactions:
         with pytest.raises(ZeroDivisionError):
             write_and_fail(store)
         with reading(store.engine) as conn:
-            assert read_decision(conn, "decision-1") is None
+            assert read_decision(conn, store.keyring, "decision-1") is None
             assert read_ledger(conn, ANNA) == Ledger.empty()
 
     def test_a_reader_sees_one_state_from_first_to_last_query(self, store):
@@ -459,6 +472,11 @@ class TestFeedback:
         assert rows == [("d1", lamp, "helpful", NOW_MS), ("d1", lamp, "clicked", NOW_MS + 2)]
 
 
+def sealed_body(conn, log_index):
+    query = select(decision_bodies.c.sealed).where(decision_bodies.c.log_index == log_index)
+    return bytes(conn.scalar(query))
+
+
 class TestDecisions:
     def test_what_was_shown_in_an_erased_visit_is_remembered_for_the_account_alone(self, store):
         customer_no = store_customer(store, "anna")
@@ -470,6 +488,7 @@ class TestDecisions:
             suppress(conn, key, NOW_MS)
             append_decisions(
                 conn,
+                store.keyring,
                 [
                     replace(a_decision("d1", exposure=both), visit_suppression_key=key),
                     replace(a_decision("d2", exposure=visit_only), visit_suppression_key=key),
@@ -478,29 +497,91 @@ class TestDecisions:
             assert read_exposure(conn, "d1") == replace(both, session_key=None)
             assert read_exposure(conn, "d2") is None
 
-    def test_a_decision_is_read_byte_for_byte(self, writer):
-        everything = bytes(range(256))
-        append_decisions(writer, [a_decision("d1", header=everything, body=everything, subject_key=ANNA)])
-        assert read_decision(writer, "d1") == (everything, everything)
-        assert decision_subject(writer, "d1") == ANNA
-        assert read_decision(writer, "d2") is None
-        assert decision_subject(writer, "d2") is None
+    @pytest.mark.parametrize("subject_key", [ANNA, None])
+    def test_a_decision_is_read_byte_for_byte(self, writer, store, subject_key):
+        everything = bytes(range(256)) * 3
+        decision = a_decision("d1", header=HEADER, body=everything, subject_key=subject_key, model="m1")
+        grown = append_decisions(writer, store.keyring, [a_decision("d0"), decision])
+        found = read_decision(writer, store.keyring, "d1")
+        assert (found.log_index, found.body) == (grown.first_index + 1, everything)
+        assert (found.minute, found.policy, found.model) == (decision.minute, decision.policy, "m1")
+        assert header_of(found.entry) == HEADER
+        assert orjson.loads(found.entry)["ct"] == digest(sealed_body(writer, found.log_index))
+        assert index_of(writer, "d1") == found.log_index
+        assert entry_at(writer, "d1") == found.entry == read_entry(writer, found.log_index)
+        assert decision_subject(writer, "d1") == subject_key
+        assert has_body(writer, "d1")
 
-    def test_an_erased_body_leaves_the_header(self, writer):
-        append_decisions(writer, [a_decision("d1", header=b"head")])
+    def test_of_a_decision_that_was_never_made_nothing_is_found(self, writer, store):
+        append_decisions(writer, store.keyring, [a_decision("d1", subject_key=ANNA)])
+        assert read_decision(writer, store.keyring, "d2") is None
+        assert index_of(writer, "d2") is entry_at(writer, "d2") is decision_subject(writer, "d2") is None
+        assert not has_body(writer, "d2")
+
+    def test_a_decision_without_a_model_has_none(self, writer, store):
+        append_decisions(writer, store.keyring, [a_decision("d1")])
+        assert read_decision(writer, store.keyring, "d1").model is None
+        assert search_decisions(writer, limit=1)[0].model is None
+
+    def test_what_is_stored_of_a_body_reads_as_noise(self, writer, store):
+        body = b"the milk that anna bought " * 100
+        append_decisions(writer, store.keyring, [a_decision("d1", body=body, subject_key=ANNA)])
+        sealed = sealed_body(writer, index_of(writer, "d1"))
+        assert b"milk" not in sealed
+        assert len(sealed) >= len(body)
+
+    def test_an_erased_body_leaves_the_entry(self, writer, store):
+        append_decisions(writer, store.keyring, [a_decision("d1", subject_key=ANNA)])
+        before = read_decision(writer, store.keyring, "d1")
         writer.execute(text("DELETE FROM decision_bodies"))
-        assert read_decision(writer, "d1") == (b"head", None)
+        assert read_decision(writer, store.keyring, "d1") == before._replace(body=None)
+        assert not has_body(writer, "d1")
 
-    def test_storing_nothing_is_fine(self, writer):
-        append_decisions(writer, [])
-        assert search_decisions(writer, limit=10) == []
+    def test_a_destroyed_key_takes_the_bodies_of_the_subject_and_no_other(self, writer, store):
+        batch = [a_decision("d1", subject_key=ANNA), a_decision("d2", subject_key=VISIT), a_decision("d3")]
+        append_decisions(writer, store.keyring, batch)
+        before = {each: read_decision(writer, store.keyring, each) for each in ("d1", "d2", "d3")}
+        assert store.keyring.destroy([ANNA]) == 1
+        after = {each: read_decision(writer, store.keyring, each) for each in ("d1", "d2", "d3")}
+        assert after == before | {"d1": before["d1"]._replace(body=None)}
 
-    def test_pages_go_through_the_log_newest_first_and_miss_nothing(self, writer):
-        append_decisions(writer, [a_decision(str(number)) for number in range(7)])
-        seen, after_seq = [], None
-        while page := search_decisions(writer, limit=3, after_seq=after_seq):
+    def test_a_body_that_was_changed_is_an_error(self, writer, store):
+        append_decisions(writer, store.keyring, [a_decision("d1"), a_decision("d2")])
+        taken = sealed_body(writer, 1)
+        of_the_first = decision_bodies.c.log_index == 0
+        writer.execute(update(decision_bodies).where(of_the_first).values(sealed=taken))
+        with pytest.raises(RecordError, match="does not open with this key and entry"):
+            read_decision(writer, store.keyring, "d1")
+        assert read_decision(writer, store.keyring, "d2").body is not None
+
+    def test_of_somebody_erased_only_the_entry_is_stored_and_no_key_made(self, writer, store):
+        key = SUBJECTS.suppression(ANNA)
+        suppress(writer, key, NOW_MS)
+        late = a_decision("d1", subject_key=ANNA, suppression_key=key, terms=("rule:G17",))
+        append_decisions(writer, store.keyring, [late, a_decision("d2")])
+        found = read_decision(writer, store.keyring, "d1")
+        assert (header_of(found.entry), found.body) == (late.header, None)
+        assert decision_subject(writer, "d1") is None
+        assert writer.scalar(select(func.count()).select_from(decision_terms)) == 0
+        assert store.keyring.for_opening([KeyName(ANNA, year) for year in range(2020, 2030)]) == {}
+        assert read_decision(writer, store.keyring, "d2").body is not None
+
+    def test_what_decisions_have_in_common_is_stored_once(self, writer, store):
+        for number in range(3):
+            batch = [
+                a_decision(f"{number}-{at}", placement=placement)
+                for at, placement in enumerate(("home", "cart", "home"))
+            ]
+            append_decisions(writer, store.keyring, batch)
+        kinds = writer.execute(select(decision_kinds.c.placement)).scalars().all()
+        assert sorted(kinds) == ["cart", "home"]
+
+    def test_pages_go_through_the_log_newest_first_and_miss_nothing(self, writer, store):
+        append_decisions(writer, store.keyring, [a_decision(str(number)) for number in range(7)])
+        seen, before_index = [], None
+        while page := search_decisions(writer, limit=3, before_index=before_index):
             seen += [row.decision_id for row in page]
-            after_seq = page[-1].seq
+            before_index = page[-1].log_index
         assert seen == ["6", "5", "4", "3", "2", "1", "0"]
 
     @pytest.mark.parametrize(
@@ -520,13 +601,13 @@ class TestDecisions:
             ({"subject_key": VISIT}, set()),
         ],
     )
-    def test_a_search_finds_what_meets_every_condition(self, writer, conditions, found):
+    def test_a_search_finds_what_meets_every_condition(self, writer, store, conditions, found):
         batch = [
             a_decision("a", minute=10, basis="profile", model="m1", subject_key=ANNA),
             a_decision("b", minute=11, basis="profile", placement="cart"),
             a_decision("c", minute=12, outcome="silent", policy="p2", subject_key=ANNA),
         ]
-        append_decisions(writer, batch)
+        append_decisions(writer, store.keyring, batch)
         assert {row.decision_id for row in search_decisions(writer, limit=10, **conditions)} == found
 
 

@@ -30,6 +30,7 @@ from api.wiring import now_ms
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel, Intent, Kind, Provenance
 from guardrails.consent.purposes import Purpose
+from guardrails.log.canonical import canonical
 
 NOW_MS = 20_000 * DAY_MS + 12 * 3_600_000
 SUBJECTS = Subjects(b"k" * 32)
@@ -195,7 +196,7 @@ def a_decision(decision_id: str = "decision-1", **overrides: Any) -> StoredDecis
         "outcome": "shown",
         "policy": "p" * 64,
         "model": None,
-        "header": b'{"v":1}',
+        "header": canonical({"id": decision_id, "v": 2}),
         "body": decision_id.encode() + bytes(2000),
         "subject_key": None,
         "exposure": None,
