@@ -6,6 +6,7 @@ Source: c2sp.org/tlog-witness.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from urllib.parse import urlsplit
 
@@ -53,19 +54,21 @@ def submit(url: str, old_size: int, proof: Sequence[bytes], note: str, timeout_s
 def _post(url: str, body: bytes, timeout_s: float) -> tuple[int, str]:
     """Post, following no redirection: what is sent is meant for this address only."""
     try:
-        parts = urlsplit(url)
-        connect, host, port = _CONNECTIONS[parts.scheme], parts.hostname or "", parts.port
-    except (KeyError, ValueError):
-        raise WitnessError("the address of the witness is not an http or https URL") from None
-    connection = connect(host, port, timeout=timeout_s)
-    try:
-        connection.request("POST", parts.path, body, {"Content-Type": "text/plain; charset=utf-8"})
-        response = connection.getresponse()
-        return response.status, _answer(response)
+        with closing(_connection(url, timeout_s)) as connection:
+            connection.request(
+                "POST", urlsplit(url).path, body, {"Content-Type": "text/plain; charset=utf-8"}
+            )
+            with connection.getresponse() as response:
+                return response.status, _answer(response)
     except (OSError, HTTPException, ValueError):
         raise WitnessError("the witness cannot be reached, or does not answer as one") from None
-    finally:
-        connection.close()
+
+
+def _connection(url: str, timeout_s: float) -> HTTPConnection:
+    parts = urlsplit(url)
+    if parts.scheme not in _CONNECTIONS or not parts.hostname:
+        raise WitnessError("the address of the witness is not an http or https URL")
+    return _CONNECTIONS[parts.scheme](parts.hostname, parts.port, timeout=timeout_s)
 
 
 def _answer(response: HTTPResponse) -> str:
