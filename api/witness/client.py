@@ -17,7 +17,7 @@ _DONE, _CONFLICT = 200, 409
 _SIGNATURE = "— "
 _MAX_ANSWER_BYTES = 256 * 1024
 _MAX_SIZE_DIGITS = 19
-_CONNECTIONS = {"http": HTTPConnection, "https": HTTPSConnection}
+_CONNECTIONS: dict[str, type[HTTPConnection]] = {"http": HTTPConnection, "https": HTTPSConnection}
 
 
 def submit(url: str, old_size: int, proof: Sequence[bytes], note: str, timeout_s: float) -> list[str]:
