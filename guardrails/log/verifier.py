@@ -1357,16 +1357,12 @@ class _Tree:
 
     def _report_differences(self, first: int, hashes: list[bytes], tile: bytes) -> None:
         n_expected = len(tile) // HASH_BYTES
+        if len(hashes) != n_expected:
+            text = f"{len(hashes)} entries stand where the tree has {n_expected}, from {first} on"
+            self._report.add("tampered", text, first + min(len(hashes), n_expected))
         for at in range(min(len(hashes), n_expected)):
             if hashes[at] != tile[at * HASH_BYTES : (at + 1) * HASH_BYTES]:
                 self._report.add("tampered", f"entry {first + at} is not the one in the tree", first + at)
-        if len(hashes) != n_expected:
-            at = first + min(len(hashes), n_expected)
-            self._report.add(
-                "tampered",
-                f"{len(hashes)} entries stand where the tree has {n_expected}, from {first} on",
-                at,
-            )
 
     def _check_above(self, level: int, number: int) -> None:
         """Check a full tile against its hash in the tile above."""
@@ -1443,6 +1439,7 @@ class _Bundle:
         named = asked.witnesses or tuple(key for key in inside if key.name != origin)
         self._witnesses = tuple(key for key in named if key.kind != ED25519)
         self._signers = self._log_keys
+        self._is_read = False
 
     def check(self) -> None:
         """Check everything, as far as one thing does not need another."""
@@ -1478,6 +1475,7 @@ class _Bundle:
     def _check_tree(self) -> None:
         n_lines = len(self._report.lines)
         self._tree.check(self._entries)
+        self._is_read = True
         self._entries.check_order()
         if self._tree.root_at(self._manifest.size) != self._checkpoint.root:
             raise InvalidError("the tree of these entries is not the one in the checkpoint")
@@ -1603,6 +1601,8 @@ class _Bundle:
         self._check_named("model", version)
 
     def _check_named(self, kind: str, version: str) -> None:
+        if not self._is_read:
+            raise IncompleteError(f"whether entries name {kind} {version} cannot be told")
         if not self._entries.is_named(version):
             raise InvalidError(f"no entry in the bundle names {kind} {version}")
         self._report.add("ok", f"{kind} {version} is one that entries name")

@@ -162,7 +162,7 @@ def full_bundle(n: int = 300) -> Files:
     )
 
 
-def mended(files: Mapping[str, bytes], **changes: object) -> Files:
+def mended(files: Mapping[str, bytes], /, **changes: object) -> Files:
     """The files with a manifest that fits them, as an attacker would write it."""
     document = json.loads(files["MANIFEST.json"]) | changes
     del document["self_sha256"]
