@@ -94,7 +94,6 @@ _MEBIBYTE = 1 << 20
 _MAX_NOTE_BYTES = _MEBIBYTE
 _MAX_MANIFEST_BYTES = 256 * _MEBIBYTE
 _MAX_FILE_BYTES = 32 * _MEBIBYTE
-_MAX_FILES = 4_000_000
 
 _NUMBER = r"(?:x[0-9]{3}/)*[0-9]{3}"
 _TILE = re.compile(
@@ -966,6 +965,8 @@ class ZipFiles(Mapping[str, bytes]):
             raise InvalidError(f"{shown(str(path))} is no zip file that can be read") from None
         self._infos: dict[str, zipfile.ZipInfo] = {}
         for info in self._zip.infolist():
+            if info.is_dir():  # holds nothing; whoever packs a folder again gets some
+                continue
             name = _known_name(info.orig_filename)
             if name in self._infos:
                 raise InvalidError(f"{shown(name)} stands twice in the zip file")

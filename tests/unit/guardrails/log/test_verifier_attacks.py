@@ -83,11 +83,11 @@ def test_a_bundle_of_any_size_is_valid(n):
 
 
 def test_a_bundle_with_three_levels_of_tiles_is_valid():
-    log = Log([other("heartbeat", START + index // 10) for index in range(65_600)])
-    assert check_bundle(log.bundle()).exit_code == VALID
-    files = log.bundle()
+    files = Log([other("heartbeat")] * 65_600).bundle(span=(65_590, 65_600))
+    asked = Asked(span=(65_590, 65_600))
+    assert check_bundle(files, asked).exit_code == VALID
     files["tile/1/000"] = bytes(32) + files["tile/1/000"][32:]
-    report = check_bundle(mended(files))
+    report = check_bundle(mended(files), asked)
     assert report.exit_code == TAMPERED
     assert report.first_bad_index == 0
     assert "entries 0 to 65535" in texts(report)

@@ -13,7 +13,7 @@ from support.bundles import LOG_KEY, ORIGIN, WITNESS
 
 from guardrails.log import verifier
 from guardrails.log.checkpoint import Checkpoint
-from guardrails.log.notes import Cosigner, MlDsaCosigner, sign_note
+from guardrails.log.notes import Cosigner, MlDsaCosigner, NoteSigner, sign_note
 from guardrails.log.verifier import IncompleteError, InvalidError, parse_vkey
 
 # RFC 8032, section 7.1: public key, message, signature.
@@ -336,3 +336,21 @@ def test_proofs_through_the_ragged_edge_of_a_tree_verify():
     four = verifier.leaf_hash(b"\3")
     larger = verifier.node_hash(two_root, verifier.node_hash(three, four))
     assert verifier.verify_consistency(3, 4, [three, four, two_root], root, larger)
+
+
+def test_growth_that_ends_on_the_last_leaf_of_a_subtree_verifies():
+    leaves = [verifier.leaf_hash(bytes([n])) for n in range(6)]
+    pairs = [verifier.node_hash(*leaves[at : at + 2]) for at in (0, 2, 4)]
+    four = verifier.node_hash(*pairs[:2])
+    old_root, new_root = verifier.node_hash(four, leaves[4]), verifier.node_hash(four, pairs[2])
+    proof = [leaves[4], leaves[5], four]
+    assert verifier.verify_consistency(5, 6, proof, old_root, new_root)
+    assert not verifier.verify_consistency(5, 6, proof[:2], old_root, new_root)
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+def test_python_verifies_what_a_library_signed(number):
+    signer = NoteSigner(ORIGIN, bytes([number]) * 32)
+    signature = signer._key.sign(b"message")
+    assert verifier.verify_ed25519_slowly(signer.public_key, b"message", signature)
+    assert not verifier.verify_ed25519_slowly(signer.public_key, b"massage", signature)
