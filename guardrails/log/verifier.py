@@ -1561,9 +1561,10 @@ class _Bundle:
             if chain and chain[-1] != old:
                 raise InvalidError(f"entry {index} replaces a key that was not in force", index)
             chain += [new] if chain else [old, new]
-        if not chain:
+        replaceable = [key for key in self._log_keys if key.kind == ED25519]
+        if not chain or not replaceable:
             return list(self._log_keys)
-        if not any(key in chain for key in self._log_keys):
+        if not any(key in chain for key in replaceable):
             raise InvalidError("the key named for the log is none of those it had in force")
         self._signers = (*self._log_keys, *chain)
         self._report.add(

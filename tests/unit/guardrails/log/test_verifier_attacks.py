@@ -505,6 +505,14 @@ def test_the_old_key_signs_nothing_more_once_it_was_replaced():
     assert_tampered(files, saying="not signed by the key of the log that is in force")
 
 
+def test_a_log_named_by_its_ml_dsa_key_alone_is_checked_by_that():
+    post_quantum = MlDsaCosigner(ORIGIN, bytes([6]) * 32)
+    files = rotated(rotation(), signers=[NEW_LOG_KEY, post_quantum, WITNESS]).bundle()
+    assert check_bundle(files, Asked(log_keys=(parse_vkey(post_quantum.vkey),))).exit_code == VALID
+    files = rotated(rotation()).bundle()
+    assert_tampered(files, asked=Asked(log_keys=(parse_vkey(post_quantum.vkey),)))
+
+
 def test_a_change_of_key_without_both_signatures_is_found():
     genuine = json.loads(rotation())
     for name in ("old_sig", "new_sig"):
