@@ -12,6 +12,7 @@
     ├── NothingToMeasureError  the store holds nothing to measure on
     ├── FieldError           one field of one record cannot be used; names field and reason
     ├── UnknownPlacementError, UnknownItemError, UnknownDecisionError, UnknownModelError
+    ├── NotInLogError        a part of the log that is not there, not there yet, or was pruned
     ├── ClockSkewError       an event claims a time that cannot be
     ├── ErasedError          somebody who was erased does not come back this way
     ├── MalformedBodyError   a request body is not JSON
@@ -104,6 +105,10 @@ class UnknownItemError(EdgeError):
 
 class UnknownDecisionError(EdgeError):
     """A decision that is not in the log."""
+
+
+class NotInLogError(EdgeError):
+    """A part of the log that is not there, not there yet, or was pruned."""
 
 
 class ClockSkewError(EdgeError):

@@ -30,7 +30,18 @@ class NameConverter(BaseConverter):
     regex = r"[A-Za-z0-9_-]{1,128}"
 
 
-CONVERTERS: Mapping[str, type[BaseConverter]] = {"id": IdConverter, "name": NameConverter}
+class TileConverter(BaseConverter):
+    """Where a tile of the log is, after its level (c2sp.org/tlog-tiles)."""
+
+    regex = r"[0-9x/]{3,32}(?:\.p/[0-9]{1,3})?"
+    part_isolating = False
+
+
+CONVERTERS: Mapping[str, type[BaseConverter]] = {
+    "id": IdConverter,
+    "name": NameConverter,
+    "tile": TileConverter,
+}
 """By the word that stands before the colon in a rule."""
 
 

@@ -1,13 +1,26 @@
 """The log over HTTP: pages that neither repeat nor skip, filters, whole records, feedback."""
 
 import base64
-import hashlib
 
+import orjson
 import pytest
 from support.http import BUYER, EVERYTHING
 
 from api.storage.api_keys import Role
-from guardrails.log.record import section_digest
+from api.storage.connection import reading
+from api.storage.decisions import decision_subject
+from api.storage.disclosures import read_disclosure
+from guardrails.log.record import SECTIONS, section_digest
+from guardrails.log.verifier import (
+    canonical_json,
+    leaf_hash,
+    open_note,
+    parse_checkpoint,
+    parse_receipt,
+    parse_vkey,
+    verify_inclusion,
+    verify_sections,
+)
 
 
 def page(shop, query=""):
@@ -44,19 +57,89 @@ def test_filters_hold_together(shop):
 
 
 def test_a_record_can_be_checked_by_whoever_reads_it(shop):
-    record = shop.decision(shop.recommend().json()["decision_id"])
-    header = base64.b64decode(record["header_base64"])
-    assert record["header"]["id"] == record["decision_id"]
-    assert hashlib.sha256(header).hexdigest()
-    raw = shop.ask("GET", f"/v1/decisions/{record['decision_id']}", Role.AUDITOR).content
-    for digest, name in zip(record["header"]["sd"], ("req", "consent", "cand", "rules", "out"), strict=True):
-        start = raw.index(b'"%s":' % name.encode(), raw.index(b'"sections":')) + len(name) + 3
-        content = next(
-            raw[start:end]
-            for end in range(start, len(raw) + 1)
-            if section_digest(name, base64.b64decode(record["salts"][name]), raw[start:end]) == digest
-        )
-        assert content
+    decision_id = shop.recommend().json()["decision_id"]
+    record = shop.decision(decision_id)
+    assert record["entry"]["id"] == record["decision_id"] == decision_id
+    assert orjson.dumps(record["entry"], option=orjson.OPT_SORT_KEYS) == base64.b64decode(
+        record["entry_base64"]
+    )
+    sections = {
+        name: {"salt": record["salts"][name], "content": canonical_json(record["sections"][name]).decode()}
+        for name in record["sections"]
+    }
+    assert verify_sections(record["entry"], sections) == list(SECTIONS)
+
+
+def test_a_receipt_proves_offline_that_a_decision_is_in_the_log(shop):
+    answers = [shop.recommend() for _ in range(3)]
+    first = answers[0].json()["decision_id"]
+    proof = shop.ask("GET", f"/v1/decisions/{first}/proof", Role.AUDITOR).json()
+    assert str(proof["log_index"]) == answers[0].headers["Tactful-Log-Index"]
+    entry = base64.b64decode(proof["entry_base64"])
+    receipt = parse_receipt(proof["receipt"].encode())
+    keys = [parse_vkey(each) for each in shop.client.get("/v1/log/keys").json()["vkeys"]]
+    text, signed = open_note(receipt.checkpoint, keys)
+    checkpoint = parse_checkpoint(text)
+    assert signed
+    assert verify_inclusion(
+        receipt.index, checkpoint.size, leaf_hash(entry), receipt.proof, checkpoint.root
+    )
+    assert not verify_inclusion(
+        receipt.index, checkpoint.size, leaf_hash(entry + b" "), receipt.proof, checkpoint.root
+    )
+
+
+def test_sections_are_disclosed_one_by_one(shop):
+    decision_id = shop.recommend().json()["decision_id"]
+    record = shop.ask("GET", f"/v1/decisions/{decision_id}?sections=rules,out", Role.AUDITOR).json()
+    assert set(record["sections"]) == set(record["salts"]) == {"rules", "out"}
+    refused = shop.ask("GET", f"/v1/decisions/{decision_id}?sections=secret", Role.AUDITOR)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["parameter"] == "sections"
+
+
+def entries(shop, **query):
+    return shop.ask("GET", "/v1/log/entries", Role.AUDITOR, params=query).json()
+
+
+def test_every_look_at_a_record_is_itself_in_the_log(shop):
+    shop.choose("given", *EVERYTHING)
+    decision_id = shop.recommend(customer_id=BUYER).json()["decision_id"]
+    record = shop.decision(decision_id)
+    (entry,) = entries(shop, start=record["logged_at"])["entries"]
+    told = entry["entry"]
+    assert (told["type"], told["kind"], told["n"]) == ("disclosure", "record", 1)
+    assert decision_id not in entry["entry_base64"]
+    assert BUYER not in str(told)
+    with reading(shop.wiring.engine) as conn:
+        disclosure = read_disclosure(conn, record["logged_at"])
+        whose = decision_subject(conn, decision_id)
+    assert disclosure.subject_key == whose
+    assert section_digest("disclosure", disclosure.salt, disclosure.details.encode()) == told["sd"]
+    assert orjson.loads(disclosure.details)["decision"] == decision_id
+
+
+def test_a_search_that_tells_more_than_entries_do_is_in_the_log(shop):
+    shop.recommend()
+    assert page(shop)["logged_at"] is None
+    for query in (f"?customer_id={BUYER}", "?rule=G17", "?reason=PRICE_JUMP", "?shown=popular"):
+        logged_at = page(shop, query)["logged_at"]
+        assert entries(shop, start=logged_at)["entries"][0]["entry"]["kind"] == "search"
+
+
+def test_decisions_are_found_by_the_rules_that_withheld_and_the_reasons_given(shop):
+    answers = [shop.recommend().json(), shop.recommend(placement="cart").json()]
+    for answer in answers:
+        for rule_id in answer["withheld"]["by_rule"]:
+            found = {each["decision_id"] for each in page(shop, f"?rule={rule_id}")["decisions"]}
+            assert found == {
+                each["decision_id"] for each in answers if rule_id in each["withheld"]["by_rule"]
+            }
+        for item in answer["items"]:
+            found = page(shop, f"?shown={item['reason']['code']}&placement=cart")["decisions"]
+            assert all(each["placement"] == "cart" for each in found)
+    assert any(answer["withheld"]["count"] for answer in answers)
+    assert page(shop, "?rule=no-such-rule")["decisions"] == []
 
 
 def test_only_auditors_read_the_log(shop):
