@@ -95,7 +95,7 @@ _MAX_NOTE_BYTES = _MEBIBYTE
 _MAX_MANIFEST_BYTES = 256 * _MEBIBYTE
 _MAX_FILE_BYTES = 32 * _MEBIBYTE
 
-_NUMBER = r"(?:x[0-9]{3}/)*[0-9]{3}"
+_NUMBER = r"(?:x[0-9]{3}/){0,6}[0-9]{3}"
 _TILE = re.compile(
     rf"tile/(?P<level>entries|0|[1-9]|[1-5][0-9]|6[0-3])/(?P<number>{_NUMBER})(?:\.p/(?P<width>[1-9][0-9]{{0,2}}))?"
 )
@@ -1561,6 +1561,10 @@ class _Bundle:
             if chain and chain[-1] != old:
                 raise InvalidError(f"entry {index} replaces a key that was not in force", index)
             chain += [new] if chain else [old, new]
+        if self._manifest.end - self._manifest.first < self._manifest.size:
+            self._report.add(
+                "note", "changes of the log's key among entries not in the bundle cannot be seen"
+            )
         replaceable = [key for key in self._log_keys if key.kind == ED25519]
         if not chain or not replaceable:
             return list(self._log_keys)

@@ -305,6 +305,7 @@ def test_a_path_names_a_tile(path, tile):
         "tile/0/000.p/0",
         "tile/0/000.p/256",
         "tile/0/000.p/01",
+        "tile/0/" + "x123/" * 2000 + "456",
     ],
 )
 def test_no_other_way_of_writing_a_path_is_understood(path):
