@@ -10,12 +10,15 @@ from pathlib import Path
 
 from support.stores import a_decision, settings_for
 
+from api.logbook import open_logbook
 from api.storage.connection import open_engine
 from api.storage.recorder import Recorder
+from api.wiring import now_ms
 
 
-def main(url: str) -> None:
-    recorder = Recorder(open_engine(settings_for(url, Path())))
+def main(url: str, data_dir: Path) -> None:
+    settings = settings_for(url, data_dir)
+    recorder = Recorder(open_logbook(settings, open_engine(settings), now_ms))
     recorder.start()
     threads = [threading.Thread(target=_record, args=(recorder, name)) for name in "abcd"]
     for thread in threads:
@@ -32,4 +35,4 @@ def _record(recorder: Recorder, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], Path(sys.argv[2]))

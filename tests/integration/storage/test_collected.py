@@ -79,12 +79,18 @@ def test_bodies_are_read_oldest_first_within_the_stretch_of_time(store):
     day = DAY_MS // 60_000
     with writing(store.engine) as conn:
         append_decisions(
-            conn, [a_decision(f"d{n}", minute=n * day, body=f"{n}".encode()) for n in (3, 1, 2, 4)]
+            conn,
+            store.keyring,
+            [a_decision(f"d{n}", minute=n * day, body=f"{n}".encode()) for n in (3, 1, 2, 4)],
         )
     with reading(store.engine) as conn:
         assert count_bodies(conn, day, 4 * day) == 3
-        assert list(read_bodies(conn, day, 4 * day)) == [(day, b"1"), (2 * day, b"2"), (3 * day, b"3")]
-        assert list(read_bodies(conn, 9 * day, 10 * day)) == []
+        assert list(read_bodies(conn, store.keyring, day, 4 * day)) == [
+            (day, b"1"),
+            (2 * day, b"2"),
+            (3 * day, b"3"),
+        ]
+        assert list(read_bodies(conn, store.keyring, 9 * day, 10 * day)) == []
 
 
 def test_a_policy_that_loosens_what_is_locked_is_not_stored(store):

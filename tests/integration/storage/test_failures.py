@@ -159,10 +159,10 @@ def test_a_connection_cut_in_the_middle_stores_nothing_and_the_next_one_works(
 
 def write_while_being_cut(store, server):
     with writing(store.engine) as conn:
-        append_decisions(conn, [a_decision("one")])
+        append_decisions(conn, store.keyring, [a_decision("one")])
         number = conn.execute(text("SELECT pg_backend_pid()")).scalar()
         server.execute(f"SELECT pg_terminate_backend({number}, 1000)")
-        append_decisions(conn, [a_decision("two")])
+        append_decisions(conn, store.keyring, [a_decision("two")])
 
 
 @pytest.mark.postgres

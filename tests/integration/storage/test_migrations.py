@@ -118,23 +118,29 @@ def test_a_new_file_can_be_read_by_its_owner_only(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE decisions SET header = header",
+        "UPDATE log_entries SET entry = entry",
+        "DELETE FROM log_entries",
+        "UPDATE decisions SET minute = minute",
         "DELETE FROM decisions",
+        "UPDATE log_state SET size = size - 1",
+        "UPDATE log_state SET min_index = min_index - 1",
+        "UPDATE log_state SET min_index = size + 1",
+        "DELETE FROM log_state",
         "UPDATE consent_events SET at_ms = at_ms + 1",
     ],
 )
 def test_what_is_in_the_log_and_the_ledger_cannot_be_changed(store, change):
     with writing(store.engine) as conn:
-        append_decisions(conn, [a_decision()])
+        append_decisions(conn, store.keyring, [a_decision()])
         append_events(conn, CUSTOMER, SubjectKind.ACCOUNT, [an_event("third_party_sharing")], NOW_MS)
     with pytest.raises(StoreRefusedError), writing(store.engine) as conn:
         conn.execute(text(change))
 
 
-@pytest.mark.parametrize("table", ["decisions", "consent_events"])
+@pytest.mark.parametrize("table", ["log_entries", "log_state", "decisions", "consent_events"])
 def test_what_is_in_the_log_and_the_ledger_cannot_be_replaced_on_sqlite(sqlite_store, table):
     with writing(sqlite_store.engine) as conn:
-        append_decisions(conn, [a_decision()])
+        append_decisions(conn, sqlite_store.keyring, [a_decision()])
         append_events(conn, CUSTOMER, SubjectKind.ACCOUNT, [an_event("third_party_sharing")], NOW_MS)
     replace = text(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}")  # noqa: S608  two known names
     with pytest.raises(StoreRefusedError), writing(sqlite_store.engine) as conn:
@@ -142,9 +148,10 @@ def test_what_is_in_the_log_and_the_ledger_cannot_be_replaced_on_sqlite(sqlite_s
 
 
 @pytest.mark.postgres
-def test_the_log_cannot_be_emptied_on_postgresql(postgresql_store):
+@pytest.mark.parametrize("table", ["log_entries", "log_state", "decisions"])
+def test_the_log_cannot_be_emptied_on_postgresql(postgresql_store, table):
     with pytest.raises(StoreRefusedError), writing(postgresql_store.engine) as conn:
-        conn.execute(text("TRUNCATE decisions"))
+        conn.execute(text(f"TRUNCATE {table}"))
 
 
 def test_a_forgotten_customer_takes_their_consent_events_along(store):

@@ -18,13 +18,14 @@ from api.errors import StoreRefusedError, StoreUnavailableError
 from api.storage.connection import PATIENCE_S, reading, writing
 from api.storage.decisions import read_decision, search_decisions
 from api.storage.recorder import MAX_BATCH, Recorder
+from guardrails.log.sealing import header_of
 
 TESTS = Path(record_until_killed.__file__).parent.parent
 
 
 @contextmanager
 def recording(store, **options):
-    recorder = Recorder(store.engine, **options)
+    recorder = Recorder(store.logbook, **options)
     recorder.start()
     try:
         yield recorder
@@ -64,9 +65,11 @@ def submit_one_that_is_being_written(store, recorder, threads, decision):
 
 def test_a_decision_is_stored_when_submitting_returns(store):
     with recording(store) as recorder:
-        recorder.submit(a_decision("one", header=b"head", body=b"body"))
+        decision = a_decision("one", body=b"body")
+        log_index = recorder.submit(decision)
         with reading(store.engine) as conn:
-            assert read_decision(conn, "one") == (b"head", b"body")
+            found = read_decision(conn, store.keyring, "one")
+    assert (found.log_index, found.body, header_of(found.entry)) == (log_index, b"body", decision.header)
 
 
 def test_decisions_of_many_threads_are_all_stored(store):
@@ -126,7 +129,7 @@ def test_what_was_shown_is_stored_with_the_decision_or_not_at_all(store):
 
 
 def test_closing_writes_what_waits_and_accepts_nothing_more(store):
-    recorder = Recorder(store.engine)
+    recorder = Recorder(store.logbook)
     recorder.start()
     with ThreadPoolExecutor(4) as threads:
         with locked_by_somebody_else(store):
@@ -145,7 +148,7 @@ def test_closing_writes_what_waits_and_accepts_nothing_more(store):
 
 
 def test_a_recorder_that_was_not_started_accepts_nothing(store):
-    recorder = Recorder(store.engine)
+    recorder = Recorder(store.logbook)
     with pytest.raises(StoreUnavailableError):
         recorder.submit(a_decision())
     recorder.close()
@@ -209,7 +212,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing_half_written(sqlite_store):
         assert acknowledged
         assert stored_ids(sqlite_store) == acknowledged
         with reading(sqlite_store.engine) as conn:
-            assert all(read_decision(conn, each)[1] for each in acknowledged)
+            assert all(read_decision(conn, sqlite_store.keyring, each).body for each in acknowledged)
         event.remove(sqlite_store.engine, "connect", leave_little_room)
         sqlite_store.engine.dispose()
         recorder.submit(a_decision("with room again"))
@@ -218,7 +221,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing_half_written(sqlite_store):
 def test_a_killed_process_loses_nothing_that_was_acknowledged(store):
     url = store.settings.database_url
     child = subprocess.Popen(
-        [sys.executable, record_until_killed.__file__, url],
+        [sys.executable, "-m", record_until_killed.__name__, url, store.settings.data_dir],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(TESTS)},
     )
@@ -232,4 +235,4 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(store):
     assert len(acknowledged) >= 300
     assert acknowledged <= found
     with reading(store.engine) as conn:
-        assert all(read_decision(conn, each)[1] is not None for each in found)
+        assert all(read_decision(conn, store.keyring, each).body is not None for each in found)
