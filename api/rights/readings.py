@@ -477,6 +477,8 @@ def _records(of: Subject) -> Iterator[tuple[RowMapping, records.Sections | None]
     decisions, kinds, subjects = tables.decisions, tables.decision_kinds, tables.decision_subjects
     with reading(of.engine) as conn:
         places = sorted(conn.scalars(select(subjects.c.log_index).where(of.owns(subjects))))
+    if not places:
+        return  # no keys are needed
     whole = with_bodies(
         select(decisions.c.log_index, decisions.c.decision_id, *kinds.c, *OF_BODY), also_without=True
     ).order_by(decisions.c.log_index)
