@@ -664,6 +664,11 @@ def test_a_manifest_that_does_not_say_what_it_must_is_refused(full, changes):
     assert report.exit_code in {TAMPERED, INCOMPLETE}
 
 
+def test_a_manifest_that_was_changed_after_it_was_written_is_refused(full):
+    changed = full["MANIFEST.json"].replace(b'"made_by":"0.1.0"', b'"made_by":"0.1.1"')
+    assert_tampered({**full, "MANIFEST.json": changed}, saying="changed after it was written")
+
+
 def test_a_manifest_that_is_no_object_is_refused(full):
     assert_tampered({**full, "MANIFEST.json": b"[]"}, saying="not of the form")
 
