@@ -578,8 +578,7 @@ class _Search:
             each = self.of.inputs[order]
             was = each.now(self.case, wanted.row)
             for to in each.options(self.case, wanted.row):
-                if to != was:
-                    yield _Part(order, each, was, to)
+                yield _Part(order, each, was, to)
 
     def _heard(self, trials: list[_Trial]) -> list[tuple[_Trial, _Heard]]:
         granted = self.tries.take(trials)

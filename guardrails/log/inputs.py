@@ -502,7 +502,8 @@ def _counted(
 def _days_on(case: Case, row: int, was: Any) -> Iterator[int]:
     """Yield days since a complaint: time goes on."""
     limit = case.stand.limits.holds.complaint_days
-    return (each for each in (limit, limit + 1) if row in case.shown or (was is not None and each > was))
+    later = (each for each in (limit, limit + 1) if row in case.shown or (was is not None and each > was))
+    return (each for each in later if each != was)
 
 
 def _ages(case: Case, row: int, was: Any) -> tuple[str, ...]:
@@ -889,7 +890,8 @@ def _with_history(admission: Admission, view: View) -> Admission:
         and view.request.subject_kind is SubjectKind.ACCOUNT
         and not admission.non_profiled
     )
-    return replace(admission, history=missing or admission.history, may_read_history=may_read)
+    first = missing if missing is not None else next(iter(known), admission.history)
+    return replace(admission, history=first, may_read_history=may_read)
 
 
 _TIERS_TOLD = frozenset({"G11", "G23", "G31"})

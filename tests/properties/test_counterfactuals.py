@@ -108,13 +108,13 @@ def a_case(sections: Sections, number: int, rules, limits) -> Case:
     return Case(Stand(view, limits, rules), score, judge(view, score, rules, limits), frozenset())
 
 
-@tries(25)
+@tries(10)
 @given(any_scenes() | watchful_scenes())
 def test_what_is_told_of_any_decision_is_true_and_no_part_of_it_idle(scene: Scene):
     check(*recorded(scene))
 
 
-@tries(25)
+@tries(10)
 @given(any_scenes() | scenes(), policies(SHOP_FIELDS, modes=(Mode.ENFORCE,)))
 def test_so_it_is_where_the_shop_has_rules_of_its_own(scene: Scene, policy: Policy):
     check(*recorded(scene, policy))
@@ -139,7 +139,7 @@ def test_with_few_tries_less_is_found_and_nothing_untrue(scene: Scene, most_trie
             assert_no_part_is_idle(sections, found, where, rules, limits)
 
 
-@tries(30)
+@tries(10)
 @given(st.integers(0, 2**32 - 1), st.data())
 def test_no_rule_looks_at_an_input_that_is_not_among_its_readers(seed: int, data: st.DataObject):
     view, limits = a_mixed_view(seed), Limits()
