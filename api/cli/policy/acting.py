@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from api.cli.keyholder import key_of, key_option
 from api.cli.policy.documents import Draft, show_refusing
 from api.cli.policy.showing import draft_of, whole_version
 from api.cli.terminal import json_option, print_json, say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy import Engine
 
     from api.cli.shop import Shop
     from api.policies.service import Actor, Taken
-    from api.storage.api_keys import KeyRow
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -29,8 +29,6 @@ SHOWN_DIGITS = 12
 
 EXIT_CODES = "Exit codes: 0 done; 1 refused, or could not be done; 2 was not understood, or no key was given."
 """What steps say at the end of their help."""
-
-_LONGEST_KEY_FILE = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +86,7 @@ class Acting:
 def step_options(command: Command) -> Command:
     """Add what every step takes: what it is about, and whose key; and its answer as data."""
     about = click.argument("file_or_version")
-    key = click.option(
-        "--key-file",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="File that holds the key to act with; without it TACTFUL_KEY does.",
-    )
-    return about(key(json_option(command)))
+    return about(key_option(json_option(command)))
 
 
 @contextmanager
@@ -112,7 +105,7 @@ def acting(file_or_version: str, key_file: Path | None) -> Iterator[Acting]:
 
     draft = draft_of(file_or_version)
     with open_shop() as shop:
-        key = _key(shop, key_file)
+        key = key_of(shop, key_file)
         if draft is not None:
             version = version_of(to_document(draft.policy))
         else:
@@ -142,24 +135,3 @@ def _clock() -> int:
     from api.cli.shop import now_ms  # noqa: PLC0415  storage is not needed for --help
 
     return now_ms()
-
-
-def _key(shop: Shop, key_file: Path | None) -> KeyRow:
-    from api.errors import UnauthenticatedError  # noqa: PLC0415  not needed for --help
-    from api.settings import API_KEY  # noqa: PLC0415  as above
-    from api.storage.api_keys import find_key  # noqa: PLC0415  as above
-    from api.storage.connection import reading  # noqa: PLC0415  as above
-
-    secret = os.environ.get(API_KEY, "").strip() if key_file is None else _first_line(key_file)
-    if not secret:
-        raise click.UsageError("this takes a key: set TACTFUL_KEY, or name a file by --key-file")
-    with reading(shop.engine) as conn:
-        key = find_key(conn, secret)
-    if key is None:
-        raise UnauthenticatedError("this key is not known or was revoked")
-    return key
-
-
-def _first_line(file: Path) -> str:
-    with file.open("rb") as lines:
-        return lines.readline(_LONGEST_KEY_FILE).decode(errors="surrogateescape").strip()
