@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from support import shops
 from support.otherwise import fate
@@ -18,7 +18,7 @@ from support.views import a_mixed_view
 
 from guardrails.judge import judge
 from guardrails.log.canonical import canonical
-from guardrails.log.counterfactual import Counterfactual, State, counterfactuals
+from guardrails.log.counterfactual import Change, Counterfactual, State, counterfactuals
 from guardrails.log.inputs import Case, Stand, inputs_of, laid_out
 from guardrails.log.reading import sections_of, view_of
 from guardrails.policy.compiled import house_rules
@@ -118,6 +118,27 @@ def test_what_is_told_of_any_decision_is_true_and_no_part_of_it_idle(scene: Scen
 @given(any_scenes() | scenes(), policies(SHOP_FIELDS, modes=(Mode.ENFORCE,)))
 def test_so_it_is_where_the_shop_has_rules_of_its_own(scene: Scene, policy: Policy):
     check(*recorded(scene, policy))
+
+
+@tries(10)
+@given(any_scenes(), st.data())
+def test_an_input_is_changed_as_if_it_had_been_recorded_so(scene: Scene, data: st.DataObject):
+    sections, rules, limits = recorded(scene)
+    case = a_case(sections, 0, rules, limits)
+    assume(len(case.stand.view) > 0)
+    row = data.draw(st.integers(0, len(case.stand.view) - 1))
+    is_shown = data.draw(st.booleans())
+    case = Case(case.stand, case.score, case.judged, frozenset({row} if is_shown else ()))
+    every = [(each, to) for each in inputs_of(case) for to in each.options(case, row)]
+    for each, to in data.draw(st.lists(st.sampled_from(every), min_size=1, max_size=20)):
+        stand = case.stand if each.write is None else each.write(case.stand, row, to)
+        laid = laid_out(stand, np.array([row]), {each.column: {0: to}} if each.column else {})
+        judged = judge(laid.view, case.score[[row]], laid.rules, laid.limits)
+        deciding = int(judged.deciding[0])
+        by = laid.rules[deciding].id if deciding >= 0 else ""
+        change = Change(each.field, each.now(case, row), to, each.who, each.what, each.kind)
+        told, _ = fate(sections, (0, row), [change], rules, limits)
+        assert told == by or (not by and told in {"G17", "G20", "G37", "G38"}), change
 
 
 @tries(10)
