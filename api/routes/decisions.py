@@ -33,6 +33,7 @@ from api.wiring import wiring
 from guardrails.log.counterfactual import counterfactuals
 from guardrails.log.counterfactual_words import sentence
 from guardrails.log.record import SECTIONS
+from guardrails.log.sealing import base64url
 from guardrails.log.terms import REASON, RULE, SHOWN
 
 blueprint = Resource("decisions", __name__, description="every decision, as it was recorded")
@@ -105,7 +106,7 @@ def decision(query: dict[str, Any], decision_id: str) -> Response:
             "entry": orjson.Fragment(found.stored.entry),
             "entry_base64": base64.b64encode(found.stored.entry).decode(),
             "sections": sections and {name: orjson.Fragment(content) for name, content in sections.items()},
-            "salts": salts and {name: base64.b64encode(salt).decode() for name, salt in salts.items()},
+            "salts": salts and {name: base64url(salt) for name, salt in salts.items()},
             "logged_at": found.logged_at,
         }
     )

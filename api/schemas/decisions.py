@@ -114,7 +114,7 @@ class DecisionSchema(Schema):
         values=fields.String(),
         required=True,
         allow_none=True,
-        metadata={"description": "base64, one a section: with them the digests in the entry can be checked"},
+        metadata={"description": "base64url, one a section: with them the digests in the entry can be checked"},
     )
     logged_at = fields.Integer(
         required=True,

@@ -38,9 +38,14 @@ _LENGTH_BYTES = 4
 _CT = "ct"
 
 
+def base64url(data: bytes) -> str:
+    """Return bytes as entries and disclosures write them: base64url without padding (RFC 4648)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
 def digest(data: bytes) -> str:
-    """Return a SHA-256 as entries write it: base64url without padding, 43 characters."""
-    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+    """Return a SHA-256 as entries write it, 43 characters."""
+    return base64url(hashlib.sha256(data).digest())
 
 
 def seal(body: bytes, header: bytes, key: bytes, nonce: bytes) -> bytes:
