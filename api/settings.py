@@ -80,6 +80,8 @@ class Settings:
         log_key: 32 bytes that the log signs with, base64 in the variable; ``None`` keeps them in a file.
         log_post_quantum: whether checkpoints are signed with ML-DSA-44 as well.
         log_heartbeat_minutes: after how many quiet minutes the log says that it is there.
+        log_keep_days: after how many days the daily purge prunes the log of entries that nobody needs; 0
+            keeps them all. The tree over them stays.
         log_witnesses: who is asked to witness the log, each as ``<url>|<vkey>``.
         consent: how long consent lasts and how far signals reach, each as ``TACTFUL_CONSENT_`` and
             its name in capitals.
@@ -109,6 +111,7 @@ class Settings:
     log_key: bytes | None = field(default=None, repr=False)
     log_post_quantum: bool = False
     log_heartbeat_minutes: int = 10
+    log_keep_days: int = 0
     log_witnesses: tuple[Witness, ...] = ()
     consent: ConsentSettings = field(default_factory=ConsentSettings)
     signals: SignalSettings = field(default_factory=SignalSettings)
@@ -331,6 +334,7 @@ _READERS: Mapping[str, Reader] = {
     f"{PREFIX}LOG_KEY": _key,
     f"{PREFIX}LOG_POST_QUANTUM": _one_of(_YES_OR_NO),
     f"{PREFIX}LOG_HEARTBEAT_MINUTES": _whole_number(1, 1440),
+    f"{PREFIX}LOG_KEEP_DAYS": _whole_number(0, 36_500),
     f"{PREFIX}LOG_WITNESSES": _witnesses,
 }
 _SIGNAL_PREFIX = f"{PREFIX}SIGNALS_"

@@ -130,6 +130,7 @@ _GIVEN_AS = {
 KEPT: Mapping[str, str] = {
     "order_fact_days": "orders and returns, as facts of the contract",
     "decision_body_days": "what decisions were made from, and what you said of them",
+    "visit_body_days": "the same of visits without an account",
     "proof_days": "consent after its end, notices shown and requests answered, as proof",
     "hold_days": "mutes and reasons to hold back, once they are over",
     "device_days": "which devices were used, and the signals they sent",

@@ -95,7 +95,7 @@ def wire(settings: Settings) -> Wiring:
     recorder = Recorder(logbook)
     runtime = Runtime(engine, settings, metrics)
     cascades = Cascades(
-        Forgetting(engine, settings, now_ms), engine, metrics, purges_daily=settings.purges_daily
+        Forgetting(logbook, settings, now_ms), engine, metrics, purges_daily=settings.purges_daily
     )
     policy_clock = PolicyClock(engine, now_ms)
     recorder.start()

@@ -37,16 +37,18 @@ if TYPE_CHECKING:
 def forget(customer: str, mode: str, subject_type: str, *, yes: bool, as_json: bool) -> None:
     """Erase a customer everywhere and print the receipt; CUSTOMER is the shop's own id.
 
-    What cannot be done now is tried again by the server; the exit code is 1 then.
+    The keys of their records are destroyed first: no record can be read from then on, and the log says
+    so. What cannot be done now is tried again by the server, what a legal hold keeps goes when it is
+    lifted; the exit code is 1 then.
     """
     from api.cli.shop import open_shop  # noqa: PLC0415  storage is not needed for --help
-    from api.forgetting.receipt import receipt  # noqa: PLC0415  as above
+    from api.forgetting.receipt import proof_of, receipt  # noqa: PLC0415  as above
 
     if not yes and asks():
         click.confirm("Erase this customer? That cannot be undone.", abort=True, err=True)
     with open_shop() as shop, progress("forgetting") as show:
         cascade = _erase(shop, customer, mode, subject_type, show)
-    told = receipt(cascade)
+        told = receipt(cascade, proof_of(cascade, shop.logbook))
     if as_json:
         print_json(told)
     else:
@@ -63,20 +65,19 @@ def asks() -> bool:
 def _erase(shop: Shop, customer: str, mode: str, subject_type: str, show: Progress) -> Cascade:
     """Begin the erasure, and go through it here unless a server does so already."""
     from api.cli.shop import now_ms  # noqa: PLC0415  storage is not needed for --help
-    from api.forgetting.begin import Erasable, begin_erasure  # noqa: PLC0415  as above
+    from api.forgetting.begin import Erasable  # noqa: PLC0415  as above
+    from api.forgetting.keys import erase  # noqa: PLC0415  as above
     from api.forgetting.worker import Forgetting  # noqa: PLC0415  as above
     from api.schemas.base import canonical_text  # noqa: PLC0415  as above
     from api.storage.cascades import Mode  # noqa: PLC0415  as above
-    from api.storage.connection import writing  # noqa: PLC0415  as above
     from guardrails.request import SubjectKind  # noqa: PLC0415  as above
 
     subject = Erasable.of(shop.subjects, SubjectKind(subject_type), canonical_text(customer))
-    forgetting = Forgetting(shop.engine, shop.settings, now_ms)
-    with writing(shop.engine) as conn:
-        cascade_id = begin_erasure(
-            conn, subject, Mode(mode), shop.settings.recipients, lambda: str(uuid.uuid4()), shop.now_ms
-        )
-    return forgetting.finish_now(cascade_id, show)
+    recipients = shop.settings.recipients
+    begun = erase(
+        shop.logbook, shop.subjects, subject, Mode(mode), recipients, lambda: str(uuid.uuid4()), shop.now_ms
+    )
+    return Forgetting(shop.logbook, shop.settings, now_ms).finish_now(begun.cascade_id, show)
 
 
 def _show(told: dict[str, Any]) -> None:
@@ -88,5 +89,7 @@ def _show(told: dict[str, Any]) -> None:
     for each in told["recipients"]:
         table.add_row(f"recipient {each['recipient']}", each["status"], "", each["detail"] or "")
     console().print(table)
-    state = "finished" if told["finished_at_ms"] is not None else "not finished: the server tries again"
+    state = "finished" if told["finished_at_ms"] is not None else "not finished: the server goes on with it"
     say(f"erasure {told['cascade_id']} is {state}")
+    if told["log_index"] is not None:
+        say(f"the log tells of it in entry {told['log_index']}; --json prints the proof")

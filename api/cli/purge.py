@@ -20,7 +20,7 @@ def purge(*, dry_run: bool, as_json: bool) -> None:
     from api.forgetting.retention import purge as remove  # noqa: PLC0415  as above
 
     with open_shop() as shop, progress("purging") as show:
-        counts = remove(shop.engine, shop.settings, shop.now_ms, show, dry_run=dry_run)
+        counts = remove(shop.logbook, shop.settings, shop.now_ms, show, dry_run=dry_run)
     if as_json:
         print_json({"dry_run": dry_run, "counts": counts})
         return

@@ -17,6 +17,7 @@ from api.consents.people import Person
 from api.consents.written import UNNAMED, Drafted, invalid
 from api.errors import ErasedError
 from api.forgetting.begin import begin_withdrawal
+from api.logbook import keyring_of
 from api.settings import Settings
 from api.storage.cascades import running_erasure
 from api.storage.consents import append_events, lock_subject, read_choices, read_events, read_ledger
@@ -225,6 +226,8 @@ class Choosing:
             return
         if not any(_is_their_own_word(event) and event.at_ms > since_ms for event in opening):
             raise ErasedError("was erased, and comes back by an express consent of their own alone")
+        with keyring_of(self.settings) as keyring:  # first there: what it remembers is applied again
+            keyring.forget_erased(suppression)
         lift(self.conn, suppression)
 
     def _forget_profile(

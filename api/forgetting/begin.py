@@ -21,6 +21,9 @@ from guardrails.request import SubjectKind
 ERASED = "everything held was erased"
 """Outcome of a request for erasure."""
 
+ERASED_BUT_HELD = "everything held was erased but records that are kept for a legal claim (GDPR 17(3)(e))"
+"""Outcome of it while a legal hold stands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Erasable:
@@ -64,7 +67,7 @@ def begin_erasure(
     plays no part in how long this takes.
 
     Asked again while it is under way, it is the same erasure; of somebody of whom nothing is held
-    it is finished at once.
+    nothing is left to do but to see to their keys.
 
     Args:
         conn: a writing connection.
@@ -92,27 +95,29 @@ def begin_erasure(
             cascade_id=cascade_id,
             kind=CascadeKind.ERASURE,
             mode=mode,
-            subject_key=subject.key if held else None,
+            subject_key=subject.key,
             customer_no=customer_no,
             request_id=request_id,
             requested_at_ms=now_ms,
             claimed_until_ms=claimed_until_ms,
-            finished_at_ms=None if held else now_ms,
             steps=new_steps(CascadeKind.ERASURE, recipients, now_ms, nothing_to_do=not held),
         ),
     )
     open_request(conn, request_id, subject.key, RequestKind.ERASURE, now_ms)
     if held:
         append_events(conn, subject.key, subject.kind, [_restriction(cascade_id, now_ms)], now_ms)
-    else:
-        close_erasure_request(conn, request_id, now_ms)
     return cascade_id
 
 
 def close_erasure_request(conn: Connection, request_id: str, now_ms: int) -> None:
     """Say that a request for erasure was answered, and forget whose it was."""
     close_request(conn, request_id, RequestState.DONE, ERASED, now_ms)
-    part_from_request(conn, request_id)
+    part_from_request(conn, request_id, ERASED)
+
+
+def answer_held_request(conn: Connection, request_id: str, now_ms: int) -> None:
+    """Say that a request for erasure was answered as far as a legal hold lets it be."""
+    close_request(conn, request_id, RequestState.DONE, ERASED_BUT_HELD, now_ms)
 
 
 def begin_withdrawal(

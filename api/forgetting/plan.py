@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 
 from api.storage.cascades import Cascade, CascadeKind, CascadeStep, StepStatus
 
-SERVING, MODEL, VISITS, FEEDBACK, EXPOSURES = "serving", "model", "visits", "feedback", "exposures"
-DECISIONS, HISTORY, PREFERENCES, CORRECTIONS = "decisions", "history", "preferences", "corrections"
+SERVING, KEYS, MODEL, VISITS, FEEDBACK = "serving", "keys", "model", "visits", "feedback"
+EXPOSURES, DECISIONS, DISCLOSURES, HISTORY = "exposures", "decisions", "disclosures", "history"
+PREFERENCES, CORRECTIONS = "preferences", "corrections"
 REQUESTS, CONSENTS, FILES, CUSTOMER, DATABASE = "requests", "consents", "files", "customer", "database"
 
 STEPS: Mapping[CascadeKind, tuple[str, ...]] = {
     CascadeKind.ERASURE: (
         SERVING,
+        KEYS,
         MODEL,
         VISITS,
         FEEDBACK,
         EXPOSURES,
         DECISIONS,
+        DISCLOSURES,
         HISTORY,
         PREFERENCES,
         CORRECTIONS,
@@ -31,21 +34,25 @@ STEPS: Mapping[CascadeKind, tuple[str, ...]] = {
 }
 """Our own places by kind of cascade, in the order they are gone through.
 
-The model is taught to forget while the history is still there to subtract. Visits are found by
-what the account did in them, feedback by what was shown, so these come before what leads to them.
+The keys go first, before the answer: without them no record can be read. The model is taught to
+forget while the history is still there to subtract. Visits are found by what the account did in them,
+feedback by what was shown, so these come before what leads to them.
 The restriction that blocks the customer meanwhile goes with the consents, the customer's own row
 when nothing points to it any more, and the database is cleared when all else is done.
 """
 
 NEEDS: Mapping[str, frozenset[str]] = {
     EXPOSURES: frozenset({VISITS, FEEDBACK}),
-    DECISIONS: frozenset({FEEDBACK}),
+    DECISIONS: frozenset({KEYS, VISITS, FEEDBACK}),
     HISTORY: frozenset({MODEL, VISITS}),
     CONSENTS: frozenset({MODEL, HISTORY, EXPOSURES, DECISIONS}),
-    CUSTOMER: frozenset({PREFERENCES, CORRECTIONS, REQUESTS, CONSENTS, FILES}),
+    CUSTOMER: frozenset({PREFERENCES, CORRECTIONS, REQUESTS, DISCLOSURES, CONSENTS, FILES}),
     DATABASE: frozenset({CUSTOMER, EXPOSURES, HISTORY}),
 }
-"""What must be settled before a place can be; where that fails, the other places go on."""
+"""What must be settled before a place can be; where that fails, the other places go on.
+
+What a legal hold keeps holds nothing else up.
+"""
 
 _RECIPIENT = "recipient:"
 
@@ -69,14 +76,16 @@ def new_steps(
         kind: why data is removed.
         recipients: who outside is to be told (GDPR 19).
         now_ms: the clock, milliseconds since the epoch.
-        nothing_to_do: nothing is held of the subject, so every step is settled already.
+        nothing_to_do: nothing is held of the subject, so every step is settled already; but the keys
+            are seen to all the same.
     """
 
     def step(downstream: str, status: StepStatus, detail: str | None = None) -> CascadeStep:
         return CascadeStep(downstream, status, 0, now_ms, detail)
 
     at_first = StepStatus.COMPLETE if nothing_to_do else StepStatus.PENDING
-    own = (step(name, StepStatus.COMPLETE if name == SERVING else at_first) for name in STEPS[kind])
+    statuses = {SERVING: StepStatus.COMPLETE, KEYS: StepStatus.PENDING}
+    own = (step(name, statuses.get(name, at_first)) for name in STEPS[kind])
     outside = (
         step(recipient_step(name), StepStatus.SKIPPED, "nothing was held")
         if nothing_to_do

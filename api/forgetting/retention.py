@@ -15,7 +15,9 @@ from sqlalchemy import Connection, Engine
 
 from api.forgetting.begin import begin_withdrawal
 from api.forgetting.files import forget_in_rehearsals
+from api.forgetting.pruning import before_days, prunable, prune
 from api.imports.importer import Progress
+from api.logbook import Logbook
 from api.settings import Settings
 from api.storage.cascades import (
     Cascade,
@@ -27,13 +29,34 @@ from api.storage.cascades import (
     note_step,
 )
 from api.storage.connection import reading, writing
-from api.storage.retention import Retention, Rule, expired_profiles, rules
+from api.storage.erasure import erase_places
+from api.storage.log import lock_log
+from api.storage.retention import (
+    BODY_STORES,
+    Expired,
+    Retention,
+    Rule,
+    expired_profiles,
+    oldest_year,
+    rules,
+    spared_subjects,
+    without_younger,
+)
 from api.storage.versions import policy_in_force
 from engine.interactions import DAY_MS
 from guardrails.view import reads_back_days
 
 RUN_ROWS = 2_000
 """Rows of one transaction; a run has to look for its rows, so it is larger than one of an erasure."""
+
+BODIES_ROWS = 500
+"""Bodies of one run: it holds the log's lock, and answers wait for that."""
+
+KEYS_OF_YEARS = "keys of years that are over"
+"""Keys that only opened bodies that are kept no longer."""
+
+PRUNED = "entries of the log"
+"""Entries that the log is pruned of, if it is set for how long they are kept; the tree stays."""
 
 PROFILES = "profiles whose consent has ended"
 """Customers that a withdrawal is begun for: their consent to profiling has expired, or an import ended it."""
@@ -45,7 +68,7 @@ Noted = Callable[[Connection, str, int, bool], None]
 
 
 def purge(
-    engine: Engine,
+    logbook: Logbook,
     settings: Settings,
     now_ms: int,
     progress: Progress,
@@ -57,8 +80,8 @@ def purge(
     """Remove what is kept no longer; return how many rows of each store that were.
 
     Args:
-        engine: the database, up to date.
-        settings: who outside is to be told, how long consent lasts.
+        logbook: the log, its keys and the database, which is up to date.
+        settings: who outside is to be told, how long consent and the log's entries last.
         now_ms: the clock, milliseconds since the epoch.
         progress: is told how far it has come.
         keep: how long things are kept; the defaults without it.
@@ -66,30 +89,115 @@ def purge(
         noted: is told of each transaction, within it.
 
     Raises:
-        StoreUnavailableError: the database cannot be used now; what was removed stays removed.
+        StoreUnavailableError: the database or the keys cannot be used now; what was removed stays removed.
         OSError: what rehearsals keep of decisions cannot be removed.
     """
-    expired = _rules(engine, settings, keep or Retention(), now_ms)
+    found = _Purge(logbook, settings, now_ms, keep or Retention(), noted)
+    stores = found.stores()
     counts: dict[str, int] = {}
-    for number, rule in enumerate(expired):
-        progress(number, len(expired), rule.store)
-        if dry_run:
-            with reading(engine) as conn:
-                counts[rule.store] = rule.count(conn)
-        else:
-            counts[rule.store] = _apply(engine, rule, noted)
+    for number, store in enumerate(stores):
+        progress(number, len(stores), store)
+        counts[store] = found.count(store) if dry_run else found.remove(store)
     if not dry_run:
         forget_in_rehearsals(settings.data_dir)
-    counts[PROFILES] = _end_profiles(engine, settings, now_ms, dry_run=dry_run, noted=noted)
     return counts
 
 
 def stores(engine: Engine, settings: Settings, now_ms: int) -> list[str]:
     """Return the stores that a purge goes through, in order."""
-    return [*(rule.store for rule in _rules(engine, settings, Retention(), now_ms)), PROFILES]
+    return [
+        *(rule.store for rule in _rules(engine, settings, Retention(), now_ms)),
+        *BODY_STORES,
+        KEYS_OF_YEARS,
+        PRUNED,
+        PROFILES,
+    ]
 
 
-def purge_daily(engine: Engine, settings: Settings, now_ms: int, lease_ms: int) -> bool:
+class _Purge:
+    """One purge: counts and removes, store by store."""
+
+    def __init__(
+        self, logbook: Logbook, settings: Settings, now_ms: int, keep: Retention, noted: Noted | None
+    ) -> None:
+        self._logbook, self._engine = logbook, logbook.engine
+        self._settings, self._now_ms, self._keep, self._noted = settings, now_ms, keep, noted
+        self._pruned_before_ms = before_days(settings.log_keep_days, now_ms)
+        self._rules = {rule.store: rule for rule in _rules(self._engine, settings, keep, now_ms)}
+
+    def stores(self) -> list[str]:
+        """Return every store, in order."""
+        return [*self._rules, *BODY_STORES, KEYS_OF_YEARS, PRUNED, PROFILES]
+
+    def count(self, store: str) -> int:
+        """Return how much of a store is kept too long."""
+        with reading(self._engine) as conn:
+            if store in self._rules:
+                return self._rules[store].count(conn)
+            if store in BODY_STORES:
+                return Expired.of(conn, store, self._keep, self._now_ms).count(conn)
+            if store == KEYS_OF_YEARS:
+                spared = spared_subjects(conn, self._now_ms)
+                return self._logbook.keyring.count_before(oldest_year(self._keep, self._now_ms), spared)
+            if store == PRUNED:
+                return prunable(conn, self._pruned_before_ms).n_entries
+        return _end_profiles(self._engine, self._settings, self._now_ms, dry_run=True, noted=None)
+
+    def remove(self, store: str) -> int:
+        """Remove what is kept too long; return how much that was."""
+        if store in self._rules:
+            return self._in_runs(store, lambda conn: self._rules[store].apply(conn, RUN_ROWS))
+        if store in BODY_STORES:
+            with reading(self._engine) as conn:
+                expired = Expired.of(conn, store, self._keep, self._now_ms)
+            return self._in_runs(store, lambda conn: self._remove_bodies(conn, expired))
+        if store == KEYS_OF_YEARS:
+            return self._once(store, self._destroy_old_keys())
+        if store == PRUNED:
+            return self._once(store, prune(self._logbook, self._pruned_before_ms, self._now_ms).n_entries)
+        return _end_profiles(self._engine, self._settings, self._now_ms, dry_run=False, noted=self._noted)
+
+    def _remove_bodies(self, conn: Connection, expired: Expired) -> int:
+        """Remove some bodies; of visits first the keys that open nothing else.
+
+        Keys are destroyed under the log's lock, so none of them is one that was made just now.
+        """
+        lock_log(conn)
+        places = expired.places(conn, BODIES_ROWS)
+        if expired.in_visits and places:
+            over = without_younger(conn, places)
+            if over:
+                self._logbook.keyring.destroy(over)
+        erase_places(conn, places)
+        return len(places)
+
+    def _destroy_old_keys(self) -> int:
+        with writing(self._engine) as conn:
+            lock_log(conn)
+            spared = spared_subjects(conn, self._now_ms)
+            return self._logbook.keyring.destroy_before(oldest_year(self._keep, self._now_ms), spared)
+
+    def _once(self, store: str, n: int) -> int:
+        if self._noted is not None:
+            with writing(self._engine) as conn:
+                self._noted(conn, store, n, True)  # noqa: FBT003  as ``Noted``
+        return n
+
+    def _in_runs(self, store: str, one_run: Callable[[Connection], int]) -> int:
+        removed = 0
+        while True:
+            with writing(self._engine) as conn:
+                started = time.monotonic()
+                n = one_run(conn)
+                removed += n
+                if self._noted is not None:
+                    self._noted(conn, store, n, n == 0)
+            if n == 0:
+                return removed
+            time.sleep(max(_LEAST_PAUSE_S, time.monotonic() - started))  # others write meanwhile
+
+
+def purge_daily(logbook: Logbook, settings: Settings, now_ms: int, lease_ms: int) -> bool:
     """Run the purge of this UTC day, unless it was run or is being run by somebody; tell whether it was.
 
     The receipt of the day is what tells: whoever stores it first does the work. A purge that was
@@ -97,7 +205,8 @@ def purge_daily(engine: Engine, settings: Settings, now_ms: int, lease_ms: int) 
     """
     cascade_id = f"{CascadeKind.RETENTION}-{now_ms // DAY_MS}"
     steps = tuple(
-        CascadeStep(name, StepStatus.PENDING, 0, now_ms, None) for name in stores(engine, settings, now_ms)
+        CascadeStep(name, StepStatus.PENDING, 0, now_ms, None)
+        for name in stores(logbook.engine, settings, now_ms)
     )
     receipt = Cascade(
         cascade_id=cascade_id,
@@ -110,22 +219,22 @@ def purge_daily(engine: Engine, settings: Settings, now_ms: int, lease_ms: int) 
         claimed_until_ms=now_ms + lease_ms,
         steps=steps,
     )
-    with writing(engine) as conn:
+    with writing(logbook.engine) as conn:
         if not insert_cascade(conn, receipt):
             return False
-    purge_under(engine, settings, cascade_id, now_ms)
+    purge_under(logbook, settings, cascade_id, now_ms)
     return True
 
 
-def purge_under(engine: Engine, settings: Settings, cascade_id: str, now_ms: int) -> None:
+def purge_under(logbook: Logbook, settings: Settings, cascade_id: str, now_ms: int) -> None:
     """Run a purge whose receipt is stored, and finish the receipt."""
 
     def noted(conn: Connection, store: str, n: int, done: bool) -> None:  # noqa: FBT001  as ``Noted``
         status = StepStatus.COMPLETE if done else StepStatus.PENDING
         note_step(conn, cascade_id, store, status, now_ms, n_more=n)
 
-    purge(engine, settings, now_ms, unseen, noted=noted)
-    with writing(engine) as conn:
+    purge(logbook, settings, now_ms, unseen, noted=noted)
+    with writing(logbook.engine) as conn:
         finish(conn, cascade_id, now_ms)
 
 
@@ -141,20 +250,6 @@ def _rules(engine: Engine, settings: Settings, keep: Retention, now_ms: int) -> 
         now_ms,
         limits.holds.complaint_days,
     )
-
-
-def _apply(engine: Engine, rule: Rule, noted: Noted | None) -> int:
-    removed = 0
-    while True:
-        with writing(engine) as conn:
-            started = time.monotonic()
-            n = rule.apply(conn, RUN_ROWS)
-            removed += n
-            if noted is not None:
-                noted(conn, rule.store, n, n == 0)
-        if n == 0:
-            return removed
-        time.sleep(max(_LEAST_PAUSE_S, time.monotonic() - started))  # others write meanwhile
 
 
 def _end_profiles(

@@ -12,23 +12,27 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection, Engine
 
 from api.errors import EdgeError, StoreRefusedError, StoreUnavailableError
-from api.forgetting.begin import close_erasure_request
+from api.forgetting.begin import answer_held_request, close_erasure_request
 from api.forgetting.files import forget_in_files, forget_in_rehearsals
+from api.forgetting.keys import KEPT, destroy_keys
 from api.forgetting.plan import (
     CONSENTS,
     CORRECTIONS,
     CUSTOMER,
     DATABASE,
     DECISIONS,
+    DISCLOSURES,
     EXPOSURES,
     FEEDBACK,
     FILES,
     HISTORY,
+    KEYS,
     MODEL,
     NEEDS,
     PREFERENCES,
@@ -36,8 +40,10 @@ from api.forgetting.plan import (
     STEPS,
     VISITS,
 )
+from api.forgetting.restored import reapply_erasures
 from api.forgetting.retention import purge_daily, purge_under, unseen
 from api.imports.importer import Progress
+from api.logbook import Logbook
 from api.logging import note, warn
 from api.metrics import Metrics
 from api.settings import Settings
@@ -55,11 +61,16 @@ from api.storage.cascades import (
     forget_whose,
     get_cascade,
     note_step,
+    remember_visits,
     renew,
+    visits_of,
 )
 from api.storage.connection import clear_deleted, reading, writing
 from api.storage.erasure import Whose
+from api.storage.log import lock_log
 from api.storage.statements import chunks
+from api.storage.subjects import Subjects, open_subjects
+from api.storage.terms import erase_terms
 
 if TYPE_CHECKING:
     from api.training import ModelForgetting
@@ -88,6 +99,8 @@ _SAID_OF_MODEL = {
 
 _NO_ACCOUNT = (StepStatus.SKIPPED, 0, "only accounts are learned from")
 _FIRST_RETRY_MS = 2_000
+_LOOK_AT_HELD_MS = 24 * 3_600_000
+"""How often what waits for a legal hold alone is looked at; lifting the hold takes it up at once."""
 _MOST_DOUBLINGS = 8
 _LEAST_PAUSE_S = 0.002
 _CLOSING_S = 10.0
@@ -110,8 +123,11 @@ TOUCHED = (
     "signals_seen",
     "device_accounts",
     "decision_terms",
+    "disclosures",
+    "legal_holds",
     "customers",
     "cascades",
+    "cascade_subjects",
 )
 """Tables that an erasure deletes from or changes."""
 
@@ -155,7 +171,7 @@ class Forgetting:
     """Does the work of cascades, in the thread that calls it.
 
     Args:
-        engine: the database.
+        logbook: the log, its keys and the database.
         settings: where files and models are.
         clock: milliseconds since the epoch.
         forget_in_models: takes customers out of models.
@@ -164,13 +180,14 @@ class Forgetting:
 
     def __init__(
         self,
-        engine: Engine,
+        logbook: Logbook,
         settings: Settings,
         clock: Callable[[], int],
         forget_in_models: ForgetCustomers = forget_in_models,
         lease_ms: int = LEASE_MS,
     ) -> None:
-        self._engine = engine
+        self._logbook = logbook
+        self._engine = logbook.engine
         self._settings = settings
         self._clock = clock
         self._forget_in_models = forget_in_models
@@ -211,7 +228,16 @@ class Forgetting:
 
     def purge_daily(self) -> bool:
         """Remove what is kept too long, unless that was done today; tell whether it was done now."""
-        return purge_daily(self._engine, self._settings, self._clock(), self._lease_ms)
+        return purge_daily(self._logbook, self._settings, self._clock(), self._lease_ms)
+
+    def reapply_erasures(self) -> int:
+        """Erase again whom a restored database has brought back; return how many that were."""
+        return reapply_erasures(self._logbook, self.subjects, self._settings.recipients, self._clock())
+
+    @cached_property
+    def subjects(self) -> Subjects:
+        """The shop's pseudonyms."""
+        return open_subjects(self._settings)
 
     def finish_now(self, cascade_id: str, progress: Progress | None = None) -> Cascade:
         """Go through one cascade here, or wait while somebody else does; return how it stands then.
@@ -231,8 +257,8 @@ class Forgetting:
             if lease is not None:
                 self.go_through([lease], progress)
                 tried = True
-            elif any(step.status is StepStatus.ERROR for step in cascade.steps):
-                return cascade  # it is tried again later, by whoever runs then
+            elif any(step.status in {StepStatus.ERROR, StepStatus.HELD} for step in cascade.steps):
+                return cascade  # it is gone on with later, by whoever runs then
             else:
                 time.sleep(_LOOK_AGAIN_S)
 
@@ -325,7 +351,8 @@ class _Passage:
         self, forgetting: Forgetting, lease: Lease, progress: Progress, wanted: Callable[[], bool]
     ) -> None:
         self._of = forgetting
-        self._engine = forgetting._engine  # noqa: SLF001  the two are one thing in two parts
+        self._logbook = forgetting._logbook  # noqa: SLF001  the two are one thing in two parts
+        self._engine = forgetting._engine  # noqa: SLF001  as above
         self._settings = forgetting._settings  # noqa: SLF001  as above
         self._clock = forgetting._clock  # noqa: SLF001  as above
         self._lease = lease
@@ -341,7 +368,7 @@ class _Passage:
         """
         cascade = self._read()
         if cascade.kind is CascadeKind.RETENTION:
-            purge_under(self._engine, self._settings, cascade.cascade_id, self._clock())
+            purge_under(self._logbook, self._settings, cascade.cascade_id, self._clock())
             return
         names = STEPS[cascade.kind]
         for number, name in enumerate(names):
@@ -349,7 +376,7 @@ class _Passage:
             if not self._wanted():
                 self._of.let_go(self._lease, 0)
                 return
-            if cascade.status_of(name) in SETTLED or not self._may_begin(cascade, name):
+            if not self._may_begin(cascade, name):
                 continue
             self._show(number, len(names), name)
             self._settle(cascade, name)
@@ -364,8 +391,14 @@ class _Passage:
 
     @staticmethod
     def _may_begin(cascade: Cascade, name: str) -> bool:
-        needed = (cascade.status_of(each) for each in NEEDS.get(name, ()))
-        return name != MODEL and all(status is None or status in SETTLED for status in needed)
+        """Whether a step is to be taken now: not the model's, nor one that is done as far as can be."""
+        status = cascade.status_of(name)
+        if name == MODEL or status in SETTLED:
+            return False
+        if status is StepStatus.HELD and name != KEYS and _is_held(cascade):
+            return False
+        needed = {cascade.status_of(each) for each in NEEDS.get(name, ())}
+        return needed <= {None, *SETTLED, StepStatus.HELD}
 
     def _settle(self, cascade: Cascade, name: str) -> None:
         try:
@@ -382,6 +415,9 @@ class _Passage:
                 finish(conn, cascade.cascade_id, self._clock())
             note("cascade:finished", kind=cascade.kind.value, n_attempts=cascade.n_attempts)
             return
+        if all(cascade.status_of(name) in {*SETTLED, StepStatus.HELD} for name in names):
+            self._of.let_go(self._lease, _LOOK_AT_HELD_MS)
+            return
         self._of.let_go(self._lease, _FIRST_RETRY_MS << min(cascade.n_attempts, _MOST_DOUBLINGS))
 
     def _note(self, name: str, status: StepStatus, n_more: int = 0, detail: str | None = None) -> None:
@@ -389,15 +425,19 @@ class _Passage:
             note_step(conn, self._lease.cascade_id, name, status, self._clock(), n_more=n_more, detail=detail)
 
     def _work(self, cascade: Cascade, name: str) -> None:
-        if name == VISITS:
+        if name == KEYS:
+            destroy_keys(self._logbook, self._of.subjects, cascade.cascade_id, self._clock())
+        elif name == VISITS:
             self._visits(cascade)
+        elif name == DECISIONS:
+            self._decisions(cascade)
         elif name == FILES:
             self._files(cascade)
         elif name == CUSTOMER:
             self._customer(cascade)
         elif name == DATABASE:
             forget_in_rehearsals(self._settings.data_dir)  # run since files were seen to
-            self._note(name, StepStatus.COMPLETE, detail=clear_deleted(self._engine, TOUCHED))
+            self._note(name, _done(cascade), detail=clear_deleted(self._engine, TOUCHED))
         else:
             self._in_runs(name, self._runs(cascade)[name])
 
@@ -409,7 +449,7 @@ class _Passage:
         return {
             FEEDBACK: lambda conn: erasure.erase_feedback(conn, whose),
             EXPOSURES: lambda conn: erasure.erase_exposures(conn, whose),
-            DECISIONS: lambda conn: erasure.erase_decisions(conn, whose),
+            DISCLOSURES: lambda conn: erasure.erase_disclosures(conn, whose),
             HISTORY: lambda conn: erasure.erase_history(conn, whose, mode),
             PREFERENCES: lambda conn: erasure.erase_preferences(conn, whose),
             CORRECTIONS: lambda conn: erasure.erase_corrections(conn, whose),
@@ -421,7 +461,7 @@ class _Passage:
         return (
             lambda conn: erasure.erase_feedback(conn, whose),
             lambda conn: erasure.erase_exposures(conn, whose, parting=False),
-            lambda conn: erasure.erase_decisions(conn, whose),
+            lambda conn: erasure.erase_disclosures(conn, whose),
             lambda conn: erasure.erase_history(conn, whose, mode, parting=False),
             lambda conn: erasure.erase_preferences(conn, whose),
             lambda conn: erasure.erase_corrections(conn, whose),
@@ -455,9 +495,14 @@ class _Passage:
         return n
 
     def _visits(self, cascade: Cascade) -> None:
-        """Erase the visits in which the customer was logged in, as far as they are nobody else's."""
-        with reading(self._engine) as conn:
-            keys = erasure.linked_visits(conn, cascade.customer_no)
+        """Erase the visits in which the customer was logged in, as far as they are nobody else's.
+
+        Their records are erased together with the customer's own.
+        """
+        with writing(self._engine) as conn:
+            found = erasure.linked_visits(conn, cascade.customer_no)
+            remember_visits(conn, cascade.cascade_id, found)
+            keys = visits_of(conn, cascade.cascade_id)
         for some in chunks(keys, _VISITS_AT_ONCE):
             whose = Whose(tuple(some))
             for store in self._runs_of_visits(whose, cascade.mode or Mode.DELETE):
@@ -466,6 +511,28 @@ class _Passage:
             with writing(self._engine) as conn:
                 erasure.erase_what_remains(conn, whose)
         self._note(VISITS, StepStatus.COMPLETE)
+
+    def _decisions(self, cascade: Cascade) -> None:
+        """Remove the records, and with the last of them the keys that visits may have got meanwhile."""
+        with reading(self._engine) as conn:
+            visits = visits_of(conn, cascade.cascade_id)
+            keys = [*_whose(cascade).keys, *visits]
+            places = erasure.places_of(conn, keys) if _is_held(cascade) else []
+        if _is_held(cascade):
+            for some in chunks(places):
+                self._one_transaction(DECISIONS, partial(_unlist, places=some), last_when_nothing=False)
+            self._note(DECISIONS, StepStatus.HELD, detail=KEPT)
+            return
+        whose = Whose(tuple(keys))
+
+        def one_run(conn: Connection) -> int:
+            lock_log(conn)
+            n = erasure.erase_decisions(conn, whose)
+            if not n and visits:
+                self._logbook.keyring.destroy(visits)
+            return n
+
+        self._in_runs(DECISIONS, one_run)
 
     def _files(self, cascade: Cascade) -> None:
         with reading(self._engine) as conn:
@@ -488,15 +555,36 @@ class _Passage:
                 while n := one_run(conn):
                     note_step(conn, cascade.cascade_id, name, StepStatus.COMPLETE, now_ms, n_more=n)
             n_customers = erasure.erase_what_remains(conn, whose)
-            if cascade.request_id is not None:
-                close_erasure_request(conn, cascade.request_id, now_ms)
+            note_step(conn, cascade.cascade_id, CUSTOMER, _done(cascade), now_ms, n_more=n_customers)
+            if _is_held(cascade):
+                answer_held_request(conn, cascade.request_id or "", now_ms)
+                return
+            while n := erasure.erase_decisions(conn, whose):
+                note_step(conn, cascade.cascade_id, DECISIONS, StepStatus.COMPLETE, now_ms, n_more=n)
+            erasure.erase_legal_holds(conn, Whose((*whose.keys, *visits_of(conn, cascade.cascade_id))))
+            close_erasure_request(conn, cascade.request_id or "", now_ms)
             forget_whose(conn, cascade)
-            note_step(conn, cascade.cascade_id, CUSTOMER, StepStatus.COMPLETE, now_ms, n_more=n_customers)
 
 
 def _whose(cascade: Cascade) -> Whose:
     keys = () if cascade.subject_key is None else (cascade.subject_key,)
     return Whose(keys, cascade.customer_no)
+
+
+def _is_held(cascade: Cascade) -> bool:
+    """Whether a legal hold keeps the records."""
+    return cascade.status_of(KEYS) is StepStatus.HELD
+
+
+def _done(cascade: Cascade) -> StepStatus:
+    """How a step stands that is done, and to be taken again once no hold keeps the records."""
+    return StepStatus.HELD if _is_held(cascade) else StepStatus.COMPLETE
+
+
+def _unlist(conn: Connection, places: Sequence[int]) -> int:
+    """Forget by what decisions can be found, and leave the decisions."""
+    erase_terms(conn, places)
+    return len(places)
 
 
 class Cascades:
@@ -524,12 +612,20 @@ class Cascades:
         self._metrics = metrics
         self._poll_s = poll_s
         self._purges_at_s = time.monotonic() + FIRST_PURGE_S if purges_daily else math.inf
+        self._looked_back = False
         self._wake = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="tactful-cascades", daemon=True)
 
     def start(self) -> None:
-        """Begin to look for work. After a fork make a new one instead."""
+        """Erase again whom a restored database has brought back, then begin to look for work.
+
+        After a fork make a new one instead.
+        """
+        try:
+            self._look_back()
+        except EdgeError as error:  # the thread tries again
+            warn("erasures:reapply:failed", error)
         self._thread.start()
 
     def wake(self) -> None:
@@ -546,6 +642,7 @@ class Cascades:
     def _watch(self) -> None:
         while not self._closed.is_set():
             try:
+                self._look_back()
                 n_worked_on = self._forgetting.work_on_due(lambda: not self._closed.is_set())
                 self._count()
                 self._purge_when_due()
@@ -556,6 +653,12 @@ class Cascades:
             if not n_worked_on:
                 self._wake.wait(self._poll_s)
             self._wake.clear()
+
+    def _look_back(self) -> None:
+        """See once whether the database is a restored one, unless that was seen already."""
+        if not self._looked_back:
+            self._forgetting.reapply_erasures()
+            self._looked_back = True
 
     def _purge_when_due(self) -> None:
         if time.monotonic() >= self._purges_at_s:

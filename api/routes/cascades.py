@@ -7,9 +7,10 @@ from sqlalchemy import Connection
 from werkzeug.exceptions import NotFound
 
 from api.auth import only, require_account
-from api.forgetting.begin import Erasable, begin_erasure
+from api.forgetting.begin import Erasable
+from api.forgetting.keys import erase
 from api.forgetting.plan import recipient_step
-from api.forgetting.receipt import receipt
+from api.forgetting.receipt import proof_of, receipt
 from api.routes.resource import Resource, json_answer
 from api.schemas.cascades import CascadeSchema, ErasureSchema, ReportSchema
 from api.storage.api_keys import Role
@@ -35,20 +36,26 @@ _REPORTED = "as reported by the shop"
 def erase_customer(query: dict[str, str], customer_id: str) -> Response:
     """Erase a customer, a visit or a device (GDPR 17).
 
-    From this answer on nothing is served, learned or collected for them; what is held is removed
-    behind it, and the receipt says how far that has come. Asked again meanwhile it is the same
-    erasure. Imports and events cannot bring the customer back, their own new consent can.
+    From this answer on nothing is served, learned or collected for them, and the keys of their records
+    are destroyed: no record of theirs can be read any more. The log says so, and `log_receipt` proves
+    that it does. What is held is removed behind it, and the receipt says how far that has come. What a
+    legal hold keeps goes when it is lifted. Asked again meanwhile it is the same erasure. Imports and
+    events cannot bring the customer back, their own new consent can.
     """
     require_account(query["subject_type"])
     found = wiring()
     subject = Erasable.of(found.subjects, SubjectKind(query["subject_type"]), customer_id)
-    with writing(found.engine) as conn:
-        cascade_id = begin_erasure(
-            conn, subject, Mode(query["mode"]), found.settings.recipients, found.new_id, found.clock()
-        )
-        begun = _get(conn, cascade_id)
+    begun = erase(
+        found.logbook,
+        found.subjects,
+        subject,
+        Mode(query["mode"]),
+        found.settings.recipients,
+        found.new_id,
+        found.clock(),
+    )
     found.cascades.wake()
-    return json_answer(receipt(begun), 202)
+    return json_answer(receipt(begun, proof_of(begun, found.logbook)), 202)
 
 
 @blueprint.operation(
@@ -60,8 +67,10 @@ def erase_customer(query: dict[str, str], customer_id: str) -> Response:
 )
 def cascade_of(cascade_id: str) -> Response:
     """Return the receipt of an erasure or a withdrawal: what was removed where, and what is left to do."""
-    with reading(wiring().engine) as conn:
-        return json_answer(receipt(_get(conn, cascade_id)))
+    found = wiring()
+    with reading(found.engine) as conn:
+        cascade = _get(conn, cascade_id)
+    return json_answer(receipt(cascade, proof_of(cascade, found.logbook)))
 
 
 @blueprint.operation(
@@ -80,7 +89,8 @@ def report_recipient(body: dict[str, str], cascade_id: str, recipient: str) -> R
     with writing(found.engine) as conn:
         if not note_step(conn, cascade_id, step, status, found.clock(), detail=_REPORTED):
             raise NotFound
-        return json_answer(receipt(_get(conn, cascade_id)))
+        cascade = _get(conn, cascade_id)
+    return json_answer(receipt(cascade, proof_of(cascade, found.logbook)))
 
 
 def _get(conn: Connection, cascade_id: str) -> Cascade:

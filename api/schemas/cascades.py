@@ -58,6 +58,14 @@ class CascadeSchema(Schema):
     finished_at_ms = fields.Integer(
         required=True, allow_none=True, metadata={"description": "when all of our own places were done"}
     )
+    log_index = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "of an erasure: where the log tells of it"}
+    )
+    log_receipt = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "proof that the log does, with what it tells (c2sp.org/tlog-proof)"},
+    )
     steps = fields.List(fields.Nested(StepSchema), required=True)
     recipients = fields.List(fields.Nested(RecipientStepSchema), required=True)
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, Row, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, case, delete, func, insert, or_, select, update
 
 from api.storage.statements import insert_new
-from api.storage.tables import cascade_steps, cascades
+from api.storage.tables import cascade_steps, cascade_subjects, cascades
 
 
 class CascadeKind(StrEnum):
@@ -32,12 +32,13 @@ class Mode(StrEnum):
 
 
 class StepStatus(StrEnum):
-    """How far a step has come."""
+    """How far a step has come; ``HELD`` is done but for what a legal claim keeps (GDPR 17(3)(e))."""
 
     PENDING = "pending"
     COMPLETE = "complete"
     ERROR = "error"
     SKIPPED = "skipped"
+    HELD = "held"
 
 
 SETTLED = frozenset({StepStatus.COMPLETE, StepStatus.SKIPPED})
@@ -78,6 +79,7 @@ class Cascade:
         claimed_until_ms: until when somebody works on it, or before which nobody tries again.
         n_attempts: how many times it was claimed.
         finished_at_ms: when everything of ours was done.
+        log_index: of an erasure, where in the log it is told that the keys were destroyed.
         steps: the places, in the order they are gone through.
     """
 
@@ -91,6 +93,7 @@ class Cascade:
     claimed_until_ms: int = 0
     n_attempts: int = 0
     finished_at_ms: int | None = None
+    log_index: int | None = None
     steps: tuple[CascadeStep, ...] = ()
 
     def status_of(self, downstream: str) -> StepStatus | None:
@@ -194,10 +197,44 @@ def forget_whose(conn: Connection, cascade: Cascade) -> None:
     """
     about = or_(cascades.c.cascade_id == cascade.cascade_id, cascades.c.subject_key == cascade.subject_key)
     conn.execute(update(cascades).where(about).values(subject_key=None, customer_no=None))
+    conn.execute(delete(cascade_subjects).where(cascade_subjects.c.cascade_id == cascade.cascade_id))
+
+
+def hold_cascade(conn: Connection, cascade_id: str) -> Cascade | None:
+    """Return a cascade that nobody else changes until the transaction ends."""
+    on = select(cascades.c.cascade_id).where(cascades.c.cascade_id == cascade_id).with_for_update()
+    conn.execute(on)
+    return get_cascade(conn, cascade_id)
+
+
+def take_up(conn: Connection, subject_key: bytes) -> None:
+    """Let whoever looks for work next go on with the erasure of a subject."""
+    conn.execute(
+        update(cascades).where(cascades.c.subject_key == subject_key, _UNFINISHED).values(claimed_until_ms=0)
+    )
+
+
+def remember_visits(conn: Connection, cascade_id: str, visits: Iterable[bytes]) -> None:
+    """Remember which visits an erasure is about: what they are found by goes on the way."""
+    rows = [{"cascade_id": cascade_id, "subject_key": key} for key in visits]
+    if rows:
+        conn.execute(insert_new(conn, cascade_subjects), rows)
+
+
+def visits_of(conn: Connection, cascade_id: str) -> list[bytes]:
+    """Return the visits that an erasure is about."""
+    keys = select(cascade_subjects.c.subject_key).where(cascade_subjects.c.cascade_id == cascade_id)
+    return sorted(bytes(key) for key in conn.scalars(keys))
+
+
+def note_entry(conn: Connection, cascade_id: str, log_index: int) -> None:
+    """Say where in the log an erasure is told."""
+    conn.execute(update(cascades).where(cascades.c.cascade_id == cascade_id).values(log_index=log_index))
 
 
 def finish(conn: Connection, cascade_id: str, now_ms: int) -> None:
     """Say that everything of ours is done."""
+    conn.execute(delete(cascade_subjects).where(cascade_subjects.c.cascade_id == cascade_id))
     conn.execute(
         update(cascades)
         .where(cascades.c.cascade_id == cascade_id, _UNFINISHED)

@@ -66,6 +66,11 @@ class StoredDecision:
     terms: tuple[str, ...] = ()
 
     @property
+    def in_visit(self) -> bool:
+        """Whether it was for a visit, of whoever that was, and not for an account or a device."""
+        return self.suppression_key is not None and self.suppression_key == self.visit_suppression_key
+
+    @property
     def kind(self) -> Kind:
         """What it has in common with others."""
         return Kind(self.placement, self.basis, self.outcome, self.policy, self.model or "")
@@ -177,7 +182,7 @@ def append_decisions(
         )
         store_terms(conn, [(at, each.terms) for at, each in kept])
     subjects = [
-        {"subject_key": each.subject_key, "log_index": at}
+        {"subject_key": each.subject_key, "log_index": at, "in_visit": each.in_visit}
         for at, each in kept
         if each.subject_key is not None
     ]

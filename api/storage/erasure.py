@@ -7,6 +7,7 @@ on the way has done whole runs and nothing by halves.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
     or_,
     select,
     tuple_,
@@ -27,6 +29,7 @@ from sqlalchemy import (
 )
 
 from api.storage.cascades import Mode
+from api.storage.statements import chunks
 from api.storage.tables import (
     consent_events,
     consent_states,
@@ -36,10 +39,12 @@ from api.storage.tables import (
     decision_subjects,
     decisions,
     device_accounts,
+    disclosures,
     exposures,
     feedback,
     holds,
     interactions,
+    legal_holds,
     mutes,
     notices_served,
     requests,
@@ -148,11 +153,43 @@ def erase_decisions(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS) -> 
     """
     mine = decision_subjects.c.subject_key.in_(whose.keys)
     places = list(conn.scalars(select(decision_subjects.c.log_index).where(mine).limit(limit)))
-    if places:
-        conn.execute(delete(decision_bodies).where(decision_bodies.c.log_index.in_(places)))
-        erase_terms(conn, places)
-        conn.execute(delete(decision_subjects).where(decision_subjects.c.log_index.in_(places)))
+    erase_places(conn, places)
     return len(places)
+
+
+def erase_places(conn: Connection, places: Sequence[int]) -> None:
+    """Remove the bodies of decisions, what they can be found by, and whose they were."""
+    for some in chunks(places):
+        conn.execute(delete(decision_bodies).where(decision_bodies.c.log_index.in_(some)))
+        erase_terms(conn, some)
+        conn.execute(delete(decision_subjects).where(decision_subjects.c.log_index.in_(some)))
+
+
+def count_decisions(conn: Connection, keys: Sequence[bytes]) -> int:
+    """Return of how many decisions it is kept that they were for the subjects."""
+    counted = select(func.count()).select_from(decision_subjects)
+    return sum(
+        conn.scalar(counted.where(decision_subjects.c.subject_key.in_(some))) or 0 for some in chunks(keys)
+    )
+
+
+def places_of(conn: Connection, keys: Sequence[bytes]) -> list[int]:
+    """Return where in the log the decisions for the subjects are."""
+    found = (
+        conn.scalars(select(decision_subjects.c.log_index).where(decision_subjects.c.subject_key.in_(some)))
+        for some in chunks(keys)
+    )
+    return sorted(itertools.chain.from_iterable(found))
+
+
+def erase_disclosures(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS) -> int:
+    """Remove what exactly was looked at; the entries stay and say that something was."""
+    return delete_some(conn, disclosures, disclosures.c.subject_key.in_(whose.keys), limit)
+
+
+def erase_legal_holds(conn: Connection, whose: Whose) -> None:
+    """Remove that there were legal holds, which are over; their entries stay and say nothing of whose."""
+    conn.execute(delete(legal_holds).where(legal_holds.c.subject_key.in_(whose.keys)))
 
 
 def erase_preferences(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS) -> int:
@@ -192,9 +229,10 @@ def part_from_requests(
     return len(ids)
 
 
-def part_from_request(conn: Connection, request_id: str) -> None:
-    """Make one request nobody's, and leave what it says."""
-    conn.execute(update(requests).where(requests.c.request_id == request_id).values(subject_key=None))
+def part_from_request(conn: Connection, request_id: str, outcome: str) -> None:
+    """Make one request nobody's, and leave it saying what became of it."""
+    nobodys = {"subject_key": None, "outcome": outcome}
+    conn.execute(update(requests).where(requests.c.request_id == request_id).values(nobodys))
 
 
 def erase_consents(conn: Connection, whose: Whose, but: str | None, limit: int = CHUNK_ROWS) -> int:
@@ -284,6 +322,8 @@ def _rows_of(whose: Whose) -> list[ColumnElement[bool]]:
         corrections,
         requests,
         decision_subjects,
+        disclosures,
+        legal_holds,
     )
     return [
         *(table.c.subject_key.in_(keys) for table in keyed),

@@ -2,6 +2,9 @@
 
 They are not in the database, so a backup of it that is restored brings no body of an erased customer
 back. Back this store up for a short time only, and never into the place where the other backups are.
+
+Who was erased is remembered here as well, by the same keyed digests as in the database: a database that
+is restored has forgotten it, and is told again.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, Table, Text, d
 
 from api.storage.apart import Apart
 from api.storage.connection import clear_deleted
-from api.storage.statements import chunks, insert_new
+from api.storage.statements import chunks, insert_new, insert_or_replace
 from guardrails.log.sealing import KEY_BYTES, digest, unwrap, wrap
 
 metadata = MetaData()
@@ -27,6 +30,29 @@ subject_keys = Table(
     Column("wrapped_key", LargeBinary(40), nullable=False, comment="RFC 3394"),
     Column("kek_id", Text, nullable=False, comment="digest of the key that it is wrapped with"),
 )
+
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("suppression_key", LargeBinary(16), primary_key=True, comment="as in the database"),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("mode", Text, nullable=False, comment="what was left of the history: anonymize or delete"),
+)
+
+
+class Erased(NamedTuple):
+    """Somebody who was erased.
+
+    Attributes:
+        suppression_key: keyed digest that nothing else is found by.
+        since_ms: when, milliseconds since the epoch.
+        mode: word for what was left of the history.
+    """
+
+    suppression_key: bytes
+    since_ms: int
+    mode: str
 
 
 class KeyName(NamedTuple):
@@ -104,8 +130,14 @@ class Keyring:
                         found[name] = unwrap(self._kek, bytes(wrapped))
         return found
 
-    def destroy(self, keys: Sequence[bytes]) -> int:
+    def destroy(self, keys: Sequence[bytes], erased: Erased | None = None) -> int:
         """Destroy every key of the subjects, also in the file's own log; return how many there were.
+
+        Call it while holding the log's lock, so that nobody makes keys at the same time.
+
+        Args:
+            keys: subject keys.
+            erased: who is to be remembered as erased, in the same transaction.
 
         Raises:
             StoreUnavailableError: they could not all be destroyed; try again.
@@ -116,6 +148,8 @@ class Keyring:
                 gone += conn.execute(
                     delete(subject_keys).where(subject_keys.c.subject_key.in_(some))
                 ).rowcount
+            if erased is not None:
+                conn.execute(insert_or_replace(conn, erasures, "suppression_key"), erased._asdict())
         clear_deleted(self._store.engine, [subject_keys.name])
         return gone
 
@@ -126,12 +160,43 @@ class Keyring:
             StoreUnavailableError: they could not all be destroyed; try again.
         """
         old = subject_keys.c.year < year
-        if spared:
-            old &= subject_keys.c.subject_key.not_in(sorted(spared))
         with self._store.writing() as conn:
-            gone = conn.execute(delete(subject_keys).where(old)).rowcount
+            found = set(conn.scalars(select(subject_keys.c.subject_key).where(old).distinct()))
+            gone = 0
+            for some in chunks(sorted(found - set(spared))):
+                these = subject_keys.c.subject_key.in_(some)
+                gone += conn.execute(delete(subject_keys).where(old, these)).rowcount
         clear_deleted(self._store.engine, [subject_keys.name])
         return gone
+
+    def count_before(self, year: int, spared: Collection[bytes] = ()) -> int:
+        """Return how many keys of earlier years there are, but of those who are spared."""
+        query = select(subject_keys.c.subject_key).where(subject_keys.c.year < year)
+        with self._store.reading() as conn:
+            return sum(key not in spared for key in conn.scalars(query))
+
+    def subjects(self) -> set[bytes]:
+        """Return the subject key of everybody who has a key."""
+        with self._store.reading() as conn:
+            return set(conn.scalars(select(subject_keys.c.subject_key).distinct()))
+
+    def erased(self) -> dict[bytes, Erased]:
+        """Return who is remembered as erased, by suppression key."""
+        with self._store.reading() as conn:
+            return {bytes(row.suppression_key): Erased(*row) for row in conn.execute(select(erasures))}
+
+    def remember_erased(self, erased: Sequence[Erased]) -> None:
+        """Remember people as erased."""
+        with self._store.writing() as conn:
+            for some in chunks(erased):
+                conn.execute(
+                    insert_or_replace(conn, erasures, "suppression_key"), [each._asdict() for each in some]
+                )
+
+    def forget_erased(self, suppression_key: bytes) -> None:
+        """Remember somebody as erased no longer: they have come back by a consent of their own."""
+        with self._store.writing() as conn:
+            conn.execute(delete(erasures).where(erasures.c.suppression_key == suppression_key))
 
     def rewrap(self, new_kek: bytes) -> int:
         """Wrap every key with another key-encryption key, all or none; return how many.
@@ -157,7 +222,7 @@ class Keyring:
         """Return how many keys there are, by the digest of what they are wrapped with."""
         counted = select(subject_keys.c.kek_id, func.count()).group_by(subject_keys.c.kek_id)
         with self._store.reading() as conn:
-            return dict(conn.execute(counted).tuples().all())
+            return {row.kek_id: row[1] for row in conn.execute(counted)}
 
     def close(self) -> None:
         """Let go of the store."""

@@ -6,13 +6,16 @@ until the restriction is lifted. They may need it for a claim of theirs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, case, exists, func, or_, select, union
 
 from api.storage.erasure import delete_some, update_some
+from api.storage.legal_holds import has_held, held_subjects
+from api.storage.statements import chunks
 from api.storage.tables import (
     cascade_steps,
     cascades,
@@ -24,11 +27,14 @@ from api.storage.tables import (
     decision_subjects,
     decisions,
     device_accounts,
+    disclosures,
     exposures,
     feedback,
     holds,
     interactions,
     items,
+    legal_holds,
+    log_entries,
     mutes,
     notices_served,
     requests,
@@ -59,6 +65,9 @@ class Retention:
             can be complained of (Directive (EU) 2019/771, article 10).
         decision_body_days: what a decision was made from, and feedback on it: as long as a purchase
             may be evidence, so that whatever still has an effect can be explained. Headers stay.
+        visit_body_days: the same of decisions for a visit without an account. What was done in a visit
+            counts for hours and has no effect later, so a year would serve nothing; thirty days leave
+            time to ask "why this?" and let a rehearsal find last weeks' traffic (GDPR 5(1)(e), 11).
         proof_days: consent after its end, notices shown, requests answered, receipts of erasure and
             what was set right: three years, the usual time in which claims can be brought (GDPR
             7(1), 17(3)(e)).
@@ -70,6 +79,7 @@ class Retention:
 
     order_fact_days: int = 730
     decision_body_days: int = 365
+    visit_body_days: int = 30
     proof_days: int = 1096
     hold_days: int = 30
     device_days: int = 395
@@ -188,16 +198,11 @@ def _of_restricted(table: Table, now_ms: int) -> ColumnElement[bool]:
     return or_(of_customer, _has_restricted(table.c.session_key, now_ms))
 
 
-def _decided_for_restricted(table: Table, now_ms: int) -> ColumnElement[bool]:
-    """Whether a row is about a decision for somebody whose restriction holds."""
-    whose = decision_subjects.c.log_index
-    if "log_index" in table.c:
-        return exists().where(
-            whose == table.c.log_index, _has_restricted(decision_subjects.c.subject_key, now_ms)
-        )
+def _said_by_restricted(now_ms: int) -> ColumnElement[bool]:
+    """Whether feedback is on a decision for somebody whose restriction holds."""
     return exists().where(
-        decisions.c.decision_id == table.c.decision_id,
-        whose == decisions.c.log_index,
+        decisions.c.decision_id == feedback.c.decision_id,
+        decision_subjects.c.log_index == decisions.c.log_index,
         _has_restricted(decision_subjects.c.subject_key, now_ms),
     )
 
@@ -287,20 +292,111 @@ def _of_visits(evidence: EvidenceLimits, now_ms: int) -> tuple[Rule, ...]:
 
 def _of_decisions(exposure_days: int, keep: Retention, now_ms: int) -> tuple[Rule, ...]:
     start_of_day_ms = (now_ms // DAY_MS - exposure_days) * DAY_MS
-    oldest_minute = (now_ms - keep.decision_body_days * DAY_MS) // _MINUTE_MS
-    old = select(decisions.c.log_index).where(decisions.c.minute < oldest_minute)
     said = feedback.c.at_ms < now_ms - keep.decision_body_days * DAY_MS
-    free = {table: ~_decided_for_restricted(table, now_ms) for table in (feedback, decision_bodies)}
     shown = (exposures.c.at_ms < start_of_day_ms) & ~_of_restricted(exposures, now_ms)
-    whose = decision_subjects.c.log_index.in_(old) & ~_has_restricted(decision_subjects.c.subject_key, now_ms)
     return (
         Rule("exposures", exposures, shown),
-        Rule("feedback", feedback, said & free[feedback]),
-        Rule(
-            "decision bodies", decision_bodies, decision_bodies.c.log_index.in_(old) & free[decision_bodies]
-        ),
-        Rule("whose decisions", decision_subjects, whose),
+        Rule("feedback", feedback, said & ~_said_by_restricted(now_ms)),
     )
+
+
+BODIES, BODIES_OF_VISITS = "decision bodies", "decision bodies of visits"
+BODY_STORES = (BODIES_OF_VISITS, BODIES)
+"""Bodies of decisions; with them go by what they are found, and whose they were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """Decisions whose bodies are kept no longer.
+
+    Attributes:
+        in_visits: whether only those of visits are meant.
+        minute: first minute that is kept, minutes since the epoch.
+        last_index: none is behind this place in the log.
+        now_ms: the clock, milliseconds since the epoch.
+    """
+
+    in_visits: bool
+    minute: int
+    last_index: int
+    now_ms: int
+
+    @classmethod
+    def of(cls, conn: Connection, store: str, keep: Retention, now_ms: int) -> Expired:
+        """Return what is kept too long of one of ``BODY_STORES``.
+
+        Old decisions stand at the beginning of the log. So it is found out once where the last of them
+        is, in the index of minutes, and their bodies are looked for up to there alone.
+        """
+        in_visits = store == BODIES_OF_VISITS
+        days = keep.visit_body_days if in_visits else keep.decision_body_days
+        minute = (now_ms - days * DAY_MS) // _MINUTE_MS
+        last = conn.scalar(select(func.max(decisions.c.log_index)).where(decisions.c.minute < minute))
+        return cls(in_visits, minute, -1 if last is None else last, now_ms)
+
+    def count(self, conn: Connection) -> int:
+        """Return how many there are."""
+        return int(conn.scalar(select(func.count()).select_from(self._query().subquery())) or 0)
+
+    def places(self, conn: Connection, limit: int) -> list[int]:
+        """Return where in the log the first of them are."""
+        return list(conn.scalars(self._query().limit(limit)))
+
+    def _query(self) -> Select[tuple[int]]:
+        subjects = decision_subjects
+        if self.in_visits:
+            return (
+                select(subjects.c.log_index)
+                .join(decisions, decisions.c.log_index == subjects.c.log_index)
+                .where(subjects.c.in_visit, subjects.c.log_index <= self.last_index)
+                .where(decisions.c.minute < self.minute, ~is_spared(subjects.c.subject_key, self.now_ms))
+                .order_by(subjects.c.log_index)
+            )
+        at = decision_bodies.c.log_index
+        is_other = subjects.c.in_visit | is_spared(subjects.c.subject_key, self.now_ms)
+        spared = exists().where(subjects.c.log_index == at, is_other)
+        return (
+            select(at)
+            .join(decisions, decisions.c.log_index == at)
+            .where(at <= self.last_index, decisions.c.minute < self.minute, ~spared)
+            .order_by(at)
+        )
+
+
+def without_younger(conn: Connection, places: Sequence[int]) -> list[bytes]:
+    """Return the visits all of whose decisions are among these."""
+    mine, others = decision_subjects, decision_subjects.alias()
+    query = select(mine.c.subject_key, func.count()).group_by(mine.c.subject_key)
+    n_here: dict[bytes, int] = {}
+    for some in chunks(places):
+        for key, n in conn.execute(query.where(mine.c.log_index.in_(some))):
+            n_here[bytes(key)] = n_here.get(bytes(key), 0) + n
+    n_all: dict[bytes, int] = {}
+    for keys in chunks(sorted(n_here)):
+        counted = select(others.c.subject_key, func.count()).group_by(others.c.subject_key)
+        for key, n in conn.execute(counted.where(others.c.subject_key.in_(keys))):
+            n_all[bytes(key)] = n
+    return sorted(key for key, n in n_here.items() if n_all[key] == n)
+
+
+def oldest_year(keep: Retention, now_ms: int) -> int:
+    """Return the calendar year (UTC) of the oldest bodies that are kept."""
+    return datetime.fromtimestamp((now_ms - keep.decision_body_days * DAY_MS) / 1000, UTC).year
+
+
+def spared_subjects(conn: Connection, now_ms: int) -> set[bytes]:
+    """Return everybody whose bodies are kept however old they are."""
+    restricted = select(_restrictions.c.subject_key).where(
+        _restrictions.c.purpose == WHOLE_SUBJECT,
+        or_(_restrictions.c.status == Status.RESTRICTED, _restrictions.c.at_ms > now_ms),
+    )
+    held = held_subjects()
+    return {bytes(key) for key in conn.scalars(union(restricted, *held))}
+
+
+def is_spared(subject_key: ColumnElement[bytes], now_ms: int) -> ColumnElement[bool]:
+    """Whether the bodies of a subject are kept however old they are."""
+    return _has_restricted(subject_key, now_ms) | has_held(subject_key)
 
 
 def _of_consents(keep: Retention, now_ms: int) -> tuple[Rule, ...]:
@@ -352,7 +448,18 @@ def _of_rights(keep: Retention, now_ms: int) -> tuple[Rule, ...]:
         corrections.c.subject_key, now_ms
     )
     over = select(cascades.c.cascade_id).where(cascades.c.finished_at_ms < proof_from_ms)
+    old_looks = select(log_entries.c.log_index).where(
+        log_entries.c.type == "disclosure",
+        log_entries.c.type != "decision",  # so that the index of what is no decision serves
+        log_entries.c.minute < proof_from_ms // _MINUTE_MS,
+    )
+    looks = disclosures.c.log_index.in_(old_looks) & ~_has_restricted(disclosures.c.subject_key, now_ms)
+    over_holds = (legal_holds.c.lifted_at_ms < proof_from_ms) & ~_has_restricted(
+        legal_holds.c.subject_key, now_ms
+    )
     return (
+        Rule("disclosures", disclosures, looks),
+        Rule("legal holds", legal_holds, over_holds),
         Rule("corrections", corrections, old_corrections),
         Rule("requests", requests, requests.c.closed_at_ms < proof_from_ms),
         Rule("receipts, step by step", cascade_steps, cascade_steps.c.cascade_id.in_(over)),

@@ -47,6 +47,11 @@ def is_suppressed(conn: Connection, suppression_keys: Iterable[bytes]) -> set[by
     return set(itertools.chain.from_iterable(conn.scalars(query) for query in queries))
 
 
+def all_suppressed(conn: Connection) -> dict[bytes, int]:
+    """Return everybody who was erased, and since when, milliseconds since the epoch."""
+    return {bytes(row.suppression_key): row.since_ms for row in conn.execute(select(suppressions))}
+
+
 def anybody_suppressed(conn: Connection) -> bool:
     """Tell whether anybody was ever erased: where nobody was, nobody need be looked up."""
     return bool(conn.scalar(select(exists().where(suppressions.c.suppression_key.is_not(None)))))

@@ -312,6 +312,7 @@ cascades = Table(
     Column("claimed_until_ms", BigInteger, nullable=False, server_default="0"),
     Column("n_attempts", Integer, nullable=False, server_default="0"),
     Column("finished_at_ms", BigInteger),
+    Column("log_index", BigInteger, comment="of an erasure: where the log tells of it"),
     Index("ix_cascades_finished_at_ms", "finished_at_ms", "requested_at_ms"),
     Index("ix_cascades_subject_key", "subject_key"),
     comment="an erasure or a withdrawal on its way through everything that holds data",
@@ -326,6 +327,15 @@ cascade_steps = Table(
     Column("n_affected", BigInteger, nullable=False, server_default="0"),
     Column("at_ms", BigInteger, nullable=False),
     Column("detail", Text, comment="plain words, nothing personal"),
+)
+
+cascade_subjects = Table(
+    "cascade_subjects",
+    metadata,
+    Column("cascade_id", Text, primary_key=True),
+    Column("subject_key", LargeBinary(16), primary_key=True),
+    Index("ix_cascade_subjects_subject_key", "subject_key"),
+    comment="visits of a customer who is being erased; empty once that is finished",
 )
 
 suppressions = Table(
@@ -515,8 +525,22 @@ decision_subjects = Table(
     metadata,
     Column("subject_key", LargeBinary(16), primary_key=True),
     Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    Column(
+        "in_visit",
+        Boolean,
+        nullable=False,
+        server_default=false(),
+        comment="it was made for a visit, of whoever that was",
+    ),
     Index("ix_decision_subjects_log_index", "log_index"),
     comment="whose decision it was; outside the tree, so that erasing it breaks no proof",
+)
+
+Index(
+    "ix_decision_subjects_in_visit",
+    decision_subjects.c.log_index,
+    sqlite_where=decision_subjects.c.in_visit,
+    postgresql_where=decision_subjects.c.in_visit,
 )
 
 log_terms = Table(

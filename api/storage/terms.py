@@ -38,7 +38,7 @@ def term_numbers(conn: Connection, terms: Collection[str], *, make: bool = False
     found: dict[str, int] = {}
     for some in chunks(sorted(terms)):
         query = select(log_terms.c.term, log_terms.c.term_no).where(log_terms.c.term.in_(some))
-        found |= dict(conn.execute(query).tuples().all())
+        found |= {row.term: row.term_no for row in conn.execute(query)}
     missing = sorted(set(terms) - found.keys())
     if not missing or not make:
         return found

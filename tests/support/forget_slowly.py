@@ -10,13 +10,15 @@ from support.forgetting import nothing_learned
 from support.stores import NOW_MS, settings_for
 
 from api.forgetting.worker import Forgetting
+from api.logbook import open_logbook
 from api.storage import erasure
 from api.storage.connection import open_engine
 
 
 def main(url: str, data_dir: str) -> None:
     settings = settings_for(url, Path(data_dir))
-    work = Forgetting(open_engine(settings), settings, lambda: NOW_MS, nothing_learned)
+    logbook = open_logbook(settings, open_engine(settings), lambda: NOW_MS)
+    work = Forgetting(logbook, settings, lambda: NOW_MS, nothing_learned)
     erase_history = erasure.erase_history
 
     def slowly(*args, parting: bool = True):

@@ -14,17 +14,21 @@ from sqlalchemy.engine import make_url
 from support.shops import an_event
 from support.stores import NOW_MS, Clock, Store, a_decision, an_exposure, an_interaction, store_items
 
-from api.forgetting.begin import Erasable, begin_erasure
+from api.forgetting.begin import Erasable
+from api.forgetting.keys import erase as erase_keys
 from api.forgetting.worker import Forgetting
+from api.logbook import entry
 from api.storage import tables
 from api.storage.cascades import Cascade, Mode, get_cascade
 from api.storage.connection import reading, writing
 from api.storage.consents import append_events
 from api.storage.customers import add_mute, customer_numbers
 from api.storage.decisions import append_decisions
+from api.storage.disclosures import Disclosure, add_disclosure
 from api.storage.feedback import FeedbackKind, add_feedback
 from api.storage.holds import put_holds
 from api.storage.interactions import insert_interactions
+from api.storage.legal_holds import LegalHold, insert_hold
 from api.storage.requests import RequestKind, open_request
 from api.training import ModelForgetting
 from engine.interactions import DAY_MS
@@ -105,14 +109,11 @@ def plant(store: Store, customer_id: str = "customer-mark-00", n_interactions: i
         insert_interactions(conn, rows)
         for subject, kind in ((key, SubjectKind.ACCOUNT), (visit, SubjectKind.SESSION)):
             _plant_choices(conn, subject, kind, mark)
-        _plant_decisions(conn, key, visit, customer_no, item_no, mark)
+        _plant_decisions(store, conn, key, visit, customer_no, item_no, mark)
+        _plant_looks_and_claims(store, conn, (key, visit), mark)
         conn.execute(
             insert(tables.device_accounts),
             {"device_key": device, "subject_key": key, "last_seen_ms": NOW_MS},
-        )
-        conn.execute(
-            insert(tables.subject_keys),
-            {"subject_key": key, "wrapped_key": mark["wrapped"].encode(), "created_at_ms": NOW_MS},
         )
         open_request(conn, f"request-{next(_numbers)}", key, RequestKind.ACCESS, NOW_MS)
         conn.execute(
@@ -148,7 +149,8 @@ _PLANTED = (
     "case",
     "correction",
     "body",
-    "wrapped",
+    "look",
+    "claim",
     "outcome",
     "extension",
     "jurisdiction",
@@ -233,8 +235,16 @@ def _plant_choices(conn: Any, subject: bytes, kind: SubjectKind, mark: dict[str,
     )
 
 
+def _plant_looks_and_claims(store: Store, conn: Any, keys: Sequence[bytes], mark: dict[str, str]) -> None:
+    for number, key in enumerate(keys):
+        at = store.logbook.add(conn, entry("disclosure", NOW_MS, kind="record", n=1)).first_index
+        add_disclosure(conn, Disclosure(at, key, bytes(16), f'{{"n":"{mark["look"]}"}}'))
+        over = LegalHold(f"hold-{next(_numbers)}", key, f"{mark['claim']} {number}", "key-1", NOW_MS, NOW_MS)
+        insert_hold(conn, over)
+
+
 def _plant_decisions(
-    conn: Any, key: bytes, visit: bytes, customer_no: int, item_no: int, mark: dict[str, str]
+    store: Store, conn: Any, key: bytes, visit: bytes, customer_no: int, item_no: int, mark: dict[str, str]
 ) -> None:
     for number in range(6):
         decision_id = f"decision-{next(_numbers)}"
@@ -245,11 +255,14 @@ def _plant_decisions(
         )
         append_decisions(
             conn,
+            store.keyring,
             [
                 a_decision(
                     decision_id,
                     body=(mark["body"] * 200).encode(),
                     subject_key=key if number % 2 else visit,
+                    terms=("rule:G17", f"reason:{number}"),
+                    **({} if number % 2 else in_visit(store, visit)),
                     exposure=seen if number % 2 or number % 3 == 0 else None,
                 )
             ],
@@ -279,14 +292,14 @@ def begin(
     """Begin an erasure and return its id."""
     subject = Erasable.of(store.subjects, kind, subject_id)
     ids = (f"cascade-{next(_numbers)}" for _ in count())
-    with writing(store.engine) as conn:
-        return begin_erasure(conn, subject, mode, recipients, ids.__next__, now_ms)
+    begun = erase_keys(store.logbook, store.subjects, subject, mode, recipients, ids.__next__, now_ms)
+    return begun.cascade_id
 
 
 def forgetting(store: Store, clock: Clock | None = None, **more: Any) -> Forgetting:
     """What works on cascades, here and now."""
     return Forgetting(
-        store.engine, store.settings, clock or Clock(), **{"forget_in_models": nothing_learned, **more}
+        store.logbook, store.settings, clock or Clock(), **{"forget_in_models": nothing_learned, **more}
     )
 
 
@@ -322,6 +335,12 @@ def traces(store: Store, needles: dict[str, bytes], beside: Iterable[bytes] = ()
     for place, content in [*_everything(store), *((f"beside {n}", each) for n, each in enumerate(beside))]:
         hits += [f"{name} in {place}" for name, needle in needles.items() if needle in content]
     return hits
+
+
+def in_visit(store: Store, visit: bytes) -> dict[str, bytes]:
+    """What a decision for a visit without an account says of suppression."""
+    key = store.subjects.suppression(visit)
+    return {"suppression_key": key, "visit_suppression_key": key}
 
 
 def _everything(store: Store) -> Iterator[tuple[str, bytes]]:

@@ -30,8 +30,8 @@ from guardrails.consent.permission import Denial
 from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.request import SubjectKind
 
-STORED = {"session", "device", "event"}
-"""Marks that are planted as keyed digests alone."""
+STORED = {"session", "device", "event", "body"}
+"""Marks that are planted as keyed digests alone, or sealed."""
 
 
 @pytest.fixture
@@ -88,20 +88,25 @@ def test_what_was_found_is_what_was_removed_store_by_store(store, mode):
         "notices_served": 2,
         "signals_seen": 2,
         "device_accounts": 1,
-        "subject_keys": 1,
+        "decision_terms": 12,
+        "disclosures": 2,
+        "legal_holds": 2,
+        "log_entries": -1,
         "customers": 1,
         "cascades": -1,
-        "cascade_steps": -14,
+        "cascade_steps": -16,
         "suppressions": -1,
     }
-    visits = 260 + 3 + 3 + 1 + 3 + 1 + 5
+    visits = 260 + 3 + 1 + 3 + 1 + 5 + 1
     assert counts == {
         "serving": 0,
+        "keys": 2,
         "model": 0,
         "visits": visits,
         "feedback": 3,
         "exposures": 3,
-        "decisions": 3,
+        "decisions": 6,
+        "disclosures": 1,
         "history": 1040,
         "preferences": 3,
         "corrections": 1,

@@ -1,6 +1,7 @@
 """No table is forgotten: each is erased from, or is known to hold nothing of anybody."""
 
 from api.forgetting.worker import TOUCHED
+from api.storage import guard, keyring
 from api.storage.tables import metadata
 
 NOTHING_PERSONAL = {
@@ -14,10 +15,29 @@ NOTHING_PERSONAL = {
     "models": "arrays over items; customers are taken out by the step `model`",
     "active_versions": "which model, policy and catalogue are in force",
     "api_keys": "of the shop's own systems",
-    "decisions": "headers without personal data; kept as proof (GDPR 17(3)(e))",
+    "log_entries": "headers without personal data; kept as proof (GDPR 17(3)(e))",
+    "log_state": "how far the log has come",
+    "log_tiles": "hashes of entries",
+    "decisions": "where in the log a decision is",
+    "decision_kinds": "what many decisions have in common",
+    "log_terms": "rules that withheld and reasons given, whoever's decisions they are of",
     "cascade_steps": "counts and statuses",
     "suppressions": "a keyed digest of its own, kept so that an erasure is not undone",
 }
+
+
+APART = {
+    "subject_keys": "destroyed by the step `keys`",
+    "erasures": "a keyed digest of its own, kept so that a restored database does not undo an erasure",
+    "checkpoints": "sizes and roots of trees",
+    "cosignatures": "what witnesses signed",
+    "duties": "who does what for the log, and until when",
+}
+"""Tables of the stores beside the database."""
+
+
+def test_every_table_beside_the_database_is_known():
+    assert set(keyring.metadata.tables) | set(guard.metadata.tables) == set(APART)
 
 
 def test_every_table_is_erased_from_or_holds_nothing_personal():
