@@ -92,7 +92,7 @@ def test_what_is_said_of_a_decision_once_its_customer_is_erased_is_not_kept(shop
     shop.wiring.cascades.close()
     shop.ask("DELETE", f"/v1/customers/{BUYER}")
     assert shop.ask("POST", path, json=said).status_code == 409
-    Forgetting(shop.wiring.engine, shop.settings, shop.wiring.clock).work_on_due()
+    Forgetting(shop.wiring.logbook, shop.settings, shop.wiring.clock).work_on_due()
     assert shop.ask("POST", path, json=said).status_code == 404
     with reading(shop.wiring.engine) as conn:
         assert conn.execute(feedback.select()).all() == []
