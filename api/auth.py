@@ -7,6 +7,9 @@ takes says nothing about how much of a guess was right.
 A customer's token opens what is declared with ``customer=True``, for that customer alone. In a
 path it says ``me``, so that no address of a page holds a customer's id; the id is put in its place
 here, before any operation sees it.
+
+Where the database is gone, keys that this process has lately seen in force still open what is declared
+with ``in_outage=True``: answers about nobody.
 """
 
 from __future__ import annotations
@@ -17,7 +20,13 @@ from typing import Any
 
 from flask import Flask, current_app, g, request
 
-from api.errors import Finding, ForbiddenError, InvalidRequestError, UnauthenticatedError
+from api.errors import (
+    Finding,
+    ForbiddenError,
+    InvalidRequestError,
+    StoreUnavailableError,
+    UnauthenticatedError,
+)
 from api.rights.tokens import PREFIX, accept_token
 from api.settings import Settings
 from api.storage.api_keys import KeyRow, Role, find_key
@@ -42,12 +51,14 @@ class Access:
         public: anyone may, without a key.
         opened_by: name of the setting that, when it is on, lets anyone call.
         customer: customers may, for their own data.
+        in_outage: keys may that were in force lately, where the database cannot be asked.
     """
 
     roles: frozenset[Role] = frozenset()
     public: bool = False
     opened_by: str | None = None
     customer: bool = False
+    in_outage: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,7 +77,9 @@ class Access:
 PUBLIC = Access(public=True)
 
 
-def only(*roles: Role, opened_by: str | None = None, customer: bool = False) -> Access:
+def only(
+    *roles: Role, opened_by: str | None = None, customer: bool = False, in_outage: bool = False
+) -> Access:
     """Return the access of an operation that only these roles, and admins, may call.
 
     Args:
@@ -74,8 +87,11 @@ def only(*roles: Role, opened_by: str | None = None, customer: bool = False) -> 
         opened_by: name of the setting that, when it is on, lets anyone call.
         customer: customers may too, with a token of their own. An operation without a customer's id
             in its path has to see to it by ``require_own`` that the data is theirs.
+        in_outage: it can answer without the database, and then reads and changes nothing of anybody.
     """
-    return Access(frozenset(roles) | {Role.ADMIN}, opened_by=opened_by, customer=customer)
+    return Access(
+        frozenset(roles) | {Role.ADMIN}, opened_by=opened_by, customer=customer, in_outage=in_outage
+    )
 
 
 def guard(app: Flask) -> None:
@@ -164,7 +180,7 @@ def _check_caller() -> None:
     if secret.startswith(PREFIX):
         _let_customer_in(access, secret)
         return
-    key = _key_of(secret)
+    key = _key_of(secret, in_outage=access.in_outage)
     g.caller, g.key = key.key_id, key
     if not access.permits(key.role):
         raise ForbiddenError("the role of this key does not cover this operation")
@@ -198,9 +214,17 @@ def _secret() -> str:
     return secret.strip()
 
 
-def _key_of(secret: str) -> KeyRow:
-    with reading(wiring().engine) as conn:
-        key = find_key(conn, secret)
+def _key_of(secret: str, *, in_outage: bool) -> KeyRow:
+    found = wiring()
+    try:
+        with reading(found.engine) as conn:
+            key = find_key(conn, secret)
+    except StoreUnavailableError:
+        key = found.seen_keys.recall(secret) if in_outage else None
+        if key is None:
+            raise
+        return key
+    found.seen_keys.note(secret, key)
     if key is None:
         raise UnauthenticatedError("this key is not known or was revoked")
     return key

@@ -10,45 +10,61 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
+import orjson
 from sqlalchemy import Connection, Engine
 
-from api.errors import ForkedLogError, SettingsError
+from api.errors import ForkedLogError, SettingsError, StoreUnavailableError
+from api.log_signers import KEY_ROTATE, LogSigners
 from api.settings import KEY_BYTES, Settings
 from api.storage import guard as guarding
 from api.storage import keyring as keys
 from api.storage.apart import Apart
-from api.storage.connection import reading
+from api.storage.connection import reading, writing
 from api.storage.decisions import StoredDecision, append_decisions
 from api.storage.guard import Guard, Vouched
 from api.storage.keyring import Keyring
-from api.storage.log import Entry, Grown, TreeState, append_entries, hashes_of, lock_log, read_state
+from api.storage.log import (
+    MINUTE_MS,
+    Entry,
+    Grown,
+    TreeState,
+    append_entries,
+    entry,
+    hashes_of,
+    last_minute,
+    lock_log,
+    read_last,
+    read_state,
+)
 from api.storage.secret_files import secret_in
-from guardrails.log.canonical import canonical
 from guardrails.log.checkpoint import Checkpoint
 from guardrails.log.merkle import consistency_proof, inclusion_proof, root_at
-from guardrails.log.notes import MlDsaCosigner, NoteSigner, Signer, add_signature, sign_note, text_of
+from guardrails.log.notes import add_signature, sign_note, text_of
 from guardrails.log.receipts import receipt
-from guardrails.log.record import FORMAT
 
-MINUTE_MS = 60_000
+__all__ = ["MINUTE_MS", "Logbook", "Standing", "entry", "keyring_of", "open_keyring", "open_logbook"]
 
 
-def entry(type_: str, now_ms: int, **fields: object) -> Entry:
-    """Return an entry that is not a decision.
+class Standing(NamedTuple):
+    """How the log is doing.
 
-    Args:
-        type_: word for what it tells of.
-        now_ms: the clock, milliseconds since the epoch; only the minute is written down.
-        fields: what else it says; nothing personal.
-
-    Raises:
-        RecordError: a field cannot be written canonically.
+    Attributes:
+        size: entries.
+        quiet_s: seconds since the last one, to the minute.
+        n_not_vouched: entries that no checkpoint was signed of yet.
+        n_witnessed: entries of the last tree that a witness has signed.
+        is_forked: the database is not the one that was signed last.
     """
-    minute = now_ms // MINUTE_MS
-    return Entry(type_, minute, canonical({"v": FORMAT, "type": type_, "t_min": minute, **fields}))
+
+    size: int
+    quiet_s: int
+    n_not_vouched: int
+    n_witnessed: int
+    is_forked: bool
 
 
 class Logbook:
@@ -58,7 +74,7 @@ class Logbook:
         engine: the database.
         keyring: keys that bodies are sealed with.
         guard: remembers what was signed.
-        signers: keys that the log signs with, its own first.
+        signers: knows the keys that the log signs with.
         origin: what the log is called.
         clock: milliseconds since the epoch.
     """
@@ -68,7 +84,7 @@ class Logbook:
         engine: Engine,
         keyring: Keyring,
         guard: Guard,
-        signers: Sequence[Signer],
+        signers: LogSigners,
         origin: str,
         clock: Callable[[], int],
     ) -> None:
@@ -76,13 +92,13 @@ class Logbook:
         self.keyring = keyring
         self.guard = guard
         self.origin = origin
-        self._signers = tuple(signers)
+        self._signers = signers
         self._clock = clock
 
     @property
     def vkeys(self) -> tuple[str, ...]:
-        """The public keys of the log."""
-        return tuple(signer.vkey for signer in self._signers)
+        """The public keys of the log, as they are now."""
+        return tuple(signer.vkey for signer in self._signers.now())
 
     def append(self, conn: Connection, decisions: Sequence[StoredDecision]) -> Grown:
         """Append decisions, unless the database is an older one than was vouched for.
@@ -121,8 +137,16 @@ class Logbook:
             state.root,
             now_ms // MINUTE_MS,
             lambda last: self._goes_on(state, last),
-            lambda: sign_note(text, self._signers, now_ms // 1000),
+            lambda: sign_note(text, self._signers.now(), now_ms // 1000),
         )
+
+    def announce(self) -> None:
+        """Vouch for what was committed; where that cannot be done now, somebody does it soon.
+
+        For changes that are in force already when they are vouched for.
+        """
+        with suppress(StoreUnavailableError):
+            self.publish()
 
     def checkpoint(self) -> str:
         """Return a checkpoint of the tree as it is now, with every witness's signature on it so far."""
@@ -161,6 +185,56 @@ class Logbook:
         """
         with reading(self.engine) as conn:
             return consistency_proof(old_size, new_size, hashes_of(conn))
+
+    def standing(self) -> Standing:
+        """Say how the log is doing.
+
+        Raises:
+            StoreUnavailableError: database or guard cannot be asked now.
+        """
+        vouched, witnessed = self.guard.last(), self.guard.last_cosigned()
+        with reading(self.engine) as conn:
+            state, minute = read_state(conn), last_minute(conn)
+            is_forked = vouched is not None and not self._holds(conn, state, vouched)
+        quiet_ms = 0 if minute is None else self._clock() - minute * MINUTE_MS
+        return Standing(
+            size=state.size,
+            quiet_s=max(0, quiet_ms // 1000),
+            n_not_vouched=max(0, state.size - (vouched.size if vouched else 0)),
+            n_witnessed=witnessed.size if witnessed else 0,
+            is_forked=is_forked,
+        )
+
+    def rotate(self, seed: bytes | None = None) -> str:
+        """Put another key in the place of the one that the log signs with; return its public key.
+
+        The entry that says so and the checkpoint of it are signed by both. Interrupted, it is gone on with
+        by the next call; the key that has been made by then stays.
+
+        Args:
+            seed: the new key, 32 bytes; ``None`` makes one.
+
+        Raises:
+            SettingsError: the key is not in a file.
+            StoreUnavailableError: database or guard cannot be used now; call again.
+        """
+        rotation = self._signers.rotation(seed)
+        with writing(self.engine) as conn:
+            before = lock_log(conn)
+            said = read_last(conn, KEY_ROTATE)
+            if said is None or orjson.loads(said)["new_vkey"] != rotation.new.vkey:
+                self._refuse_fork(conn, before)
+                append_entries(conn, [rotation.entry(self._clock() // MINUTE_MS)], before)
+        self._sign_by_both()
+        self._signers.take_over()
+        return rotation.new.vkey
+
+    def _sign_by_both(self) -> None:
+        """Sign the tree that holds the change; where somebody has with the old key alone, sign it again."""
+        vouched = self.publish()
+        now_s = self._clock() // 1000
+        text = text_of(vouched.note)
+        self.guard.sign_again(vouched.size, sign_note(text, self._signers.now(), now_s))
 
     def close(self) -> None:
         """Let go of keys and guard; the database belongs to somebody else."""
@@ -223,21 +297,9 @@ def open_logbook(settings: Settings, engine: Engine, clock: Callable[[], int]) -
         SettingsError: a key cannot be used.
     """
     guard = Guard(Apart(settings.checkpoints_location, guarding.metadata))
-    return Logbook(engine, open_keyring(settings), guard, log_signers(settings), settings.log_origin, clock)
-
-
-def log_signers(settings: Settings) -> list[Signer]:
-    """Return the keys that the log signs with.
-
-    Raises:
-        SettingsError: a key cannot be used.
-    """
-    seed = settings.log_key or _key_in(settings.log_key_file, "log key")
-    signers: list[Signer] = [NoteSigner(settings.log_origin, seed)]
-    if settings.log_post_quantum:
-        file = settings.log_key_file.with_suffix(".ml-dsa.key")
-        signers.append(MlDsaCosigner(settings.log_origin, _key_in(file, "post-quantum log key")))
-    return signers
+    signers = LogSigners(settings)
+    signers.now()
+    return Logbook(engine, open_keyring(settings), guard, signers, settings.log_origin, clock)
 
 
 def _key_in(file: Path, what: str) -> bytes:

@@ -22,6 +22,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from api.houses import Policies
+from api.logbook import Standing
 from api.logging import note
 from engine.vocabulary import word
 from guardrails.decide import Decision
@@ -96,6 +97,28 @@ class Metrics:
             "decisions that were not answered because they could not be recorded",
             registry=self._registry,
         )
+        self.spooled = Counter(
+            "tactful_spooled",
+            "answers about nobody that were given while the log could not be written",
+            registry=self._registry,
+        )
+        self.spool_waiting = self._log_gauge("tactful_spool_waiting", "of these, how many wait for the log")
+        self.log_entries = self._log_gauge("tactful_log_entries", "entries of the log")
+        self.log_quiet_seconds = self._log_gauge(
+            "tactful_log_quiet_seconds", "time since its last entry, to the minute"
+        )
+        self.log_not_vouched = self._log_gauge(
+            "tactful_log_entries_not_vouched", "entries that no checkpoint was signed of yet"
+        )
+        self.log_witnessed = self._log_gauge(
+            "tactful_log_entries_witnessed", "entries of the last tree that a witness has signed"
+        )
+        self.log_forked = self._log_gauge(
+            "tactful_log_forked", "1 while the database is not the one that was signed last"
+        )
+        self.self_check_failed = self._log_gauge(
+            "tactful_self_check_failed", "decisions that the last self-check could not make again"
+        )
         self.builds = Counter(
             "tactful_house_builds",
             "attempts to load model, catalogue and policy",
@@ -155,6 +178,18 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="mostrecent",
         )
+
+    def _log_gauge(self, name: str, told: str) -> Gauge:
+        return Gauge(name, told, registry=self._registry, multiprocess_mode="mostrecent")
+
+    def show_log(self, standing: Standing, n_waiting: int) -> None:
+        """Say how the log is doing."""
+        self.log_entries.set(standing.size)
+        self.log_quiet_seconds.set(standing.quiet_s)
+        self.log_not_vouched.set(standing.n_not_vouched)
+        self.log_witnessed.set(standing.n_witnessed)
+        self.log_forked.set(standing.is_forked)
+        self.spool_waiting.set(n_waiting)
 
     def serves(self, policies: Policies) -> None:
         """Take note of the policies that are served from now on."""

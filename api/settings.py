@@ -142,6 +142,16 @@ class Settings:
         return self.data_dir / "log.key"
 
     @property
+    def next_log_key_file(self) -> Path:
+        """File of the key that takes the place of that one, while it does."""
+        return self.data_dir / "log.key.next"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Folder of what waits for the log."""
+        return self.data_dir / "spool"
+
+    @property
     def keys_location(self) -> str:
         """URL of the store of sealing keys."""
         return self.keys_url or f"sqlite:///{self.data_dir / 'keys.db'}"

@@ -30,9 +30,8 @@ from api.storage.training import once_learned_from, training_customers
 from api.storage.versions import (
     MODEL,
     ModelRow,
-    activate,
+    activate_model,
     active,
-    deactivate,
     get_model,
     mark_erased,
     policy_in_force,
@@ -219,11 +218,9 @@ def forget_customers(
         progress(2, 3, "putting the model in force")
         after = None if without is None else _write(settings, without.trained, now_ms)
         with writing(engine) as conn:
-            if after is None:
-                deactivate(conn, MODEL)
-            else:
+            if after is not None:
                 put_model(conn, after)
-                activate(conn, MODEL, after.version, now_ms)
+            activate_model(conn, None if after is None else after.version, now_ms)
             erased = mark_erased(conn, after.version if after else None, now_ms)
         for each in erased:
             erase_artefact(each.location)
@@ -418,7 +415,7 @@ def _put_in_force(
         stored = None if before is None else get_model(conn, before)
         no_worse, because = compare(manifest, None if stored is None else orjson.loads(stored.manifest))
         if no_worse:
-            activate(conn, MODEL, model.version, now_ms)
+            activate_model(conn, model.version, now_ms)
         return no_worse, because
 
 

@@ -8,7 +8,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from flask import current_app
@@ -16,12 +16,15 @@ from sqlalchemy import Engine
 
 from api.forgetting.worker import Cascades, Forgetting
 from api.logbook import Logbook, open_logbook
+from api.logkeeping import LogKeeper
 from api.metrics import Metrics
 from api.policies.clock import PolicyClock
 from api.runtime import Runtime
+from api.seen_keys import SeenKeys
 from api.settings import Settings
 from api.storage.connection import open_engine
 from api.storage.recorder import Recorder
+from api.storage.spool import Spool
 from api.storage.subjects import Subjects, open_subjects
 from guardrails.log.canonical import canonical
 
@@ -43,6 +46,8 @@ class Wiring:
         subjects: pseudonyms of customers and visits.
         logbook: the log, its keys and its guard.
         recorder: makes decisions durable.
+        spool: keeps answers about nobody while the log cannot be written.
+        log_keeper: does for the log what no request does.
         runtime: model, catalogue and policy in force.
         cascades: removes what is to be forgotten.
         policy_clock: puts policies in force, and ends what is over, when their time has come.
@@ -51,6 +56,7 @@ class Wiring:
         clock: milliseconds since the epoch.
         new_id: a fresh random id (UUIDv4: it tells neither time nor order).
         new_seed: 16 fresh random bytes.
+        seen_keys: API keys that were in force when they were looked up last.
     """
 
     settings: Settings
@@ -58,6 +64,8 @@ class Wiring:
     subjects: Subjects
     logbook: Logbook
     recorder: Recorder
+    spool: Spool
+    log_keeper: LogKeeper
     runtime: Runtime
     cascades: Cascades
     policy_clock: PolicyClock
@@ -66,10 +74,12 @@ class Wiring:
     clock: Callable[[], int] = now_ms
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
     new_seed: Callable[[], bytes] = lambda: secrets.token_bytes(16)
+    seen_keys: SeenKeys = field(default_factory=SeenKeys)
 
     def close(self) -> None:
         """Let what is being recorded finish, then let go of everything; closing twice is fine."""
         self.recorder.close()
+        self.log_keeper.close()
         self.cascades.close()
         self.policy_clock.close()
         self.runtime.close()
@@ -93,12 +103,16 @@ def wire(settings: Settings) -> Wiring:
     engine = open_engine(settings)
     logbook = open_logbook(settings, engine, now_ms)
     recorder = Recorder(logbook)
+    spool = Spool(settings.spool_dir)
+    build = build_digest()
+    log_keeper = LogKeeper(logbook, spool, settings, metrics, build, now_ms)
     runtime = Runtime(engine, settings, metrics)
     cascades = Cascades(
         Forgetting(logbook, settings, now_ms), engine, metrics, purges_daily=settings.purges_daily
     )
-    policy_clock = PolicyClock(engine, now_ms)
+    policy_clock = PolicyClock(logbook, now_ms)
     recorder.start()
+    log_keeper.start()
     runtime.start()
     cascades.start()
     policy_clock.start()
@@ -108,11 +122,13 @@ def wire(settings: Settings) -> Wiring:
         subjects=open_subjects(settings),
         logbook=logbook,
         recorder=recorder,
+        spool=spool,
+        log_keeper=log_keeper,
         runtime=runtime,
         cascades=cascades,
         policy_clock=policy_clock,
         metrics=metrics,
-        build=build_digest(),
+        build=build,
     )
 
 

@@ -47,7 +47,7 @@ def now_ms() -> int:
 
 @contextmanager
 def open_shop(environ: Mapping[str, str] = os.environ) -> Iterator[Shop]:
-    """Open the shop and close it when left.
+    """Open the shop and close it when left; what the command has added to the log is vouched for then.
 
     Raises:
         SettingsError: a setting cannot be used.
@@ -61,6 +61,7 @@ def open_shop(environ: Mapping[str, str] = os.environ) -> Iterator[Shop]:
         logbook = open_logbook(settings, engine, now_ms)
         try:
             yield Shop(settings, engine, open_subjects(settings), logbook, now_ms())
+            logbook.announce()
         finally:
             logbook.close()
     finally:

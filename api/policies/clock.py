@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from sqlalchemy import Engine
-
 from api.errors import StoreUnavailableError
+from api.logbook import Logbook
 from api.logging import warn
 from api.policies.service import Clock, catch_up
 from guardrails.policy.lifecycle import NO_LIFE
@@ -23,13 +22,13 @@ class PolicyClock:
     Every process has one; what is due is stored once, whoever comes first.
 
     Args:
-        engine: the database.
+        logbook: the log, and the database it is in.
         clock: tells the time in milliseconds since the epoch.
         poll_s: how often it is looked.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, poll_s: float = POLL_S) -> None:
-        self._engine = engine
+    def __init__(self, logbook: Logbook, clock: Clock, poll_s: float = POLL_S) -> None:
+        self._logbook = logbook
         self._clock = clock
         self._poll_s = poll_s
         self._closed = threading.Event()
@@ -49,7 +48,10 @@ class PolicyClock:
         life = NO_LIFE
         while not self._closed.wait(self._poll_s):
             try:
-                life = catch_up(self._engine, self._clock, life)
+                after = catch_up(self._logbook.engine, self._clock, life)
+                if after != life:
+                    self._logbook.announce()
+                life = after
             except Exception as error:  # noqa: BLE001  whatever it is, it must not end the only clock
                 if not isinstance(error, StoreUnavailableError):
                     warn("policy:clock:failed", error)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import orjson
 from flask import Response
 
-from api.auth import only
+from api.auth import calling_key, only
 from api.errors import UnknownModelError
 from api.routes.resource import Resource, json_answer
 from api.schemas.decisions import ActivationSchema, ModelsSchema
 from api.storage.api_keys import Role
 from api.storage.connection import reading, writing
-from api.storage.versions import ModelRow, activate, active, get_model, list_models
+from api.storage.versions import ModelRow, activate_model, active, get_model, list_models
 from api.wiring import wiring
 from engine.artefact import load_artefact
 from engine.errors import ArtefactError
@@ -51,7 +51,7 @@ def all_models() -> Response:
     answer=ActivationSchema(),
     problems=(404, 409, 503),
 )
-def activate_model(version: str) -> Response:
+def put_in_force(version: str) -> Response:
     """Make a model the active one, after every byte of it was checked.
 
     Requests under way are answered from the model before; none fails.
@@ -62,8 +62,9 @@ def activate_model(version: str) -> Response:
     load_artefact(model.location)
     with writing(found.engine) as conn:
         _refuse_erased(get_model(conn, version))  # it may have been meanwhile
-        activate(conn, "model", version, found.clock())
+        activate_model(conn, version, found.clock(), calling_key().key_id)
         versions = active(conn)
+    found.logbook.announce()
     return json_answer({"version": version, "in_force": found.runtime.wait_for(versions, PATIENCE_S)})
 
 

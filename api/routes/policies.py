@@ -448,6 +448,7 @@ def _drafted(name: str | None) -> Response:
         raise InvalidRequestError.at("/policy", "is another policy than that of the address")
     found = wiring()
     taken = service.draft(found.engine, _actor(), found.clock, policy)
+    found.logbook.announce()
     findings = as_written(_examination(taken.version).findings, text.plain)
     return json_answer(
         {
@@ -531,6 +532,7 @@ def _examination(version: str) -> Examination:
 
 
 def _taken(taken: Taken) -> Response:
+    wiring().logbook.announce()
     entry, life = taken.entry, taken.life
     return json_answer(
         {

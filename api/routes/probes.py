@@ -34,16 +34,18 @@ def readiness() -> Response:
     """Tell whether suggestions can be given, and from what.
 
     Without a model they still can (what sells well, or nothing), so a missing or broken model is
-    told and does not make the service unready.
+    told and does not make the service unready. Where the database is gone, or is an older one than the
+    log was signed of, there is no more than what sells well for whoever asks: that is not being ready.
     """
     found = wiring()
     try:
         schema_current = is_current(found.engine)
         with reading(found.engine) as conn:
             state = found.runtime.readiness(active(conn))
+        standing = found.logbook.standing()
     except StoreUnavailableError:
         return json_answer({"ready": False, "database": False}, 503)
-    ready = schema_current and state.loaded
+    ready = schema_current and state.loaded and not standing.is_forked
     document = {
         "ready": ready,
         "database": True,
@@ -53,6 +55,7 @@ def readiness() -> Response:
         "policy": state.policy,
         "behind": state.behind,
         "fault": state.fault,
+        "log": {**standing._asdict(), "n_waiting": found.spool.count()},
     }
     return json_answer(document, 200 if ready else 503)
 
@@ -72,5 +75,7 @@ def metrics() -> Response:
         found.metrics.rights_requests.labels("open").set(n_open)
         found.metrics.rights_requests.labels("overdue").set(n_overdue)
         found.runtime.as_of(conn)
+    with suppress(StoreUnavailableError):
+        found.metrics.show_log(found.logbook.standing(), found.spool.count())
     found.metrics.show_reviews(found.clock())
     return Response(found.metrics.exposition(), content_type=CONTENT_TYPE_LATEST)

@@ -1,7 +1,8 @@
 """``POST /v1/recommendations``: parse, read, decide, record, answer; in this order, in this file.
 
 Everything is read in one transaction, begun after the request arrived, so whatever was withdrawn
-before that is withdrawn here. Nothing is sent that is not on the disk already.
+before that is withdrawn here. Nothing is sent that is not on the disk already: in the log, or, where that
+cannot be written, in the spool, and then it is an answer that uses nothing of anybody.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from api.consents.people import Person
 from api.consents.signals import ADPC, take_adpc
 from api.errors import Finding, InvalidRequestError, StoreRefusedError, StoreUnavailableError
 from api.languages import choose_language
+from api.logbook import MINUTE_MS
 from api.logging import warn
 from api.pointers import pointer_to
 from api.routes.resource import Resource
@@ -64,6 +66,7 @@ from guardrails.request import (
     Placement,
     Presentation,
     Request,
+    SubjectKind,
     Visit,
 )
 
@@ -73,13 +76,18 @@ MAX_CATEGORIES = 5
 LOG_INDEX = "Tactful-Log-Index"
 """The header of an answer that says where in the log it is recorded."""
 
+LOG_UNAVAILABLE = "log_unavailable"
+"""What an answer says that could not be recorded in the log yet."""
+
+_HEADERS = {"Vary": "Sec-GPC, ADPC"}
+
 blueprint = Resource("recommendations", __name__, description="suggestions with their reasons")
 
 
 @blueprint.operation(
     "POST",
     "/v1/recommendations",
-    only(Role.SITE),
+    only(Role.SITE, in_outage=True),
     body=RecommendationRequestSchema(),
     answer=RecommendationAnswerSchema(),
     problems=(422, 503),
@@ -96,6 +104,8 @@ def recommend(asked: dict[str, Any]) -> Response:
     `Sec-GPC: 1` is honoured, and what an `ADPC` header decides is stored first. The answer was
     recorded before it was sent; `decision_id` finds it in the log. Without a model, or where consent
     cannot be read, the answer steps down to what sells well, or to nothing, and `degraded` says so.
+    Where the log cannot be written, it is what sells well for whoever asks: nothing of the customer, the
+    visit or the page is used, and its record enters the log as soon as that is back.
     """
     found = wiring()
     subject = Person.of(
@@ -105,48 +115,98 @@ def recommend(asked: dict[str, Any]) -> Response:
         session_id=asked.get("session_id"),
     )
     take_adpc(request.headers.get(ADPC), subject, found)
+    try:
+        answer, log_index = _recommended(asked, subject, found)
+    except (StoreUnavailableError, StoreRefusedError) as error:
+        warn("decision:record:failed", error)
+        answer = _recommended_to_anybody(asked, found)
+    else:
+        headers = {**_HEADERS, LOG_INDEX: str(log_index)}
+        return Response(answer, content_type="application/json", headers=headers)
+    return Response(answer, content_type="application/json", headers=_HEADERS)
+
+
+def _recommended(asked: dict[str, Any], subject: Person, found: Wiring) -> tuple[bytes, int]:
+    """Return the answer to somebody, and its position in the log.
+
+    Raises:
+        StoreUnavailableError: it could not be made durable, and must not be sent.
+        StoreRefusedError: the same, and trying again will not help.
+    """
     snapshot = found.runtime.current()
     question = _question(asked, subject, snapshot, found)
     with found.metrics.stage("read"):
         house, admission, known, customer_no = _read(question, subject, snapshot, found)
     with found.metrics.stage("decide"):
         decision = decide(question, admission, known, house)
-    decision_id = found.new_id()
-    answer = answer_bytes(decision, question, known, house, decision_id, found.settings)
     with found.metrics.stage("record"):
-        record = build_record(
-            decision,
-            question,
-            known,
-            house,
-            decision_id=decision_id,
-            secret=secrets.token_bytes(SALT_BYTES),
-            response=answer,
-            build=found.build,
-        )
-        exposure = _exposure(decision, question, subject, customer_no, house.catalogue)
-        log_index = _store(
-            StoredDecision(
-                decision_id=decision_id,
-                minute=question.now_ms // 60_000,
-                placement=question.placement.name,
-                basis=word(decision.basis),
-                outcome=decision.outcome.value,
-                policy=house.policy_version,
-                model=house.recommender.version,
-                header=record.header,
-                body=record.body,
+        answer, written = _written(decision, question, known, house, found)
+        log_index = found.recorder.submit(
+            replace(
+                written,
                 subject_key=subject.key,
-                exposure=exposure,
-                terms=terms_of(decision),
+                exposure=_exposure(decision, question, subject, customer_no, house.catalogue),
                 suppression_key=_suppression(subject.key, found),
                 visit_suppression_key=_suppression(subject.session_key, found),
-            ),
-            found,
+            )
         )
     found.metrics.count_decision(decision)
-    headers = {"Vary": "Sec-GPC, ADPC", LOG_INDEX: str(log_index)}
-    return Response(answer, content_type="application/json", headers=headers)
+    return answer, log_index
+
+
+def _recommended_to_anybody(asked: dict[str, Any], found: Wiring) -> bytes:
+    """Return what is answered where the log cannot be written.
+
+    Raises:
+        StoreUnavailableError: not even this can be kept, or there is nothing to answer from.
+    """
+    snapshot = found.runtime.current()
+    house = snapshot.house_for(None)
+    question = _question_of_nobody(asked, snapshot, found)
+    admission = _admit(question, Choices(ledger=None), snapshot, house.consent)
+    admission = replace(admission, degraded=(*admission.degraded, LOG_UNAVAILABLE))
+    decision = decide(question, admission, Known.nothing(), house)
+    answer, written = _written(decision, question, Known.nothing(), house, found)
+    try:
+        found.spool.keep(written)
+    except StoreUnavailableError:
+        found.metrics.unrecorded.inc()
+        raise
+    found.metrics.spooled.inc()
+    found.metrics.count_decision(decision)
+    return answer
+
+
+def _written(
+    decision: Decision, question: Request, known: Known, house: House, found: Wiring
+) -> tuple[bytes, StoredDecision]:
+    """Return the answer and the record of it, as of one that was for nobody."""
+    decision_id = found.new_id()
+    answer = answer_bytes(decision, question, known, house, decision_id, found.settings)
+    record = build_record(
+        decision,
+        question,
+        known,
+        house,
+        decision_id=decision_id,
+        secret=secrets.token_bytes(SALT_BYTES),
+        response=answer,
+        build=found.build,
+    )
+    return answer, StoredDecision(
+        decision_id=decision_id,
+        minute=question.now_ms // MINUTE_MS,
+        placement=question.placement.name,
+        basis=word(decision.basis),
+        outcome=decision.outcome.value,
+        policy=house.policy_version,
+        model=house.recommender.version,
+        header=record.header,
+        body=record.body,
+        subject_key=None,
+        exposure=None,
+        terms=terms_of(decision),
+    )
 
 
 def _question(asked: dict[str, Any], subject: Person, snapshot: Snapshot, found: Wiring) -> Request:
@@ -156,10 +216,7 @@ def _question(asked: dict[str, Any], subject: Person, snapshot: Snapshot, found:
         InvalidRequestError: the placement or an item is unknown, or the placement holds fewer.
     """
     language = choose_language(asked.get("language"))
-    placement = snapshot.placements.get(asked["placement"])
-    if placement is None:
-        unknown = Phrase("unknown placement `{name}`", name=asked["placement"])
-        raise InvalidRequestError.at("/placement", unknown)
+    placement = _placement(asked["placement"], snapshot)
     now_ms = found.clock()
     return Request(
         subject_kind=subject.kind,
@@ -178,6 +235,38 @@ def _question(asked: dict[str, Any], subject: Person, snapshot: Snapshot, found:
         presentation=_presentation(asked["presentation"]),
         local_minute=_local_minute(asked.get("local_time"), now_ms, found.settings.time_zone),
     )
+
+
+def _question_of_nobody(asked: dict[str, Any], snapshot: Snapshot, found: Wiring) -> Request:
+    """Turn the body into the request of somebody of whom nothing is known, to the minute.
+
+    Who looks is not known either, so it may be anybody.
+
+    Raises:
+        InvalidRequestError: the placement is unknown or holds fewer.
+    """
+    placement = _placement(asked["placement"], snapshot)
+    now_ms = found.clock() // MINUTE_MS * MINUTE_MS
+    return Request(
+        subject_kind=SubjectKind.NONE,
+        placement=placement,
+        channel=from_word(Channel, asked["channel"]),
+        count=_count(asked["count"], placement),
+        now_ms=now_ms,
+        seed=found.new_seed(),
+        non_profiled=True,
+        shared_device=True,
+        language=choose_language(asked.get("language")),
+        presentation=_presentation(asked["presentation"]),
+        local_minute=_local_minute(None, now_ms, found.settings.time_zone),
+    )
+
+
+def _placement(name: str, snapshot: Snapshot) -> Placement:
+    placement = snapshot.placements.get(name)
+    if placement is None:
+        raise InvalidRequestError.at("/placement", Phrase("unknown placement `{name}`", name=name))
+    return placement
 
 
 def _visit(asked: dict[str, Any]) -> Visit:
@@ -339,17 +428,3 @@ def _exposure(
 
 def _suppression(key: bytes | None, found: Wiring) -> bytes | None:
     return None if key is None else found.subjects.suppression(key)
-
-
-def _store(stored: StoredDecision, found: Wiring) -> int:
-    """Wait until the decision is durable; return its position in the log.
-
-    Raises:
-        StoreUnavailableError: it could not be made so, and must not be answered.
-        StoreRefusedError: the same, and trying again will not help.
-    """
-    try:
-        return found.recorder.submit(stored)
-    except (StoreUnavailableError, StoreRefusedError):
-        found.metrics.unrecorded.inc()
-        raise

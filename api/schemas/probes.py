@@ -11,6 +11,28 @@ class LivenessSchema(Schema):
     alive = fields.Boolean(required=True)
 
 
+class LogStandingSchema(Schema):
+    """How the log is doing."""
+
+    size = fields.Integer(required=True, metadata={"description": "entries"})
+    quiet_s = fields.Integer(
+        required=True, metadata={"description": "seconds since the last one, to the minute"}
+    )
+    n_not_vouched = fields.Integer(
+        required=True, metadata={"description": "entries that no checkpoint was signed of yet"}
+    )
+    n_witnessed = fields.Integer(
+        required=True, metadata={"description": "entries of the last tree that a witness has signed"}
+    )
+    is_forked = fields.Boolean(
+        required=True,
+        metadata={"description": "the database is not the one that was signed last: a backup was restored"},
+    )
+    n_waiting = fields.Integer(
+        required=True, metadata={"description": "answers about nobody that wait for the log"}
+    )
+
+
 class ReadinessSchema(Schema):
     """Whether suggestions can be given, and from what."""
 
@@ -26,6 +48,7 @@ class ReadinessSchema(Schema):
     fault = fields.String(
         allow_none=True, metadata={"description": "kind of error of the last attempt to load; null if none"}
     )
+    log = fields.Nested(LogStandingSchema)
 
 
 class GpcSchema(Schema):

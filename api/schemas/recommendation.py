@@ -283,8 +283,8 @@ class RecommendationAnswerSchema(Schema):
         fields.String(),
         required=True,
         metadata={
-            "description": "`model_missing`, `consent_unreadable`, `rule_failed`, `catalogue_behind` or "
-            "`policy_unreadable`"
+            "description": "`model_missing`, `consent_unreadable`, `rule_failed`, `catalogue_behind`, "
+            "`policy_unreadable` or `log_unavailable`"
         },
     )
     items = fields.List(fields.Nested(SuggestionSchema), required=True)

@@ -9,7 +9,11 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
+from api.storage.log import append_entries, entry
 from api.storage.tables import api_keys
+
+CONFIG = "config"
+"""The type of entries of the log that tell of a change in how the shop is set up."""
 
 _ID_BYTES = 9
 _SECRET_BYTES = 32
@@ -51,7 +55,7 @@ _IN_FORCE = select(*_PUBLIC).where(
 
 
 def create_key(conn: Connection, role: Role, label: str, now_ms: int) -> tuple[str, str]:
-    """Make a key; return its id and its secret, which is stored nowhere and cannot be shown again."""
+    """Make a key and say so in the log; return its id, and its secret, which is stored nowhere."""
     key_id = secrets.token_hex(_ID_BYTES)
     secret = f"tactful_{role}_{secrets.token_urlsafe(_SECRET_BYTES)}"
     row = {
@@ -62,6 +66,7 @@ def create_key(conn: Connection, role: Role, label: str, now_ms: int) -> tuple[s
         "created_at_ms": now_ms,
     }
     conn.execute(insert(api_keys), row)
+    append_entries(conn, [entry(CONFIG, now_ms, what="key_created", key=key_id, role=role.value)])
     return key_id, secret
 
 
@@ -76,13 +81,16 @@ def find_key(conn: Connection, secret: str) -> KeyRow | None:
 
 
 def revoke(conn: Connection, key_id: str, now_ms: int) -> bool:
-    """Put a key out of force for good; tell whether there was such a key in force."""
+    """Put a key out of force for good and say so in the log; tell whether there was such a key in force."""
     revoked = conn.execute(
         update(api_keys)
         .where(api_keys.c.key_id == key_id, api_keys.c.revoked_at_ms.is_(None))
         .values(revoked_at_ms=now_ms)
     )
-    return revoked.rowcount == 1
+    if revoked.rowcount != 1:
+        return False
+    append_entries(conn, [entry(CONFIG, now_ms, what="key_revoked", key=key_id)])
+    return True
 
 
 def list_keys(conn: Connection) -> list[KeyRow]:

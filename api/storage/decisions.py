@@ -12,7 +12,7 @@ from api.storage.bodies import OF_BODY, SealedBody, key_name, open_bodies, seale
 from api.storage.exposures import ExposureRow, insert_exposures
 from api.storage.keyring import Keyring
 from api.storage.log import Entry, Grown, TreeState, append_entries, lock_log
-from api.storage.statements import insert_new
+from api.storage.statements import chunks, insert_new
 from api.storage.suppressions import is_suppressed
 from api.storage.tables import (
     decision_bodies,
@@ -229,12 +229,17 @@ def read_decision(conn: Connection, keyring: Keyring, decision_id: str) -> Store
         StoreUnavailableError: the keys cannot be used now.
         RecordError: the body was changed.
     """
+    return _read_one(conn, keyring, decisions.c.decision_id == decision_id)
+
+
+def read_decision_at(conn: Connection, keyring: Keyring, log_index: int) -> StoredRecord | None:
+    """Return the decision at a place in the log, as ``read_decision`` does."""
+    return _read_one(conn, keyring, decisions.c.log_index == log_index)
+
+
+def _read_one(conn: Connection, keyring: Keyring, is_it: ColumnElement[bool]) -> StoredRecord | None:
     columns = (decisions.c.log_index, decision_kinds.c.policy, decision_kinds.c.model)
-    row = conn.execute(
-        with_bodies(select(*columns, *OF_BODY), also_without=True).where(
-            decisions.c.decision_id == decision_id
-        )
-    ).first()
+    row = conn.execute(with_bodies(select(*columns, *OF_BODY), also_without=True).where(is_it)).first()
     if row is None:
         return None
     (body,) = open_bodies(keyring, [_body_of(row)])
@@ -393,6 +398,20 @@ def read_bodies(
         for each, body in zip(bodies, open_bodies(keyring, bodies), strict=True):
             if body is not None:
                 yield each.minute, body
+
+
+def stored_among(conn: Connection, decision_ids: Sequence[str]) -> set[str]:
+    """Return those of the ids that are in the log."""
+    found: set[str] = set()
+    for some in chunks(decision_ids):
+        found.update(conn.scalars(select(decisions.c.decision_id).where(decisions.c.decision_id.in_(some))))
+    return found
+
+
+def places_between(conn: Connection, minute_from: int, minute_to: int) -> list[int]:
+    """Return where in the log the decisions of a stretch of minutes are, whether or not their bodies are."""
+    between = (decisions.c.minute >= minute_from) & (decisions.c.minute < minute_to)
+    return list(conn.scalars(select(decisions.c.log_index).where(between)))
 
 
 def index_of(conn: Connection, decision_id: str) -> int | None:

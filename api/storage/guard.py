@@ -19,14 +19,16 @@ from sqlalchemy import (
     Text,
     bindparam,
     delete,
+    func,
     insert,
     select,
     text,
+    update,
 )
 
 from api.errors import ForkedLogError
 from api.storage.apart import Apart
-from api.storage.statements import insert_new
+from api.storage.statements import insert_new, insert_or_replace
 
 metadata = MetaData()
 
@@ -45,6 +47,13 @@ cosignatures = Table(
     Column("size", BigInteger, primary_key=True, autoincrement=False),
     Column("name", Text, primary_key=True, comment="of the witness's key"),
     Column("line", Text, nullable=False, comment="signature line of a signed note"),
+)
+
+duties = Table(
+    "duties",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("done_at_ms", BigInteger, nullable=False, comment="when it was taken up last"),
 )
 
 _LOCK = 0x6775617264  # "guard"; any number that every process agrees on
@@ -130,6 +139,36 @@ class Guard:
             conn.execute(insert(checkpoints), vouched._asdict())
         return vouched
 
+    def sign_again(self, size: int, note: str) -> None:
+        """Put another note in the place of the one of a tree that was vouched for; of the same tree."""
+        with self._store.writing() as conn:
+            conn.execute(update(checkpoints).where(checkpoints.c.size == size).values(note=note))
+
+    def take_up(self, duty: str, now_ms: int, every_ms: int) -> bool:
+        """Take up what one process is to do once in a while; tell whether it is ours to do.
+
+        A clock that was put back makes it due at once.
+
+        Args:
+            duty: what is to be done.
+            now_ms: the clock, milliseconds since the epoch.
+            every_ms: how often.
+
+        Raises:
+            StoreUnavailableError: the guard cannot be asked now.
+        """
+        query = select(duties.c.done_at_ms).where(duties.c.name == duty)
+        with self._store.reading() as conn:
+            if _is_done(conn.execute(query).scalar(), now_ms, every_ms):
+                return False
+        with self._store.writing() as conn:
+            if conn.dialect.name == "postgresql":
+                conn.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
+            if _is_done(conn.execute(query).scalar(), now_ms, every_ms):
+                return False
+            conn.execute(insert_or_replace(conn, duties, "name"), {"name": duty, "done_at_ms": now_ms})
+        return True
+
     def at(self, size: int) -> Vouched | None:
         """Return what was vouched for at a size; ``None`` where that is not remembered."""
         with self._store.reading() as conn:
@@ -146,7 +185,7 @@ class Guard:
         """Return what witnesses signed at a size, by the names of their keys."""
         query = select(cosignatures.c.name, cosignatures.c.line).where(cosignatures.c.size == size)
         with self._store.reading() as conn:
-            return dict(conn.execute(query.order_by(cosignatures.c.name)).tuples().all())
+            return {name: line for name, line in conn.execute(query.order_by(cosignatures.c.name))}
 
     def last_cosigned(self) -> Vouched | None:
         """Return the last tree that a witness has signed; ``None`` before the first."""
@@ -155,6 +194,16 @@ class Guard:
             row = conn.execute(query).first()
         return None if row is None else Vouched(*row)
 
+    def last_size_signed_by(self, name: str) -> int:
+        """Return how many entries the last tree had that a witness has signed, by its key's name; or 0."""
+        query = select(func.max(cosignatures.c.size)).where(cosignatures.c.name == name)
+        with self._store.reading() as conn:
+            return conn.execute(query).scalar() or 0
+
     def close(self) -> None:
         """Let go of the store."""
         self._store.close()
+
+
+def _is_done(done_at_ms: int | None, now_ms: int, every_ms: int) -> bool:
+    return done_at_ms is not None and done_at_ms <= now_ms < done_at_ms + every_ms

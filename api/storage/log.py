@@ -17,8 +17,12 @@ from sqlalchemy import Connection, insert, select, text, update
 from api.storage.statements import insert_or_replace
 from api.storage.tables import log_entries, log_state, log_tiles
 from guardrails.errors import LogError
+from guardrails.log.canonical import canonical
 from guardrails.log.merkle import Frontier, HashOf, leaf_hash
+from guardrails.log.record import FORMAT
 from guardrails.log.tiles import TILE_WIDTH, grown_tiles, hashes_in
+
+MINUTE_MS = 60_000
 
 _LOCK = 0x6C6F67  # "log"; any number that every process agrees on
 _STATE = select(log_state.c.size, log_state.c.root, log_state.c.frontier, log_state.c.min_index)
@@ -36,6 +40,21 @@ class Entry(NamedTuple):
     type: str
     minute: int
     data: bytes
+
+
+def entry(type_: str, now_ms: int, **fields: object) -> Entry:
+    """Return an entry that is not a decision.
+
+    Args:
+        type_: word for what it tells of.
+        now_ms: the clock, milliseconds since the epoch; only the minute is written down.
+        fields: what else it says; nothing personal.
+
+    Raises:
+        RecordError: a field cannot be written canonically.
+    """
+    minute = now_ms // MINUTE_MS
+    return Entry(type_, minute, canonical({"v": FORMAT, "type": type_, "t_min": minute, **fields}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +176,25 @@ def bundles(conn: Connection, first: int, end: int) -> Iterator[tuple[int, list[
     for number in range(first // TILE_WIDTH, -(-end // TILE_WIDTH)):
         start = number * TILE_WIDTH
         yield number, read_entries(conn, max(first, start), min(end, start + TILE_WIDTH))
+
+
+def last_minute(conn: Connection) -> int | None:
+    """Return the minute of the last entry; ``None`` where none is left."""
+    query = select(log_entries.c.minute).order_by(log_entries.c.log_index.desc()).limit(1)
+    found: int | None = conn.execute(query).scalar()
+    return found
+
+
+def read_last(conn: Connection, type_: str) -> bytes | None:
+    """Return the last entry of a type other than ``decision``; ``None`` without one."""
+    query = (
+        select(log_entries.c.entry)
+        .where(log_entries.c.type == type_, log_entries.c.type != "decision")
+        .order_by(log_entries.c.log_index.desc())
+        .limit(1)
+    )
+    found = conn.execute(query).scalar()
+    return None if found is None else bytes(found)
 
 
 def last_of(conn: Connection, type_: str) -> int | None:

@@ -13,11 +13,16 @@ from functools import reduce
 import orjson
 from sqlalchemy import Connection, RowMapping, bindparam, insert, select, text
 
+from api.storage.log import MINUTE_MS, append_entries
+from api.storage.log import Entry as LogEntry
 from api.storage.rehearsals import RehearsalState
 from api.storage.tables import policy_steps, rehearsals
 from api.storage.versions import CHALLENGER, POLICY, SHADOW, activate, active, deactivate
-from guardrails.policy.chain import NO_STEP, header_of, header_sha256, to_plain
+from guardrails.policy.chain import NO_STEP, entry_of, header_of, header_sha256, to_plain
 from guardrails.policy.lifecycle import NO_LIFE, Detail, Life, Step, StepKind, Trial, advance
+
+POLICY_STEP = "policy_step"
+"""The type of a step's entry in the log."""
 
 _TURN = 0x706F6C696379  # "policy"; any number that every process agrees on
 _ORDERED = select(policy_steps).order_by(policy_steps.c.step_no)
@@ -82,7 +87,7 @@ def entries_of(conn: Connection, version: str) -> list[Entry]:
 
 
 def add_step(conn: Connection, step: Step) -> Entry:
-    """Add a step to the end of the chain, whatever number it has so far.
+    """Add a step to the end of the chain, whatever number it has so far, and tell of it in the log.
 
     Raises:
         RecordError: a text in it cannot be written canonically.
@@ -103,6 +108,8 @@ def add_step(conn: Connection, step: Step) -> Entry:
         "header": entry.header,
     }
     conn.execute(insert(policy_steps), row)
+    data = entry_of(step, entry.header)
+    append_entries(conn, [LogEntry(POLICY_STEP, step.at_ms // MINUTE_MS, data)])
     return entry
 
 

@@ -29,6 +29,15 @@ def secret_in(file: Path, what: str, make: Callable[[], bytes]) -> bytes:
         raise SettingsError(f"the {what} `{file}` cannot be used: {error.strerror}") from None
 
 
+def sync_folder(folder: Path) -> None:
+    """See to it that what was renamed in a folder stays so when the machine stops."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _create(file: Path, secret: bytes) -> None:
     """Put a new secret in place whole and at once; where two processes try, the first one wins."""
     file.parent.mkdir(parents=True, exist_ok=True)

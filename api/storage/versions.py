@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, Connection, Text, cast, delete, func, select,
 
 from api.policies.model import load_document
 from api.policies.shipped import shipped_policy
+from api.storage.log import append_entries, entry
 from api.storage.statements import insert_into, insert_new, insert_or_replace
 from api.storage.tables import active_versions, models, policies
 from guardrails.errors import PolicyError
@@ -19,6 +20,9 @@ from guardrails.policy.lints import require_clean
 MODEL, POLICY, CATALOGUE, NOTICES = "model", "policy", "catalogue", "notices"
 SHADOW, CHALLENGER = "shadow", "challenger"
 """What has a version in force. That of a challenger is ``<version>/<share in millionths>``."""
+
+SYSTEM = "system"
+"""Who does what nobody asked for with a key."""
 
 _ACTIVE = select(active_versions.c.name, active_versions.c.version)
 
@@ -66,6 +70,22 @@ def activate(conn: Connection, name: str, version: str, now_ms: int) -> None:
     """Put a version of model or policy in force."""
     row = {"name": name, "version": version, "changed_at_ms": now_ms}
     conn.execute(insert_or_replace(conn, active_versions, "name"), row)
+
+
+def activate_model(conn: Connection, version: str | None, now_ms: int, actor: str = SYSTEM) -> None:
+    """Put a model in force, or none, and say so in the log.
+
+    Args:
+        conn: a writing connection.
+        version: of the model; ``None`` for no model.
+        now_ms: the clock, milliseconds since the epoch.
+        actor: id of the key that asked for it.
+    """
+    if version is None:
+        deactivate(conn, MODEL)
+    else:
+        activate(conn, MODEL, version, now_ms)
+    append_entries(conn, [entry("model_active", now_ms, model=version, actor=actor)])
 
 
 def count_up(conn: Connection, name: str, now_ms: int) -> None:

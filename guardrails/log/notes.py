@@ -142,6 +142,10 @@ class _Ed25519(Signer):
     def public_key(self) -> bytes:
         return self._key.public_key().public_bytes_raw()
 
+    def sign(self, data: bytes) -> bytes:
+        """Return the key's signature of any bytes, 64 bytes."""
+        return self._key.sign(data)
+
     def _load(self, seed: bytes) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
 

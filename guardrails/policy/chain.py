@@ -7,6 +7,7 @@ reason only its hash: people write what they like into a reason.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import fields
 
@@ -14,6 +15,11 @@ from guardrails.log.canonical import canonical
 from guardrails.policy.lifecycle import NO_DETAIL, Detail, Step
 
 FORMAT = 1
+
+ENTRY_FORMAT = 2
+"""The format of entries of the log."""
+
+_MINUTE_MS = 60_000
 
 NO_STEP = "0" * 64
 """What the first step names as the hash of the step before."""
@@ -55,6 +61,19 @@ def header_of(step: Step, before: str) -> bytes:
             "detail": detail,
         }
     )
+
+
+def entry_of(step: Step, header: bytes) -> bytes:
+    """Return what the log says of a step: its header to the minute, and the header's own hash.
+
+    Args:
+        step: the step.
+        header: its canonical bytes.
+    """
+    said = json.loads(header)
+    del said["ts"]
+    minute = step.at_ms // _MINUTE_MS
+    return canonical({**said, "v": ENTRY_FORMAT, "t_min": minute, "sha256": header_sha256(header)})
 
 
 def header_sha256(header: bytes) -> str:

@@ -220,7 +220,7 @@ class TestInTime:
         version = desk.approved()
         desk.schedule(MARY, version, at_ms=NOW_MS + HOUR_MS)
         activated = threading.Event()
-        ticking = PolicyClock(desk.engine, _Signalling(desk, activated), poll_s=0.01)
+        ticking = PolicyClock(desk.store.logbook, _Signalling(desk, activated), poll_s=0.01)
         ticking.start()
         try:
             desk.clock.advance(HOUR_MS)
