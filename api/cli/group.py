@@ -17,6 +17,7 @@ from api.cli.guardrails import guardrails
 from api.cli.imports import import_group
 from api.cli.keys import keys
 from api.cli.leakage import leakage
+from api.cli.log import log
 from api.cli.policy import policy
 from api.cli.purge import purge
 from api.cli.serving import serve
@@ -70,6 +71,7 @@ for command in (
     purge,
     guardrails,
     policy,
+    log,
     witness,
 ):
     main.add_command(command)
