@@ -17,10 +17,11 @@ from api.storage.connection import reading, writing
 from api.storage.decisions import StoredDecision, append_decisions, read_decision
 from api.storage.feedback import FeedbackKind, add_feedback
 from api.storage.items import read_item
-from api.storage.tables import decision_subjects, holds
+from api.storage.tables import holds
 from api.storage.versions import policy_in_force
 from api.wiring import now_ms
 from engine.interactions import DAY_MS
+from guardrails.log.sealing import header_of
 from guardrails.policy.limits import Limits
 
 
@@ -63,14 +64,15 @@ def crowd(shop, n_customers, n_flagging=0, flagged="personal"):
     with writing(shop.wiring.engine) as conn:
         item_no = read_item(conn, slates[flagged][1][0]).item_no
         for kind, (decision_id, _) in slates.items():
-            header, body = read_decision(conn, decision_id)
-            append_decisions(conn, [of_the_crowd(kind, n, header, body) for n in range(n_customers)])
+            keyring = shop.wiring.logbook.keyring
+            record = read_decision(conn, keyring, decision_id)
+            append_decisions(conn, keyring, [of_the_crowd(kind, n, record) for n in range(n_customers)])
         for number in range(n_flagging):
             add_feedback(conn, f"{flagged}-{number}", item_no, FeedbackKind.TOO_PERSONAL, now_ms())
         add_feedback(conn, f"{flagged}-{n_customers - 1}", item_no, FeedbackKind.HELPFUL, now_ms())
 
 
-def of_the_crowd(kind, number, header, body):
+def of_the_crowd(kind, number, record):
     return StoredDecision(
         decision_id=f"{kind}-{number}",
         minute=now_ms() // 60_000,
@@ -79,8 +81,8 @@ def of_the_crowd(kind, number, header, body):
         outcome="personalised",
         policy="p" * 64,
         model=None,
-        header=header,
-        body=body,
+        header=header_of(record.entry),
+        body=record.body,
         subject_key=sha256(b"%d" % number).digest()[:16],
         exposure=None,
     )
@@ -236,9 +238,9 @@ def test_decisions_for_nobody_and_unreadable_ones_are_counted_and_left_out(shop)
     tell(shop, decision_id, items[0], "too_personal")
     shop.recommend()
     with writing(shop.wiring.engine) as conn:
-        conn.execute(insert(decision_subjects), {"subject_key": b"x" * 16, "decision_id": "broken"})
         append_decisions(
             conn,
+            shop.wiring.logbook.keyring,
             [
                 StoredDecision(
                     "broken",
@@ -250,7 +252,7 @@ def test_decisions_for_nobody_and_unreadable_ones_are_counted_and_left_out(shop)
                     None,
                     b"{}",
                     b"?",
-                    None,
+                    b"x" * 16,
                     None,
                 )
             ],

@@ -9,6 +9,7 @@ from support.http import BUYER, fill
 from support.shops import a_request, decided, did, knowing, recorded
 
 from api.cli import main
+from api.logbook import keyring_of
 from api.policies.shipped import shipped_policy
 from api.settings import Settings
 from api.storage.connection import open_engine, writing
@@ -63,8 +64,8 @@ def decide_some(settings, n=1, *, days_ago=0, channel=Channel.WEB):
         for _ in range(n)
     ]
     engine = open_engine(settings)
-    with writing(engine) as conn:
-        append_decisions(conn, stored)
+    with keyring_of(settings) as keyring, writing(engine) as conn:
+        append_decisions(conn, keyring, stored)
     engine.dispose()
 
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from support.http import BUYER, EVERYTHING, fill, serving
 
 from api.cli import main
@@ -342,7 +342,7 @@ def test_a_version_in_the_store_is_rehearsed_and_what_cannot_be_known_is_said(se
     version = shop.done("propose", older, role=Role.MARKETER).stdout.strip()
     engine = open_engine(shop.settings)
     with writing(engine) as conn:
-        conn.execute(delete(decision_bodies).where(decision_bodies.c.decision_id == first_decision(conn)))
+        conn.execute(delete(decision_bodies).where(decision_bodies.c.log_index == first_decision(conn)))
     engine.dispose()
     told = shop.done("rehearse", version[:12]).stdout
     assert "rehearsed: 2 of 3 retained decisions" in told
@@ -353,7 +353,7 @@ def test_a_version_in_the_store_is_rehearsed_and_what_cannot_be_known_is_said(se
 
 
 def first_decision(conn):
-    return conn.execute(select(decision_bodies.c.decision_id).limit(1)).scalar()
+    return conn.execute(select(func.min(decision_bodies.c.log_index))).scalar()
 
 
 def test_a_rehearsal_that_cannot_be_done_keeps_a_draft_from_being_proposed(served, file):

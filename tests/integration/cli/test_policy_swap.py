@@ -6,12 +6,11 @@ import os
 import time
 from dataclasses import dataclass
 
-import orjson
 import pytest
 from prometheus_client.multiprocess import MultiProcessCollector
-from sqlalchemy import select
 from support.http import fill
 from support.in_force import put_in_force
+from support.logs import policies_recorded
 from support.policies import a_policy, a_rule
 from support.stores import create_store
 from support.workers import Crowd, served
@@ -19,7 +18,6 @@ from support.workers import Crowd, served
 from api.settings import Settings
 from api.storage.api_keys import Role
 from api.storage.connection import open_engine, reading
-from api.storage.tables import decisions
 from guardrails.policy.language import Atom, Op
 
 N_CHANGES = 12
@@ -93,8 +91,7 @@ def test_policies_change_under_load_and_every_request_is_decided_by_what_is_in_f
         assert asked.policy in in_force_at_some_time(asked, changes)
     assert {asked.policy for asked in crowd.answers} == {change.policy for change in changes}
     with reading(engine) as conn:
-        rows = conn.execute(select(decisions.c.decision_id, decisions.c.policy, decisions.c.header)).all()
-    recorded = {row.decision_id: (row.policy, orjson.loads(row.header)["policy"]) for row in rows}
+        recorded = policies_recorded(conn)
     assert recorded == {asked.decision_id: (asked.policy, asked.policy) for asked in crowd.answers}
     assert len(n_decisions_by_worker(tmp_path / "figures")) == 2
     engine.dispose()

@@ -52,9 +52,9 @@ def test_a_rule_that_blocks_withholds_from_the_next_request_on_and_is_named(shop
     assert answer["withheld"]["by_rule"]["no-food"] > 0
     assert answer["degraded_because"] == []
     record = shop.decision(answer["decision_id"])
-    assert record["header"]["policy"] == version
+    assert record["entry"]["policy"] == version
     assert "arm" not in answer
-    assert record["header"]["arm"] is None
+    assert record["entry"]["arm"] is None
     told = figures(shop)
     assert told['tactful_verdicts_total{effect="block",rule="no-food"}'] > 0
     assert told[f'tactful_policy_info{{arm="champion",name="house",version="{version}"}}'] == 1
@@ -201,8 +201,8 @@ class TestCompared:
         challenge(shop.wiring.engine, a_policy(NOTHING), 500_000)
         for n in range(8):
             answer = asked(shop, customer_id=f"customer-{n}")
-            header = shop.decision(answer["decision_id"])["header"]
-            assert (header["arm"], header["policy"]) == (answer["arm"], answer["policy_version"])
+            entry = shop.decision(answer["decision_id"])["entry"]
+            assert (entry["arm"], entry["policy"]) == (answer["arm"], answer["policy_version"])
             assert bool(answer["items"]) == (answer["arm"] == "champion")
 
     def test_nobody_known_is_served_by_the_policy_in_force(self, shop_on_sqlite):
@@ -284,7 +284,7 @@ class TestUnreadable:
             assert answer["handoff"]["to"] == "human"
             assert answer["degraded_because"] == ["policy_unreadable"]
             assert set(answer["withheld"]["by_rule"]) == {"NO_POLICY"}
-            assert shop.decision(answer["decision_id"])["header"]["outcome"] == "empty"
+            assert shop.decision(answer["decision_id"])["entry"]["outcome"] == "empty"
             assert shop.client.get("/readyz").json()["fault"] == "PolicyDocumentError"
             put_in_force(sqlite_store.engine, a_policy())
             answer = asked(shop)

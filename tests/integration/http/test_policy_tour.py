@@ -7,11 +7,10 @@ import time
 from itertools import pairwise
 
 import httpx
-import orjson
 import pytest
 import yaml
-from sqlalchemy import select
 from support.http import fill
+from support.logs import policies_recorded
 from support.stores import create_store
 from support.workers import Crowd, served
 
@@ -20,7 +19,6 @@ from api.settings import Settings
 from api.storage.api_keys import Role
 from api.storage.connection import open_engine, reading
 from api.storage.policies import read_entries
-from api.storage.tables import decisions
 from guardrails.policy.chain import first_broken
 
 PATIENCE_S = 60
@@ -208,9 +206,8 @@ def nobody_was_refused(crowd, settings, in_force):
         assert asked.began <= until
     engine = open_engine(settings)
     with reading(engine) as conn:
-        rows = conn.execute(select(decisions.c.decision_id, decisions.c.policy, decisions.c.header)).all()
+        recorded = policies_recorded(conn)
     engine.dispose()
-    recorded = {row.decision_id: (row.policy, orjson.loads(row.header)["policy"]) for row in rows}
     for asked in crowd.answers:
         assert recorded[asked.decision_id] == (asked.policy, asked.policy)
 

@@ -61,8 +61,8 @@ def test_what_is_sent_is_what_was_recorded(shop):
     assert [item["item"] for item in record["sections"]["out"]["list"]] == [
         item["item_id"] for item in answer["items"]
     ]
-    assert record["header"]["policy"] == answer["policy_version"]
-    assert record["header"]["n_withheld"] == answer["withheld"]["count"]
+    assert record["entry"]["policy"] == answer["policy_version"]
+    assert record["entry"]["n_withheld"] == answer["withheld"]["count"]
 
 
 def test_the_same_question_twice_is_the_same_decision_but_for_id_and_clock(shop):
@@ -73,7 +73,7 @@ def test_the_same_question_twice_is_the_same_decision_but_for_id_and_clock(shop)
     assert outs[0] == outs[1]
     asked = [{**each["sections"]["req"], "ts": 0, "seed": ""} for each in (first, second)]
     assert asked[0] == asked[1]
-    assert first["header"]["id"] != second["header"]["id"]
+    assert first["entry"]["id"] != second["entry"]["id"]
 
 
 def test_withdrawal_holds_on_the_next_request(shop):

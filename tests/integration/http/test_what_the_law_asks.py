@@ -100,7 +100,7 @@ def test_an_auditor_finds_the_consent_a_decision_rests_on_in_what_the_customer_i
     shop.choose("given", *EVERYTHING)
     answer = answered(shop.recommend(customer_id=BUYER))
     record = shop.decision(answer["decision_id"])
-    assert record["header"]["policy"] == answer["policy_version"]
+    assert record["entry"]["policy"] == answer["policy_version"]
     by_purpose = {each["purpose"]: each for each in record["sections"]["consent"]["permissions"]}
     relied_on = {by_purpose[each["purpose"]]["record_id"] for each in record["sections"]["out"]["list"]}
     sections = answered(shop.ask("GET", f"/v1/customers/{BUYER}/export"))["sections"]

@@ -109,7 +109,7 @@ class Ledgers:
 
 def told_by(record):
     """Return what a record says of each purpose, and at which time."""
-    _, sections = open_body(record[1])
+    _, sections = open_body(record.body)
     consent, asked = orjson.loads(sections["consent"]), orjson.loads(sections["req"])
     return {each["purpose"]: each for each in consent["permissions"]}, asked["ts"]
 
@@ -124,7 +124,8 @@ def test_every_record_agrees_with_the_ledger_as_of_its_moment(shop):
     with reading(shop.wiring.engine) as conn:
         ledgers = Ledgers(conn, shop, crowd.choices)
         for answer in crowd.answers:
-            told, at_ms = told_by(read_decision(conn, answer.decision_id))
+            record = read_decision(conn, shop.wiring.logbook.keyring, answer.decision_id)
+            told, at_ms = told_by(record)
             for purpose in FLIPPED:
                 possible = ledgers.permissions(answer, purpose, at_ms)
                 n_open += len({each.permitted for each in possible}) > 1
