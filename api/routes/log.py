@@ -30,7 +30,7 @@ from api.storage.log import read_entries, read_state, read_tile
 from api.wiring import wiring
 from guardrails.errors import LogError
 from guardrails.log.merkle import HASH_BYTES
-from guardrails.log.tiles import TILE_HEIGHT, TILE_WIDTH, entry_bundle, parse_tile_path
+from guardrails.log.tiles import TILE_HEIGHT, TILE_WIDTH, TilePath, entry_bundle, parse_tile_path
 from guardrails.messages import Phrase
 
 CHECKPOINT_TYPE = "text/plain; charset=utf-8"
@@ -125,13 +125,8 @@ def log_consistency(query: dict[str, Any]) -> Response:
 def log_tile(where: str) -> Response:
     """Return a tile of hashes (c2sp.org/tlog-tiles), as bytes; of a partial one, as many as are asked for."""
     path = _parsed(where)
-    if path.level is None:
-        raise NotInLogError("bundles of entries are found under `/v1/log/entries/tile`")
     with reading(wiring().engine) as conn:
-        n_there = min(
-            (read_state(conn).size >> path.level * TILE_HEIGHT) - path.number * TILE_WIDTH, TILE_WIDTH
-        )
-        if path.width > n_there:
+        if path.level is None or path.width > _n_hashes(read_state(conn).size, path.level, path.number):
             raise NotInLogError("the log has no such tile so far")
         hashes = read_tile(conn, path.level, path.number)[: path.width * HASH_BYTES]
     return Response(hashes, content_type=TILE_TYPE, headers={"Cache-Control": _FOR_EVER})
@@ -151,7 +146,12 @@ def log_bundle(where: str) -> Response:
     return Response(entry_bundle(entries), content_type=TILE_TYPE)
 
 
-def _parsed(where: str) -> Any:
+def _n_hashes(size: int, level: int, number: int) -> int:
+    """Return how many hashes a tile has in a tree of a size; none or less where there is no such tile."""
+    return min((size >> level * TILE_HEIGHT) - number * TILE_WIDTH, TILE_WIDTH)
+
+
+def _parsed(where: str) -> TilePath:
     try:
         return parse_tile_path(f"tile/{where}")
     except LogError:
