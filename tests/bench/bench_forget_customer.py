@@ -6,8 +6,10 @@ import tempfile
 import time
 import uuid
 
-from api.forgetting.begin import Erasable, begin_erasure
+from api.forgetting.begin import Erasable
+from api.forgetting.keys import erase
 from api.forgetting.worker import Forgetting
+from api.logbook import open_logbook
 from api.settings import Settings
 from api.storage.cascades import Mode
 from api.storage.connection import open_engine, upgrade, writing
@@ -17,7 +19,7 @@ from api.storage.interactions import event_key, insert_interactions
 from api.storage.items import ItemRow, item_numbers, upsert_items
 from api.storage.subjects import open_subjects
 from api.wiring import now_ms
-from engine.vocabulary import Channel, Kind
+from engine.vocabulary import Channel, Kind, Provenance
 from guardrails.consent.purposes import Purpose
 from guardrails.request import SubjectKind
 
@@ -36,22 +38,22 @@ def _erase(mode: Mode, n: int) -> dict[str, object]:
         settings = Settings.from_env({"TACTFUL_DATA_DIR": folder})
         engine, subjects = open_engine(settings), open_subjects(settings)
         upgrade(engine)
+        logbook = open_logbook(settings, engine, now_ms)
         subject = Erasable.of(subjects, SubjectKind.ACCOUNT, "customer")
         with writing(engine) as conn:
             upsert_items(conn, [ItemRow("item", "Item")], now_ms())
             item_no = item_numbers(conn)["item"]
             customer_no = customer_numbers(conn, ["customer"], subjects, now_ms())["customer"]
             insert_interactions(conn, [_row(number, customer_no, item_no) for number in range(n)])
-            append_decisions(conn, [_decision(subject.key) for _ in range(n // 10)])
-        work = Forgetting(engine, settings, now_ms)
+            append_decisions(conn, logbook.keyring, [_decision(subject.key) for _ in range(n // 10)])
+        work = Forgetting(logbook, settings, now_ms)
         started = time.perf_counter()
-        with writing(engine) as conn:
-            cascade_id = begin_erasure(
-                conn, subject, mode, settings.recipients, lambda: str(uuid.uuid4()), now_ms()
-            )
+        recipients = settings.recipients
+        begun = erase(logbook, subjects, subject, mode, recipients, lambda: str(uuid.uuid4()), now_ms())
         answered = time.perf_counter()
-        cascade = work.finish_now(cascade_id)
+        cascade = work.finish_now(begun.cascade_id)
         done = time.perf_counter()
+        logbook.close()
         engine.dispose()
     answer_ms = (answered - started) * 1000
     return {
@@ -67,7 +69,7 @@ def _erase(mode: Mode, n: int) -> dict[str, object]:
 def _row(number: int, customer_no: int, item_no: int) -> tuple[object, ...]:
     return (
         *(event_key(f"event {number}"), customer_no, None, item_no, int(Kind.VIEW), now_ms() - number),
-        *(int(Channel.WEB), int(Purpose.PROFILING), False, 1, None),
+        *(int(Channel.WEB), int(Purpose.PROFILING), False, 1, None, int(Provenance.OWN)),
     )
 
 
