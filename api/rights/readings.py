@@ -39,6 +39,7 @@ from api.storage import tables
 from api.storage.bodies import OF_BODY, SealedBody, open_those_that_open, with_bodies
 from api.storage.connection import reading
 from api.storage.consents import read_choices
+from api.storage.legal_holds import holds_of
 from api.storage.requests import requests_of
 from api.storage.retention import Retention
 from api.storage.rights import read_corrections, read_signals
@@ -563,6 +564,7 @@ def cascades(of: Subject) -> Iterator[Row]:
             steps.c.downstream,
             steps.c.status,
             steps.c.n_affected,
+            steps.c.detail,
         )
         .join(steps, steps.c.cascade_id == cascades.c.cascade_id)
         .where(of.owns(cascades))
@@ -576,7 +578,30 @@ def cascades(of: Subject) -> Iterator[Row]:
             row["downstream"],
             row["status"],
             row["n_affected"],
+            row["detail"],
         )
+
+
+def legal_holds(of: Subject) -> Iterator[Row]:
+    """Yield for what claims records are kept."""
+    with reading(of.engine) as conn:
+        holds = holds_of(conn, of.subject_key)
+    for each in holds:
+        yield each.hold_id, each.reason, time_of(each.placed_at_ms), time_of(each.lifted_at_ms)
+
+
+def looks(of: Subject) -> Iterator[Row]:
+    """Yield when records were looked at, to the minute and unless that was pruned, and what exactly."""
+    looked, entries = tables.disclosures, tables.log_entries
+    query = (
+        select(looked.c.log_index, looked.c.details, entries.c.minute, entries.c.entry)
+        .join(entries, entries.c.log_index == looked.c.log_index, isouter=True)
+        .where(of.owns(looked))
+    )
+    for row in _paged(of, query, looked.c.log_index):
+        told = {} if row["entry"] is None else orjson.loads(bytes(row["entry"]))
+        at_ms = None if row["minute"] is None else row["minute"] * 60_000
+        yield time_of(at_ms), told.get("kind"), row["details"]
 
 
 def recipients(of: Subject) -> Iterator[Row]:

@@ -313,9 +313,24 @@ SECTIONS: tuple[Section, ...] = (
             Column("finished_at", Form.TIME),
             *_texts("downstream", "status"),
             Column("n_affected", Form.NUMBER),
+            Column("detail"),
         ),
         readings.cascades,
         tables=("cascades",),
+    ),
+    Section(
+        "legal_holds",
+        "Records of decisions that are kept for a legal claim, whatever you ask meanwhile",
+        (*_texts("hold_id", "reason"), Column("since", Form.TIME), Column("until", Form.TIME)),
+        readings.legal_holds,
+        tables=("legal_holds",),
+    ),
+    Section(
+        "looks",
+        "When records of decisions on you were looked at, and what for",
+        (_AT, *_texts("kind", "details")),
+        readings.looks,
+        tables=("disclosures",),
     ),
     Section("recipients", "Who is handed data", _texts("name", "why"), readings.recipients),
     Section(
@@ -340,6 +355,6 @@ SECTIONS: tuple[Section, ...] = (
 """Every section, in the order it is handed out."""
 
 NOT_HANDED_OUT = {
-    "subject_keys": "keys that records are sealed with: random bytes that say nothing of anybody",
+    "cascade_subjects": "pseudonyms of visits while their customer is being erased",
 }
 """Tables that hold a pseudonym and are in no section, and why."""

@@ -53,7 +53,7 @@ def _erase_one(n_records: int) -> dict[str, object]:
         *warm, peer = others[-N_TIMES:]
         with writing(engine) as conn:
             customer_numbers(conn, [gone, *others], subjects, now_ms())
-        mine = next(_decide(logbook, subjects, each, n_records) for each in (gone, *warm, peer))
+        decided = {each: _decide(logbook, subjects, each, n_records) for each in (gone, *warm, peer)}
         kept = [each for other in others[:20] for each in _decide(logbook, subjects, other, 5)]
         of_peer = _time(lambda: _delete_rows(engine, subjects.account(peer)))
 
@@ -63,7 +63,7 @@ def _erase_one(n_records: int) -> dict[str, object]:
 
         answers_ms = [_time(lambda each=each: erased(each)) for each in warm]
         begun = erased(gone)
-        n_open = _count_open(engine, logbook, mine)
+        n_open = _count_open(engine, logbook, decided[gone])
         work_ms = _time(lambda: Forgetting(logbook, settings, now_ms).finish_now(begun.cascade_id))
         n_kept = _count_open(engine, logbook, kept)
         logbook.close()

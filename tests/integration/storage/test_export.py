@@ -62,6 +62,7 @@ NOT_SHOWN = {
     ("consent_states", "notice_version"): "in the event that it is made from",
     ("consent_states", "actor"): "in the event that it is made from",
     ("consent_states", "record_id"): "in the event that it is made from",
+    ("legal_holds", "actor"): "a key of the shop's own systems",
     ("cascades", "request_id"): "of the request, which has a section of its own",
 }
 """Columns with somebody's data that no section shows, and why."""
