@@ -9,12 +9,15 @@ import time
 import uuid
 from pathlib import Path
 
+from api.logbook import open_logbook
 from api.settings import Settings
 from api.storage.connection import open_engine, upgrade
 from api.storage.decisions import StoredDecision
 from api.storage.recorder import Recorder
+from api.wiring import now_ms
+from guardrails.log.canonical import canonical
 
-BODY_BYTES = 2048
+HEADER_BYTES, BODY_BYTES = 700, 2048
 
 
 def run(*, quick: bool) -> list[dict[str, object]]:
@@ -45,9 +48,11 @@ def _sqlite_commits(path: Path, seconds: float) -> float:
 
 
 def _decisions(folder: Path, n_threads: int, seconds: float) -> float:
-    engine = open_engine(Settings.from_env({"TACTFUL_DATA_DIR": str(folder)}))
+    settings = Settings.from_env({"TACTFUL_DATA_DIR": str(folder)})
+    engine = open_engine(settings)
     upgrade(engine)
-    recorder = Recorder(engine)
+    logbook = open_logbook(settings, engine, now_ms)
+    recorder = Recorder(logbook)
     recorder.start()
     counts = [0] * n_threads
     end = time.perf_counter() + seconds
@@ -63,20 +68,22 @@ def _decisions(folder: Path, n_threads: int, seconds: float) -> float:
     for thread in threads:
         thread.join()
     recorder.close()
+    logbook.close()
     engine.dispose()
     return sum(counts) / seconds
 
 
 def _decision() -> StoredDecision:
+    decision_id = str(uuid.uuid4())
     return StoredDecision(
-        decision_id=str(uuid.uuid4()),
+        decision_id=decision_id,
         minute=29_000_000,
         placement="home",
         basis="profile",
         outcome="personalised",
         policy="0" * 64,
         model="0" * 64,
-        header=bytes(700),
+        header=canonical({"id": decision_id, "of": "0" * (HEADER_BYTES - 53)}),
         body=bytes(BODY_BYTES),
         subject_key=uuid.uuid4().bytes,
         exposure=None,

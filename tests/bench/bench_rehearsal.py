@@ -19,12 +19,14 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Engine
 
+from api.logbook import keyring_of
 from api.policies.shipped import shipped_policy
 from api.rehearsing.cache import Cache
 from api.rehearsing.report import Held, held, rehearse
 from api.settings import Settings
 from api.storage.connection import open_engine, upgrade, writing
 from api.storage.decisions import StoredDecision, append_decisions
+from api.storage.keyring import Keyring
 from engine.artefact import Manifest, ModelArrays, load_artefact, write_artefact
 from engine.catalogue import NO_CODE, Catalogue
 from engine.interactions import DAY_MS, WEIGHT_ONE, Interactions
@@ -77,7 +79,8 @@ def run(*, quick: bool) -> list[dict[str, object]]:
         engine, base = open_engine(settings), held(shipped_policy())
         upgrade(engine)
         made = list(_made(Path(folder), base, min(n, N_DISTINCT)))
-        _store(engine, made, n)
+        with keyring_of(settings) as keyring:
+            _store(engine, keyring, made, n)
         drafts = _drafts(base.policy)
         sample = [each.body for each in made[:_N_SAMPLE]]
         peer = _peer(sample, base.policy, drafts["a cap on price steps"])
@@ -186,7 +189,7 @@ def _peer(bodies: Sequence[bytes], base: Policy, draft: Policy) -> float:
     return (time.perf_counter() - start) / len(bodies)
 
 
-def _store(engine: Engine, made: Sequence[StoredDecision], n: int) -> None:
+def _store(engine: Engine, keyring: Keyring, made: Sequence[StoredDecision], n: int) -> None:
     """Store decisions again and again, each time under other ids and for other customers."""
     for start in range(0, n, _AT_ONCE):
         batch = [
@@ -198,7 +201,7 @@ def _store(engine: Engine, made: Sequence[StoredDecision], n: int) -> None:
             for number in range(start, min(start + _AT_ONCE, n))
         ]
         with writing(engine) as conn:
-            append_decisions(conn, batch)
+            append_decisions(conn, keyring, batch)
 
 
 def _made(folder: Path, base: Held, n: int) -> Iterator[StoredDecision]:
