@@ -270,7 +270,7 @@ class LogKeeper:
             if line is None:
                 warn("log:witness:failed", WitnessError("its signature does not hold"), witness=key.name)
                 return False
-            guard.cosign(vouched.size, {key.name: line})
+            guard.cosign(vouched, {key.name: line})
             return True
         return False
 

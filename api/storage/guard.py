@@ -175,10 +175,14 @@ class Guard:
             row = conn.execute(select(checkpoints).where(checkpoints.c.size == size)).first()
         return None if row is None else Vouched(*row)
 
-    def cosign(self, size: int, lines: Mapping[str, str]) -> None:
-        """Remember what witnesses signed: signature lines, by the names of their keys."""
-        rows = [{"size": size, "name": name, "line": line} for name, line in lines.items()]
+    def cosign(self, vouched: Vouched, lines: Mapping[str, str]) -> None:
+        """Remember what witnesses signed: signature lines, by the names of their keys.
+
+        The checkpoint is remembered with them: it may have been dropped while they were asked.
+        """
+        rows = [{"size": vouched.size, "name": name, "line": line} for name, line in lines.items()]
         with self._store.writing() as conn:
+            conn.execute(insert_new(conn, checkpoints), vouched._asdict())
             conn.execute(insert_new(conn, cosignatures), rows)
 
     def cosigned(self, size: int) -> dict[str, str]:

@@ -112,23 +112,31 @@ class TestWhatIsKept:
 
     def test_all_that_a_witness_has_signed(self, guard):
         for size in range(1, 9):
-            vouch(guard, size)
+            vouched = vouch(guard, size)
             if size in (2, 5):
-                guard.cosign(size, {"witness": f"line of {size}"})
+                guard.cosign(vouched, {"witness": f"line of {size}"})
         assert [size for size in range(1, 9) if guard.at(size) is not None] == [2, 5, 8]
         assert guard.last_cosigned() == guard.at(5)
         assert guard.cosigned(5) == {"witness": "line of 5"}
         assert guard.cosigned(8) == {}
 
+    def test_also_while_the_log_grew_on_before_the_witness_answered(self, guard):
+        asked_about = vouch(guard, 2)
+        last = vouch(guard, 3)
+        guard.cosign(asked_about, {"witness": "line of 2"})
+        assert guard.last_cosigned() == asked_about
+        assert guard.cosigned(2) == {"witness": "line of 2"}
+        assert guard.last() == last
+
     def test_what_a_witness_signed_first_stays_and_others_join_it(self, guard):
-        vouch(guard, 1)
-        guard.cosign(1, {"b": "first"})
-        guard.cosign(1, {"b": "second", "a": "other"})
+        vouched = vouch(guard, 1)
+        guard.cosign(vouched, {"b": "first"})
+        guard.cosign(vouched, {"b": "second", "a": "other"})
         assert list(guard.cosigned(1).items()) == [("a", "other"), ("b", "first")]
 
     def test_a_restart_forgets_nothing(self, apart_url, guard):
         before = vouch(guard, 7)
-        guard.cosign(7, {"witness": "line"})
+        guard.cosign(before, {"witness": "line"})
         again = Guard(Apart(apart_url, metadata))
         assert (again.last(), again.cosigned(7)) == (before, {"witness": "line"})
         again.close()
