@@ -12,8 +12,10 @@ from pathlib import Path
 from sqlalchemy import URL, Engine
 from sqlalchemy.engine import make_url
 
-from api.errors import StoreUnavailableError
+from api.errors import EdgeError, StoreUnavailableError
+from api.forgetting.restored import reapply_erasures
 from api.logbook import Logbook, open_logbook
+from api.logging import warn
 from api.settings import Settings
 from api.storage.connection import is_current, open_engine
 from api.storage.subjects import Subjects, open_subjects
@@ -60,12 +62,22 @@ def open_shop(environ: Mapping[str, str] = os.environ) -> Iterator[Shop]:
         require_current(engine)
         logbook = open_logbook(settings, engine, now_ms)
         try:
-            yield Shop(settings, engine, open_subjects(settings), logbook, now_ms())
+            shop = Shop(settings, engine, open_subjects(settings), logbook, now_ms())
+            _look_back(shop)
+            yield shop
             logbook.announce()
         finally:
             logbook.close()
     finally:
         engine.dispose()
+
+
+def _look_back(shop: Shop) -> None:
+    """Erase again whom a restored database has brought back, as a server does when it starts."""
+    try:
+        reapply_erasures(shop.logbook, shop.subjects, shop.settings.recipients, shop.now_ms)
+    except EdgeError as error:  # whoever opens the shop next tries again
+        warn("erasures:reapply:failed", error)
 
 
 def require_current(engine: Engine) -> None:

@@ -10,6 +10,7 @@ from support.http import BUYER, EVERYTHING, PROFILING, STORAGE, serving
 from api.storage.api_keys import Role
 from api.storage.connection import reading
 from api.storage.tables import interactions
+from guardrails.log import verifier
 
 PATH = f"/v1/customers/{BUYER}"
 
@@ -47,6 +48,23 @@ def test_from_the_answer_on_nothing_personal_is_used_and_behind_it_everything_go
     assert again["cascade_id"] != begun["cascade_id"]
     assert again["finished_at_ms"] is not None
     assert {n for _, n in steps(again).values()} == {0}
+
+
+def test_the_answer_proves_that_the_log_tells_of_the_erasure_and_no_record_opens(shop):
+    shop.choose("given", *EVERYTHING)
+    decision_id = shop.recommend(customer_id=BUYER).json()["decision_id"]
+    assert shop.decision(decision_id)["sections"] is not None
+    shop.wiring.cascades.close()  # nothing is done behind the answer
+    begun = shop.ask("DELETE", PATH).json()
+    assert steps(begun)["keys"] == ("complete", 1)
+    assert steps(begun)["decisions"][0] == "pending"
+    assert shop.decision(decision_id)["sections"] is None
+    keys = [verifier.parse_vkey(vkey) for vkey in shop.wiring.logbook.vkeys]
+    asked = verifier.Asked(log_keys=keys, allow_unwitnessed=True)
+    assert verifier.check_receipt(begun["log_receipt"].encode(), asked).exit_code == 0
+    told = verifier.parse_receipt(begun["log_receipt"].encode())
+    assert told.index == begun["log_index"]
+    assert BUYER.encode() not in told.extra
 
 
 def test_live_events_of_an_erased_customer_are_listed_as_withheld(shop):
