@@ -19,14 +19,14 @@ from api.logbook import Logbook
 from api.storage.connection import reading
 from api.storage.decisions import entry_at, index_of
 from api.storage.guard import Vouched
-from api.storage.log import TreeState, hashes_of, read_state, read_tile
-from api.storage.log_records import Beside, beside, entries_end
+from api.storage.log import TreeState, hashes_of, read_state
+from api.storage.log_records import Beside, beside, entries_end, stored_tile
 from guardrails.errors import LogError
 from guardrails.log.bundle import BundlePieces, bundle_files
 from guardrails.log.merkle import HASH_BYTES, inclusion_proof, root_at
 from guardrails.log.notes import add_signature
 from guardrails.log.sealing import digest
-from guardrails.log.tiles import TILE_WIDTH, entry_bundle, parse_tile_path
+from guardrails.log.tiles import MAX_ENTRY_BYTES, TILE_WIDTH, entry_bundle, hashes_in, parse_tile_path
 from guardrails.log.verifier import (
     Asked,
     InvalidError,
@@ -42,6 +42,9 @@ from guardrails.log.verifier import (
 
 Show = Callable[[int, int, str], None]
 """Is told how many bundles of entries of how many are done, and a word for what is done with them."""
+
+_UNREADABLE = (LogError, TypeError, ValueError)
+"""What reading comes to where somebody has put something else in the place of what was stored."""
 
 _FULL_TILE = TILE_WIDTH * HASH_BYTES
 
@@ -135,17 +138,13 @@ class _Check:
     def _state(self) -> TreeState | None:
         try:
             return read_state(self._conn)
-        except LogError as error:
-            self._note(f"how far the tree has come is not what was stored: {error}", self._vouched.size)
+        except _UNREADABLE:
+            self._note("the store does not remember any more how far the tree has come", self._vouched.size)
             return None
 
     def _tile(self, level: int, number: int) -> bytes:
         """Return a tile; hashes that the store lacks are zeros, which no entry hashes to."""
-        try:
-            tile = read_tile(self._conn, level, number)
-        except LogError:
-            tile = b""
-        return tile.ljust(_FULL_TILE, b"\x00")[:_FULL_TILE]
+        return stored_tile(self._conn, level, number).ljust(_FULL_TILE, b"\x00")[:_FULL_TILE]
 
     def _bundle(self, number: int, look_at: Callable[[Beside], None]) -> bytes:
         """Return a bundle of entries as far as the checkpoint goes; a missing one is empty."""
@@ -153,14 +152,11 @@ class _Check:
         end = min(first + TILE_WIDTH, self._vouched.size)
         entries = [b""] * (end - first)
         for row in beside(self._conn, first, end):
-            entries[row.log_index - first] = row.entry
+            if len(row.entry) <= MAX_ENTRY_BYTES:  # no longer one was ever appended
+                entries[row.log_index - first] = row.entry
             look_at(row)
         self._show(number + 1, -(-self._vouched.size // TILE_WIDTH), "bundles of entries")
-        try:
-            return entry_bundle(entries)
-        except LogError as error:
-            self._note(str(error), first)
-            return b"\x00"
+        return entry_bundle(entries)
 
     def _looked_at(self, row: Beside) -> None:
         """Hold what the store says of an entry outside the tree against the entry."""
@@ -194,8 +190,8 @@ class _Check:
 
     def _has_root(self, state: TreeState) -> bool:
         try:
-            return state.root == state.frontier.root() == root_at(state.size, hashes_of(self._conn))
-        except LogError:
+            return state.root == state.frontier.root() == root_at(state.size, hashes_in(self._tile))
+        except _UNREADABLE:
             return False
 
     def _check_tail(self, state: TreeState) -> None:

@@ -16,6 +16,7 @@ from api.storage.tables import (
     decision_subjects,
     decisions,
     log_entries,
+    log_tiles,
 )
 
 PAGE = 256
@@ -150,7 +151,23 @@ def beside(conn: Connection, first: int, end: int) -> list[Beside]:
         .where(at >= first, at < end)
         .order_by(at)
     )
-    return [Beside(*row) for row in conn.execute(query)]
+    found = (Beside(*row) for row in conn.execute(query))
+    return [
+        row._replace(entry=as_bytes(row.entry), sealed=None if row.sealed is None else as_bytes(row.sealed))
+        for row in found
+    ]
+
+
+def stored_tile(conn: Connection, level: int, number: int) -> bytes:
+    """Return the hashes of a tile as far as they are stored, whatever somebody has made of them."""
+    query = select(log_tiles.c.hashes).where(log_tiles.c.level == level, log_tiles.c.tile == number)
+    found = conn.execute(query).scalar()
+    return b"" if found is None else as_bytes(found)
+
+
+def as_bytes(stored: object) -> bytes:
+    """Return what is stored as bytes; somebody may have put something else in their place."""
+    return bytes(stored) if isinstance(stored, (bytes, memoryview)) else str(stored).encode()
 
 
 def places(conn: Connection, which: Which) -> list[int]:

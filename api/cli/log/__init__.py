@@ -9,8 +9,7 @@ from api.cli.log.explaining import why
 from api.cli.log.exporting import export
 from api.cli.log.replaying import replay
 from api.cli.log_holds import hold, holds, release
-from api.cli.log_prune import prune
-from api.cli.log_holds import hold, holds, release
+from api.cli.log_keys import rotate_kek, rotate_key
 from api.cli.log_prune import prune
 
 
@@ -23,5 +22,18 @@ def log() -> None:
     """
 
 
-for command in (checkpoint, keys, verify, export, replay, why, hold, release, holds, prune):
+for command in (
+    checkpoint,
+    keys,
+    verify,
+    export,
+    replay,
+    why,
+    hold,
+    release,
+    holds,
+    prune,
+    rotate_key,
+    rotate_kek,
+):
     log.add_command(command)

@@ -118,7 +118,7 @@ def verify(
             )
         _verify_decision(decision, asked, key_file, as_json=as_json)
     else:
-        _tell(_live_report(asked, witnessed=witnessed), as_json=as_json)
+        _verify_live(asked, witnessed=witnessed, as_json=as_json)
 
 
 def _parsed(texts: tuple[str, ...], option: str) -> tuple[VerifierKey, ...]:
@@ -141,14 +141,20 @@ def _bundle_report(bundle: Path, asked: Asked) -> Report:
     return report
 
 
-def _live_report(asked: Asked, *, witnessed: bool) -> Report:
+def _verify_live(asked: Asked, *, witnessed: bool, as_json: bool) -> None:
+    """Check the log as it is stored, print what was found and exit.
+
+    To exit while the shop is open leaves unsigned what is there: a check must not vouch for what it found.
+    """
     from api.cli.shop import open_shop  # noqa: PLC0415  storage is not needed for --help
     from api.log_checking import check_log  # noqa: PLC0415  as above
 
-    with open_shop() as shop, progress("checking the log") as show:
+    with open_shop() as shop:
         asked = asked._replace(log_keys=_parsed(shop.logbook.vkeys, "TACTFUL_LOG_KEY"))
         inside = tuple(each.vkey for each in shop.settings.log_witnesses)
-        return check_log(shop.logbook, inside, asked, show, witnessed=witnessed)
+        with progress("checking the log") as show:
+            report = check_log(shop.logbook, inside, asked, show, witnessed=witnessed)
+        _tell(report, as_json=as_json)
 
 
 def _tell(report: Report, *, as_json: bool) -> None:
