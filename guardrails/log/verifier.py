@@ -94,6 +94,9 @@ _MEBIBYTE = 1 << 20
 _MAX_NOTE_BYTES = _MEBIBYTE
 _MAX_MANIFEST_BYTES = 256 * _MEBIBYTE
 _MAX_FILE_BYTES = 32 * _MEBIBYTE
+_MAX_LINE_OF_MANIFEST_BYTES = 512
+_MOST_TIMES_SMALLER = 200
+"""How much smaller a zip may have made its files; whoever makes bombs needs more."""
 
 _NUMBER = r"(?:x[0-9]{3}/){0,6}[0-9]{3}"
 _TILE = re.compile(
@@ -825,16 +828,20 @@ class Report:
 
     Attributes:
         lines: in the order of the checks.
+        first_bad_index: the first entry that is, or may be, not what it was; None where nothing says which.
     """
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
+        self.first_bad_index: int | None = None
         self._n_of: dict[str, int] = {}
 
     def add(self, kind: str, text: str, index: int | None = None) -> None:
-        """Write a line down; of one kind of failure only the first are written out."""
+        """Write a line down; of warnings, and of one kind of failure, only the first are written out."""
         n = self._n_of[kind] = self._n_of.get(kind, 0) + 1
-        if n <= _MOST_OF_A_KIND or kind not in _EXIT_CODES:
+        if kind == "tampered" and index is not None:
+            self.first_bad_index = index if self.first_bad_index is None else min(index, self.first_bad_index)
+        if n <= _MOST_OF_A_KIND or kind in {"ok", "note"}:
             self.lines.append(Line(kind, text.encode("ascii", "backslashreplace").decode(), index))
 
     def attempt(self, check: Callable[..., None], *arguments: object) -> None:
@@ -855,12 +862,6 @@ class Report:
     def verdict(self) -> str:
         """The exit code in a word."""
         return ("valid", *_EXIT_CODES)[self.exit_code]
-
-    @property
-    def first_bad_index(self) -> int | None:
-        """The first entry that is, or may be, not what it was; None where nothing says which."""
-        bad = [line.index for line in self.lines if line.kind == "tampered" and line.index is not None]
-        return min(bad, default=None)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -975,6 +976,9 @@ class ZipFiles(Mapping[str, bytes]):
             if info.file_size > _limit(name):
                 raise InvalidError(f"{shown(name)} is absurdly long")
             self._infos[name] = info
+        n_bytes = sum(info.file_size for info in self._infos.values())
+        if n_bytes > _MAX_FILE_BYTES + _MOST_TIMES_SMALLER * path.stat().st_size:
+            raise InvalidError(f"what is in {shown(str(path))} is absurdly long")
 
     def __getitem__(self, name: str) -> bytes:
         info = self._infos[name]
@@ -1116,6 +1120,7 @@ class _Listed:
 _PLAIN = rb'"[ !#-\[\]-~]*"'
 _DIGEST_TEXT = rb'"[A-Za-z0-9_-]{43}"'
 _SHAPES_OF_FIELDS = {
+    "v": rb"(?:[1-9][0-9]{0,14}|0)",
     "type": rb'"decision"',
     "id": rb'"([ !#-\[\]-~]+)"',
     "t_min": rb"([1-9][0-9]{0,14}|0)",
@@ -1427,7 +1432,10 @@ class _Bundle:
             raise IncompleteError("`MANIFEST.json` is missing")
         self._asked = asked
         self._report = report
-        self._manifest = parse_manifest(files["MANIFEST.json"])
+        manifest = files["MANIFEST.json"]
+        if len(manifest) > _MEBIBYTE + _MAX_LINE_OF_MANIFEST_BYTES * len(files):
+            raise InvalidError("`MANIFEST.json` is absurdly long for the files that there are")
+        self._manifest = parse_manifest(manifest)
         self._files = _Listed(files, self._manifest, report)
         report.attempt(self._files.check_names)
         self._note = self._files["checkpoint"]

@@ -416,6 +416,26 @@ def test_a_decision_is_found_by_its_id(log, files):
     assert check_bundle(files, Asked(decision="no\udc80ne")).exit_code == INCOMPLETE
 
 
+def test_warnings_are_not_listed_without_end():
+    report = check_bundle(Log([other("party", at=at) for at in range(30)]).bundle())
+    assert report.exit_code == VALID
+    assert len([line for line in report.lines if line.kind == "warning"]) == 20
+
+
+def test_the_first_bad_entry_is_told_however_much_else_is_bad(files):
+    changed = with_entries(
+        files, [decision(index, **({"n_cand": 51} if index == 7 else {})) for index in range(N)]
+    )
+    junk = {f"policies/{number:064x}.json": b"" for number in range(25)}
+    assert check_bundle({**changed, **junk}).first_bad_index == 7
+
+
+def test_a_decision_states_its_version_also_where_others_like_it_were_read_before():
+    for version in (None, "2", True):
+        entries = [decision(0), decision(1, v=version)]
+        assert_tampered(Log(entries).bundle(), index=1, saying="its version, type and minute")
+
+
 def test_failures_of_a_kind_are_not_listed_without_end(files):
     report = check_bundle(with_entries(files, [decision(index + 7000) for index in range(N)]))
     assert report.first_bad_index == 0

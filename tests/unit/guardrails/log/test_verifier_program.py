@@ -225,6 +225,21 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path, capsys):
     assert "`checkpoint` is absurdly long" in capsys.readouterr().out
 
 
+def test_many_files_that_each_unpack_to_much_are_refused_before_they_are_unpacked(tmp_path, capsys):
+    bombs = [(f"policies/{number:064x}.json", bytes(30 << 20)) for number in range(2)]
+    assert main([str(zip_of(tmp_path / "bundle.zip", *bombs))]) == TAMPERED
+    assert "bundle.zip` is absurdly long" in capsys.readouterr().out
+
+
+def test_a_manifest_much_longer_than_its_files_need_is_refused_before_it_is_parsed(files, monkeypatch):
+    monkeypatch.setattr(verifier, "parse_manifest", None)
+    report = check_bundle({**files, "MANIFEST.json": b"[" + b"[]," * (1 << 19) + b"[]]"})
+    assert [line.text for line in report.lines] == [
+        "`MANIFEST.json` is absurdly long for the files that there are"
+    ]
+    assert report.exit_code == TAMPERED
+
+
 def test_a_zip_bomb_that_lies_about_its_size_is_not_unpacked(tmp_path):
     path = zip_of(tmp_path / "bundle.zip", ("MANIFEST.json", bytes(50 << 20)))
     size = (50 << 20).to_bytes(4, "little")
