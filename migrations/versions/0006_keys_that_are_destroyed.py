@@ -31,7 +31,7 @@ def upgrade() -> None:
         "ix_decision_subjects_in_visit",
         "decision_subjects",
         ["log_index"],
-        sqlite_where=sa.text("in_visit"),
+        sqlite_where=sa.text("in_visit = 1"),  # as the queries say it
         postgresql_where=sa.text("in_visit"),
     )
     op.create_table(
