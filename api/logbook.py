@@ -40,13 +40,22 @@ from api.storage.log import (
     read_last,
     read_state,
 )
-from api.storage.secret_files import secret_in
+from api.storage.secret_files import secret_in, sync_folder
 from guardrails.log.checkpoint import Checkpoint
 from guardrails.log.merkle import consistency_proof, inclusion_proof, root_at
 from guardrails.log.notes import add_signature, sign_note, text_of
 from guardrails.log.receipts import receipt
 
-__all__ = ["MINUTE_MS", "Logbook", "Standing", "entry", "keyring_of", "open_keyring", "open_logbook"]
+__all__ = [
+    "MINUTE_MS",
+    "Logbook",
+    "Standing",
+    "entry",
+    "keyring_of",
+    "open_keyring",
+    "open_logbook",
+    "rotate_key_encryption_key",
+]
 
 
 class Standing(NamedTuple):
@@ -274,6 +283,28 @@ def open_keyring(settings: Settings) -> Keyring:
     """
     kek = settings.key_encryption_key or _key_in(settings.key_encryption_key_file, "key-encryption key")
     return Keyring(Apart(settings.keys_location, keys.metadata), kek)
+
+
+def rotate_key_encryption_key(settings: Settings, keyring: Keyring) -> int:
+    """Wrap every key that records are sealed with under a new key; return how many that were.
+
+    Interrupted, it is gone on with by the next call.
+
+    Raises:
+        SettingsError: the key-encryption key is not in a file.
+        StoreUnavailableError: the keys cannot be used now; call again.
+    """
+    file = settings.key_encryption_key_file
+    if settings.key_encryption_key is not None:
+        raise SettingsError(
+            "the key-encryption key is set by `TACTFUL_KEY_ENCRYPTION_KEY`: to rotate it, put it in the file "
+            f"`{file}` and unset the variable"
+        )
+    waiting = file.with_name(f"{file.name}.next")
+    n_wrapped = keyring.rewrap(_key_in(waiting, "next key-encryption key"))
+    waiting.replace(file)
+    sync_folder(file.parent)
+    return n_wrapped
 
 
 @contextmanager

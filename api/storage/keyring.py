@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, Table, Text, delete, func, select, update
 
+from api.errors import StoreUnavailableError
 from api.storage.apart import Apart
 from api.storage.connection import clear_deleted
 from api.storage.statements import chunks, insert_new, insert_or_replace
@@ -100,6 +101,9 @@ class Keyring:
             return found
         kek_id = digest(self._kek)
         with self._store.writing() as conn:
+            wrapped_with = conn.execute(select(subject_keys.c.kek_id).limit(1)).scalar()
+            if wrapped_with not in {None, kek_id}:  # all have the same: they are wrapped again all or none
+                raise StoreUnavailableError("the keys are wrapped with another key-encryption key now")
             rows = [
                 {**name._asdict(), "wrapped_key": wrap(self._kek, self._new_key()), "kek_id": kek_id}
                 for name in missing

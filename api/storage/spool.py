@@ -4,7 +4,7 @@ Where the log cannot be written, what is still answered uses nothing of anybody,
 here. It is on the disk before it is answered, as in the log, and goes into the log when that is back.
 What is in the file is not encrypted: nothing that is about somebody is ever put into it.
 
-A file of records, each as
+A file that begins with 16 random bytes, and then has records, each as
 
     length (4 bytes, big endian) ‖ SHA-256 of the rest ‖ the decision as JSON
 
@@ -20,6 +20,7 @@ import fcntl
 import hashlib
 import io
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -35,7 +36,7 @@ from api.storage.secret_files import sync_folder
 MAX_BYTES = 64 * 2**20
 """The largest file; some ten thousand records."""
 
-_LENGTH_BYTES, _DIGEST_BYTES = 4, 32
+_NAME_BYTES, _LENGTH_BYTES, _DIGEST_BYTES = 16, 4, 32
 _HEAD_BYTES = _LENGTH_BYTES + _DIGEST_BYTES
 _PERSONAL = ("subject_key", "exposure", "suppression_key", "visit_suppression_key")
 _BYTES = ("header", "body")
@@ -57,7 +58,8 @@ class Spool:
         self._max_bytes = max_bytes
         self._file = folder / "waiting"
         self._aside = folder / "draining"
-        self._read_up_to = (0, 0)  # which file, and where its last whole record ended when we looked
+        self._name = b""  # what the file began with that we looked at last
+        self._end = 0  # where its last whole record ended
 
     def keep(self, decision: StoredDecision) -> None:
         """Put a decision on the disk.
@@ -136,25 +138,41 @@ class Spool:
     def _append(self, record: bytes) -> None:
         """Add a record, or leave the file as it was."""
         is_new = not self._file.exists()
-        descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "r+b", buffering=0) as file:
-            number = os.fstat(descriptor).st_ino
-            known, start = self._read_up_to
-            end = start = _end_of_whole(file, start if known == number else 0)
-            if end + len(record) > self._max_bytes:
+        with io.FileIO(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+            start = self._whole_end(file)
+            if start + len(record) > self._max_bytes:
                 raise StoreUnavailableError("the spool is full")
             try:
                 file.truncate(start)
                 file.seek(start)
-                while end < start + len(record):
-                    end += file.write(record[end - start :])
-                os.fsync(descriptor)
+                _write_all(file, record)
+                os.fsync(file.fileno())
             except OSError:
                 file.truncate(start)
                 raise
-        self._read_up_to = (number, end)
+        self._end = start + len(record)
         if is_new:
             sync_folder(self._folder)
+
+    def _whole_end(self, file: io.FileIO) -> int:
+        """Return where the last whole record ends, looking from where we know one to end.
+
+        After each draining it is another file, known by the bytes that it begins with.
+        """
+        name = file.read(_NAME_BYTES)
+        if len(name) < _NAME_BYTES:
+            name = secrets.token_bytes(_NAME_BYTES)
+            file.truncate(0)
+            file.seek(0)
+            _write_all(file, name)
+        if name != self._name:
+            self._name, self._end = name, _NAME_BYTES
+        end = self._end
+        with os.fdopen(os.dup(file.fileno()), "rb") as content:
+            content.seek(end)
+            while (record := _next_whole(content)) is not None:
+                end += _HEAD_BYTES + len(record)
+        return end
 
     @contextmanager
     def _locked(self, name: str, *, wait: bool = True) -> Iterator[bool]:
@@ -187,18 +205,15 @@ def _records(file: Path) -> Iterator[bytes]:
     if not file.exists():
         return
     with file.open("rb") as content:
+        content.seek(_NAME_BYTES)
         while (record := _next_whole(content)) is not None:
             yield record
 
 
-def _end_of_whole(file: io.FileIO, start: int) -> int:
-    """Return where the last whole record ends, looking from the end of one on."""
-    end = start
-    with os.fdopen(os.dup(file.fileno()), "rb") as content:
-        content.seek(start)
-        while (record := _next_whole(content)) is not None:
-            end += _HEAD_BYTES + len(record)
-    return end
+def _write_all(file: io.FileIO, data: bytes) -> None:
+    written = 0
+    while written < len(data):
+        written += file.write(data[written:])
 
 
 def _next_whole(content: BinaryIO) -> bytes | None:

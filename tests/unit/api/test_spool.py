@@ -1,0 +1,98 @@
+"""The spool: whole records or none, for nobody, once."""
+
+import pytest
+from support.stores import a_decision
+
+from api.errors import StoreUnavailableError
+from api.storage.spool import Spool
+
+
+@pytest.fixture
+def spool(tmp_path):
+    return Spool(tmp_path / "spool")
+
+
+def drained(spool):
+    with spool.draining() as waiting:
+        return waiting
+
+
+def test_what_is_kept_comes_out_as_it_was_and_once(spool):
+    kept = [a_decision(name, terms=("rule:G05",)) for name in "abc"]
+    for each in kept:
+        spool.keep(each)
+    assert spool.count() == 3
+    assert drained(spool) == kept
+    assert spool.is_empty
+    assert drained(spool) == []
+
+
+@pytest.mark.parametrize("of_whom", ["subject_key", "suppression_key", "visit_suppression_key", "exposure"])
+def test_nothing_about_somebody_is_kept(spool, of_whom):
+    with pytest.raises(ValueError, match="about nobody"):
+        spool.keep(a_decision(**{of_whom: b"k" * 16}))
+    assert spool.is_empty
+
+
+@pytest.mark.parametrize("n_cut", [1, 40, 2000])
+def test_a_record_that_was_not_written_whole_is_passed_over_and_overwritten(spool, tmp_path, n_cut):
+    spool.keep(a_decision("a"))
+    spool.keep(a_decision("b"))
+    file = tmp_path / "spool" / "waiting"
+    file.write_bytes(file.read_bytes()[:-n_cut])
+    another = Spool(tmp_path / "spool")
+    assert another.count() == 1
+    another.keep(a_decision("c"))
+    assert [each.decision_id for each in drained(another)] == ["a", "c"]
+
+
+def test_a_flipped_bit_is_found(spool, tmp_path):
+    spool.keep(a_decision("a"))
+    file = tmp_path / "spool" / "waiting"
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(content)
+    assert spool.count() == 0
+
+
+def test_a_full_spool_keeps_nothing_more_and_nothing_half(tmp_path):
+    spool = Spool(tmp_path / "spool", max_bytes=7000)
+    spool.keep(a_decision("a"))
+    spool.keep(a_decision("b"))
+    with pytest.raises(StoreUnavailableError, match="full"):
+        spool.keep(a_decision("c"))
+    assert [each.decision_id for each in drained(spool)] == ["a", "b"]
+
+
+def test_two_processes_add_to_one_file(tmp_path):
+    one, other = Spool(tmp_path / "spool"), Spool(tmp_path / "spool")
+    for number in range(6):
+        (one, other)[number % 2].keep(a_decision(str(number)))
+    assert [each.decision_id for each in drained(other)] == list("012345")
+    one.keep(a_decision("again"))
+    assert other.count() == 1
+
+
+def test_what_was_being_drained_by_somebody_who_stopped_is_drained_first(spool):
+    spool.keep(a_decision("a"))
+    with pytest.raises(StoreUnavailableError), spool.draining():
+        raise StoreUnavailableError("gone again")
+    spool.keep(a_decision("b"))
+    assert [each.decision_id for each in drained(spool)] == ["a"]
+    assert [each.decision_id for each in drained(spool)] == ["b"]
+
+
+def test_while_one_drains_the_other_finds_nothing_and_both_may_keep(tmp_path):
+    one, other = Spool(tmp_path / "spool"), Spool(tmp_path / "spool")
+    one.keep(a_decision("a"))
+    with one.draining() as waiting:
+        assert drained(other) == []
+        other.keep(a_decision("b"))
+        assert [each.decision_id for each in waiting] == ["a"]
+    assert one.count() == 1
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "spool").touch()
+    with pytest.raises(StoreUnavailableError, match="cannot be written"):
+        Spool(tmp_path / "spool").keep(a_decision("a"))
