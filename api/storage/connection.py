@@ -193,6 +193,7 @@ def _open_postgresql(url: URL) -> Engine:
         url,
         connect_args=_POSTGRESQL_SETUP,
         hide_parameters=True,
+        isolation_level="READ COMMITTED",  # whoever waited for a lock sees what was written meanwhile
         pool_size=8,
         max_overflow=24,
         pool_timeout=PATIENCE_S,

@@ -3,6 +3,7 @@
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from threading import Barrier
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -325,6 +326,33 @@ class TestDecisionsThatAreRefused:
             assert [index_of(conn, each) for each in "abc"] == [said[0], said[2], said[4]]
             assert conn.scalar(select(func.count()).select_from(decisions)) == 4
             assert holds_together(conn)
+
+
+@pytest.mark.postgres
+def test_whoever_waited_for_the_lock_goes_on_from_the_latest_tree_whatever_the_server_isolates(
+    postgresql_store,
+):
+    engine = postgresql_store.engine
+    with writing(engine) as conn:
+        conn.execute(
+            text(
+                f"ALTER DATABASE {engine.url.database} SET default_transaction_isolation = 'repeatable read'"
+            )
+        )
+    engine.dispose()
+    all_have_read = Barrier(4)
+
+    def read_and_append(_):
+        with writing(engine) as conn:
+            before = read_state(conn)
+            all_have_read.wait()
+            return before.size, append_entries(conn, some(1)).first_index
+
+    with ThreadPoolExecutor(4) as threads:
+        told = list(threads.map(read_and_append, range(4)))
+    assert sorted(told) == [(0, 0), (0, 1), (0, 2), (0, 3)]
+    with reading(engine) as conn:
+        assert read_state(conn).root == root_of_entries(conn)
 
 
 def test_a_copy_of_the_whole_folder_goes_on_where_the_shop_was(sqlite_store, tmp_path):
