@@ -234,3 +234,11 @@ def test_what_is_no_signed_note_has_no_text(note):
 def test_any_text_comes_back_out_of_its_note(lines):
     text = "".join(f"{line}\n" for line in ["", *lines])
     assert text_of(sign_note(text, [NoteSigner("log", SEED)], AT_S)) == text
+
+
+def test_a_log_s_key_signs_other_bytes_as_well():
+    signer = NoteSigner("shop.example/decisions", b"k" * 32)
+    public_key = Ed25519PublicKey.from_public_bytes(signer.public_key)
+    public_key.verify(signer.sign(b"some bytes"), b"some bytes")
+    with pytest.raises(InvalidSignature):
+        public_key.verify(signer.sign(b"some bytes"), b"others")
