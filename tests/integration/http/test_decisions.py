@@ -81,9 +81,7 @@ def test_a_receipt_proves_offline_that_a_decision_is_in_the_log(shop):
     text, signed = open_note(receipt.checkpoint, keys)
     checkpoint = parse_checkpoint(text)
     assert signed
-    assert verify_inclusion(
-        receipt.index, checkpoint.size, leaf_hash(entry), receipt.proof, checkpoint.root
-    )
+    assert verify_inclusion(receipt.index, checkpoint.size, leaf_hash(entry), receipt.proof, checkpoint.root)
     assert not verify_inclusion(
         receipt.index, checkpoint.size, leaf_hash(entry + b" "), receipt.proof, checkpoint.root
     )
