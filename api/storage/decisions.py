@@ -6,23 +6,38 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, false, func, insert, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Select,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+)
 
 from api.storage.bodies import OF_BODY, SealedBody, key_name, open_bodies, sealed_body, with_bodies
 from api.storage.exposures import ExposureRow, insert_exposures
 from api.storage.keyring import Keyring
 from api.storage.log import Entry, Grown, TreeState, append_entries, lock_log
-from api.storage.statements import chunks, insert_new
+from api.storage.postings import EVERYWHERE, Postings, Span, newest_in_all
+from api.storage.statements import chunks, insert_into, insert_new
 from api.storage.suppressions import is_suppressed
 from api.storage.tables import (
     decision_bodies,
+    decision_hours,
     decision_kinds,
     decision_subjects,
     decision_terms,
     decisions,
     log_entries,
+    log_terms,
 )
-from api.storage.terms import store_terms, term_numbers
+from api.storage.terms import store_terms
 from guardrails.log.sealing import entry_of
 
 DECISION = "decision"
@@ -127,6 +142,9 @@ class StoredRecord(NamedTuple):
 _BODIES_FETCHED = 500
 """How many bodies, of some kilobytes each, are in memory at a time."""
 
+_HOUR = 60
+"""Minutes."""
+
 _KIND = tuple(decision_kinds.c[name] for name in Kind._fields)
 
 
@@ -174,6 +192,7 @@ def append_decisions(
             for at, each in placed
         ],
     )
+    _note_hours(conn, placed)
     kept = [(at, each) for at, each in placed if each.suppression_key not in erased]
     if kept:
         conn.execute(
@@ -200,6 +219,18 @@ def _sealed(keyring: Keyring, batch: Sequence[StoredDecision], erased: Collectio
     ]
     keys = keyring.for_sealing(set(names))
     return [sealed_body(each.body, each.header, keys[name]) for each, name in zip(batch, names, strict=True)]
+
+
+def _note_hours(conn: Connection, placed: Sequence[tuple[int, StoredDecision]]) -> None:
+    """Remember from where to where the decisions of each hour are; new places are behind those of before."""
+    places: dict[int, list[int]] = {}
+    for at, each in placed:
+        places.setdefault(each.minute // _HOUR, []).append(at)
+    note = insert_into(conn, decision_hours)
+    conn.execute(
+        note.on_conflict_do_update(index_elements=["hour"], set_={"last_index": note.excluded.last_index}),
+        [{"hour": hour, "first_index": at[0], "last_index": at[-1]} for hour, at in places.items()],
+    )
 
 
 def _kind_numbers(conn: Connection, kinds: Collection[Kind]) -> dict[Kind, int]:
@@ -287,8 +318,6 @@ def search_decisions(
 ) -> list[DecisionSummary]:
     """Return decisions that meet every condition given, newest first.
 
-    What is most telling comes first in the query: whose decisions, then a term, then the rest.
-
     Args:
         conn: a connection.
         limit: most decisions to return.
@@ -304,70 +333,72 @@ def search_decisions(
         terms: what they are found by, as ``guardrails.log.terms`` makes it.
     """
     equal = {"placement": placement, "basis": basis, "outcome": outcome, "model": model, "policy": policy}
-    kinds = _kinds(conn, {name: value for name, value in equal.items() if value is not None})
-    numbers = term_numbers(conn, terms)
-    if (kinds is not None and not kinds) or len(numbers) < len(set(terms)):
-        return []
-    at = decisions.c.log_index
-    query: Select[Any] = select(at, decisions.c.decision_id, decisions.c.minute, decisions.c.kind_no)
-    order: ColumnElement[int] = at
-    for number in numbers.values():
-        found = decision_terms.alias()
-        query = query.join(found, (found.c.log_index == at) & (found.c.term_no == number))
-        order = found.c.log_index
-    if subject_key is not None:
-        theirs = decision_subjects.c.log_index
-        query = query.join(decision_subjects, theirs == at).where(
-            decision_subjects.c.subject_key == subject_key
-        )
-        order = theirs
-    if kinds is not None:
-        query = query.where(decisions.c.kind_no.in_(sorted(kinds)))
-    query = query.where(*_between(conn, order, minute_from, minute_to))
+    minutes = _Minutes(minute_from, minute_to)
+    span = minutes.span(conn)
     if before_index is not None:
-        query = query.where(order < before_index)
-    rows = conn.execute(query.order_by(order.desc()).limit(limit)).all()
-    known = _kinds_by_number(conn, {row.kind_no for row in rows})
-    return [
-        DecisionSummary(
-            row.log_index,
-            row.decision_id,
-            row.minute,
-            **{**known[row.kind_no]._asdict(), "model": known[row.kind_no].model or None},
-        )
-        for row in rows
-    ]
-
-
-def _kinds(conn: Connection, equal: Mapping[str, str]) -> set[int] | None:
-    """Return the numbers of kinds of which all of this holds; ``None`` where nothing is asked of them."""
-    if not equal:
-        return None
-    asked = [decision_kinds.c[name] == value for name, value in equal.items()]
-    return set(conn.scalars(select(decision_kinds.c.kind_no).where(*asked)))
-
-
-def _kinds_by_number(conn: Connection, numbers: Collection[int]) -> dict[int, Kind]:
-    query = select(decision_kinds.c.kind_no, *_KIND).where(decision_kinds.c.kind_no.in_(sorted(numbers)))
-    return {kind_no: Kind(*rest) for kind_no, *rest in conn.execute(query)}
-
-
-def _between(
-    conn: Connection, order: ColumnElement[int], minute_from: int | None, minute_to: int | None
-) -> list[ColumnElement[bool]]:
-    """Return the conditions of a stretch of minutes.
-
-    With them go the first and last place of those minutes, which the index of minutes knows: so whatever
-    the search goes along is read there alone.
-    """
-    minute = decisions.c.minute
-    asked = [] if minute_from is None else [minute >= minute_from]
-    asked += [] if minute_to is None else [minute < minute_to]
-    if not asked:
-        return []
+        span = span.within(Span(0, before_index - 1))
+    lists = _lists({name: value for name, value in equal.items() if value is not None}, subject_key, terms)
     at = decisions.c.log_index
-    first, last = conn.execute(select(func.min(at), func.max(at)).where(*asked)).one()
-    return [*asked, false()] if first is None else [*asked, order >= first, order <= last]
+    query: Select[Any] = select(at, decisions.c.decision_id, decisions.c.minute, *_KIND)
+    query = query.join(decision_kinds, decision_kinds.c.kind_no == decisions.c.kind_no).order_by(at.desc())
+    if not lists:
+        rows = conn.execute(query.where(span.has(at), *minutes.has(decisions.c.minute)).limit(limit)).all()
+        return [_summary(row) for row in rows]
+    places = newest_in_all(conn, lists, span, minutes.has_decision_at, limit)
+    return [_summary(row) for some in chunks(places) for row in conn.execute(query.where(at.in_(some)))]
+
+
+def _summary(row: Any) -> DecisionSummary:
+    return DecisionSummary(**{**row._asdict(), "model": row.model or None})
+
+
+def _lists(equal: Mapping[str, str], subject_key: bytes | None, terms: Collection[str]) -> list[Postings]:
+    """Return the lists of places that a search is about."""
+    lists = [
+        Postings(
+            decision_terms,
+            "term_no",
+            select(log_terms.c.term_no.label("value")).where(log_terms.c.term == term),
+        )
+        for term in sorted(set(terms))
+    ]
+    if subject_key is not None:
+        whose = select(literal(subject_key, LargeBinary).label("value"))
+        lists.append(Postings(decision_subjects, "subject_key", whose))
+    if equal:
+        kinds = select(decision_kinds.c.kind_no.label("value"))
+        asked = [decision_kinds.c[name] == value for name, value in equal.items()]
+        lists.append(Postings(decisions, "kind_no", kinds.where(*asked)))
+    return lists
+
+
+class _Minutes(NamedTuple):
+    """A stretch of minutes since the epoch; ``None`` for an end that is open."""
+
+    first: int | None
+    end: int | None
+
+    def has(self, minute: Column[int]) -> list[ColumnElement[bool]]:
+        """Return the conditions that a minute is in it."""
+        conditions = [] if self.first is None else [minute >= self.first]
+        return conditions if self.end is None else [*conditions, minute < self.end]
+
+    def has_decision_at(self, place: ColumnElement[int]) -> list[ColumnElement[bool]]:
+        """Return the conditions that the decision at a place was made in it."""
+        there = decisions.alias()
+        conditions = self.has(there.c.minute)
+        return [exists().where(there.c.log_index == place, *conditions)] if conditions else []
+
+    def span(self, conn: Connection) -> Span:
+        """Return where in the log its decisions are; others may be between them."""
+        hour = decision_hours.c.hour
+        conditions = [] if self.first is None else [hour >= self.first // _HOUR]
+        conditions += [] if self.end is None else [hour <= (self.end - 1) // _HOUR]
+        if not conditions:
+            return EVERYWHERE
+        ends = func.min(decision_hours.c.first_index), func.max(decision_hours.c.last_index)
+        first, last = conn.execute(select(*ends).where(*conditions)).one()
+        return Span(0, -1) if first is None else Span(first, last)
 
 
 def count_bodies(conn: Connection, minute_from: int, minute_to: int) -> int:

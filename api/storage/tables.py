@@ -452,7 +452,7 @@ active_versions = Table(
 log_entries = Table(
     "log_entries",
     metadata,
-    Column("log_index", BigInteger, primary_key=True, autoincrement=False, comment="from 0, without a gap"),
+    Column("log_index", _RowNumber, primary_key=True, autoincrement=False, comment="from 0, without a gap"),
     Column("type", Text, nullable=False, comment="decision, erasure, policy_step, ..."),
     Column("minute", BigInteger, nullable=False, comment="minutes since the epoch, coarse on purpose"),
     Column("entry", LargeBinary, nullable=False, comment="canonical bytes; holds no personal data"),
@@ -503,7 +503,7 @@ decision_kinds = Table(
 decisions = Table(
     "decisions",
     metadata,
-    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("log_index", _RowNumber, primary_key=True, autoincrement=False),
     Column("decision_id", Text, nullable=False),
     Column("minute", BigInteger, nullable=False, comment="minutes since the epoch"),
     Column("kind_no", BigInteger, nullable=False),
@@ -513,10 +513,19 @@ decisions = Table(
     comment="where in the log a decision is; guarded like the log itself",
 )
 
+decision_hours = Table(
+    "decision_hours",
+    metadata,
+    Column("hour", _RowNumber, primary_key=True, autoincrement=False, comment="hours since the epoch"),
+    Column("first_index", BigInteger, nullable=False),
+    Column("last_index", BigInteger, nullable=False),
+    comment="from where to where in the log the decisions of an hour are; others may be between them",
+)
+
 decision_bodies = Table(
     "decision_bodies",
     metadata,
-    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("log_index", _RowNumber, primary_key=True, autoincrement=False),
     Column("sealed", LargeBinary, nullable=False, comment="salts and sections, encrypted for the subject"),
 )
 
@@ -524,7 +533,7 @@ decision_subjects = Table(
     "decision_subjects",
     metadata,
     Column("subject_key", LargeBinary(16), primary_key=True),
-    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("log_index", _RowNumber, primary_key=True, autoincrement=False),
     Column(
         "in_visit",
         Boolean,
@@ -533,6 +542,7 @@ decision_subjects = Table(
         comment="it was made for a visit, of whoever that was",
     ),
     Index("ix_decision_subjects_log_index", "log_index"),
+    sqlite_with_rowid=False,
     comment="whose decision it was; outside the tree, so that erasing it breaks no proof",
 )
 
@@ -554,7 +564,7 @@ decision_terms = Table(
     "decision_terms",
     metadata,
     Column("term_no", BigInteger, primary_key=True, autoincrement=False),
-    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("log_index", _RowNumber, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,  # the key is the whole row: half the size
     comment="which rules withheld and which reasons were given in a decision; goes with its body",
 )
@@ -562,7 +572,7 @@ decision_terms = Table(
 disclosures = Table(
     "disclosures",
     metadata,
-    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("log_index", _RowNumber, primary_key=True, autoincrement=False),
     Column("subject_key", LargeBinary(16), comment="whose records were looked at; null for nobody's"),
     Column("salt", LargeBinary(16), nullable=False),
     Column("details", Text, nullable=False, comment="canonical JSON; the entry holds its salted digest"),

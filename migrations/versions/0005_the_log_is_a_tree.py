@@ -166,6 +166,7 @@ _NEW_TABLES = (
     "log_tiles",
     "decision_kinds",
     "decisions",
+    "decision_hours",
     "decision_bodies",
     "decision_subjects",
     "log_terms",
@@ -180,7 +181,7 @@ def _row_number() -> sa.types.TypeEngine[int]:
 
 
 def _index_column(comment: str | None = None) -> sa.Column[int]:
-    return sa.Column("log_index", sa.BigInteger(), autoincrement=False, nullable=False, comment=comment)
+    return sa.Column("log_index", _row_number(), autoincrement=False, nullable=False, comment=comment)
 
 
 def _create_log() -> None:
@@ -260,6 +261,16 @@ def _create_decisions() -> None:
     )
     op.create_index("ix_decisions_minute_log_index", "decisions", ["minute", "log_index"])
     op.create_index("ix_decisions_kind_no_log_index", "decisions", ["kind_no", "log_index"])
+    op.create_table(
+        "decision_hours",
+        sa.Column(
+            "hour", _row_number(), autoincrement=False, nullable=False, comment="hours since the epoch"
+        ),
+        sa.Column("first_index", sa.BigInteger(), nullable=False),
+        sa.Column("last_index", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("hour", name=op.f("pk_decision_hours")),
+        comment="from where to where in the log the decisions of an hour are; others may be between them",
+    )
 
 
 def _create_what_belongs_to_decisions() -> None:
@@ -280,6 +291,7 @@ def _create_what_belongs_to_decisions() -> None:
         _index_column(),
         sa.PrimaryKeyConstraint("subject_key", "log_index", name=op.f("pk_decision_subjects")),
         comment="whose decision it was; outside the tree, so that erasing it breaks no proof",
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_decision_subjects_log_index", "decision_subjects", ["log_index"])
     op.create_table(
@@ -337,7 +349,7 @@ def _create_disclosures_and_holds() -> None:
 
 def _move_headers() -> None:
     conn = op.get_bind()
-    for statement in (_KINDS, _ENTRIES_OF_HEADERS, _DECISIONS_OF_HEADERS):
+    for statement in (_KINDS, _ENTRIES_OF_HEADERS, _DECISIONS_OF_HEADERS, _HOURS):
         conn.execute(sa.text(statement))
     frontier, tiles = Frontier.empty(), dict[tuple[int, int], bytes]()
 
@@ -370,4 +382,8 @@ _ENTRIES_OF_HEADERS = (
 _DECISIONS_OF_HEADERS = (
     "INSERT INTO decisions SELECT log_index, decision_id, minute, kind_no FROM headers_before "
     "JOIN decision_kinds USING (placement, basis, outcome, policy, model)"
+)
+_HOURS = (
+    "INSERT INTO decision_hours "
+    "SELECT minute / 60, min(log_index), max(log_index) FROM decisions GROUP BY minute / 60"
 )

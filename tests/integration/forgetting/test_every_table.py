@@ -20,6 +20,7 @@ NOTHING_PERSONAL = {
     "log_tiles": "hashes of entries",
     "decisions": "where in the log a decision is",
     "decision_kinds": "what many decisions have in common",
+    "decision_hours": "where in the log the decisions of an hour are",
     "log_terms": "rules that withheld and reasons given, whoever's decisions they are of",
     "cascade_steps": "counts and statuses",
     "suppressions": "a keyed digest of its own, kept so that an erasure is not undone",
