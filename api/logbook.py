@@ -114,6 +114,7 @@ class Logbook:
 
         Raises:
             ForkedLogError: it is, or another one.
+            SettingsError: the log has another name than when it was signed last.
             StoreUnavailableError: keys or guard cannot be used now.
         """
         before = lock_log(conn)
@@ -257,13 +258,20 @@ class Logbook:
         return note
 
     def _refuse_fork(self, conn: Connection, state: TreeState) -> None:
+        """Refuse, before anything is appended, what could not be vouched for afterwards."""
         last = self.guard.last()
-        if last is not None and not self._holds(conn, state, last):
+        if last is None:
+            return
+        self._refuse_other_origin(last)
+        if not self._holds(conn, state, last):
             raise ForkedLogError("the log does not go on from what was signed last: was a backup restored?")
 
-    def _goes_on(self, state: TreeState, last: Vouched) -> bool:
+    def _refuse_other_origin(self, last: Vouched) -> None:
         if Checkpoint.parse(text_of(last.note)).origin != self.origin:
             raise SettingsError("the log was signed under another origin before: `TACTFUL_LOG_ORIGIN`")
+
+    def _goes_on(self, state: TreeState, last: Vouched) -> bool:
+        self._refuse_other_origin(last)
         with reading(self.engine) as conn:
             return self._holds(conn, state, last)
 

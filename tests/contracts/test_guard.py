@@ -214,6 +214,8 @@ class TestRestoredDatabases:
         grow_unguarded(store, [10])
         with pytest.raises(SettingsError, match="TACTFUL_LOG_ORIGIN"):
             renamed.publish()
+        with writing(store.engine) as conn, pytest.raises(SettingsError, match="TACTFUL_LOG_ORIGIN"):
+            renamed.add(conn, said(12))
         assert book.publish().size == 11
 
     def test_what_was_signed_says_origin_size_and_root(self, store):
