@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from api.errors import SettingsError
@@ -47,9 +48,8 @@ def _create(file: Path, secret: bytes) -> None:
             draft.write(secret)
             draft.flush()
             os.fsync(draft.fileno())
-        try:
+        with suppress(FileExistsError):
             os.link(name, file)
-        except FileExistsError:
-            return
     finally:
         Path(name).unlink()
+    sync_folder(file.parent)  # what is sealed with it is on the disk soon, and must not outlive it
