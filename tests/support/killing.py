@@ -88,7 +88,6 @@ class Server:
         )
         self._stopped = threading.Event()
         self._clients = [threading.Thread(target=self._ask, args=(n,), daemon=True) for n in range(8)]
-        self.wait_until_it_answers()
 
     def begin_load(self) -> None:
         """Let the clients ask, each as soon as it was answered."""
@@ -158,6 +157,7 @@ def a_server(settings: Settings, key: str, log: Path) -> Iterator[Server]:
     """Run a server; it is killed when left."""
     server = Server(settings, key, log)
     try:
+        server.wait_until_it_answers()
         yield server
     finally:
         server.kill()

@@ -11,7 +11,7 @@ from support.soundness import Soundness
 
 from api.routes.recommendations import LOG_INDEX
 
-GONE_S = float(os.environ.get("TACTFUL_GONE_S", "1"))
+GONE_S = float(os.environ.get("GONE_S", "1"))
 """How long it is gone, in seconds."""
 
 

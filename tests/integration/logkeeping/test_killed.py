@@ -11,7 +11,7 @@ from support.soundness import Soundness
 
 from api.storage.api_keys import Role
 
-ROUNDS = int(os.environ.get("TACTFUL_KILL_ROUNDS", "0"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "0"))
 """So many rounds of each kind where it is set; a few otherwise."""
 
 RANDOM = random.Random(20)
