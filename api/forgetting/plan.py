@@ -36,14 +36,14 @@ STEPS: Mapping[CascadeKind, tuple[str, ...]] = {
 
 The keys go first, before the answer: without them no record can be read. The model is taught to
 forget while the history is still there to subtract. Visits are found by what the account did in them,
-feedback by what was shown, so these come before what leads to them.
+feedback by what was shown, that also by whose decisions they were: each before what leads to it.
 The restriction that blocks the customer meanwhile goes with the consents, the customer's own row
 when nothing points to it any more, and the database is cleared when all else is done.
 """
 
 NEEDS: Mapping[str, frozenset[str]] = {
     EXPOSURES: frozenset({VISITS, FEEDBACK}),
-    DECISIONS: frozenset({KEYS, VISITS, FEEDBACK}),
+    DECISIONS: frozenset({KEYS, VISITS, FEEDBACK, EXPOSURES}),
     HISTORY: frozenset({MODEL, VISITS}),
     CONSENTS: frozenset({MODEL, HISTORY, EXPOSURES, DECISIONS}),
     CUSTOMER: frozenset({PREFERENCES, CORRECTIONS, REQUESTS, DISCLOSURES, CONSENTS, FILES}),

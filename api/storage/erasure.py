@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     Table,
     bindparam,
     delete,
@@ -128,20 +129,19 @@ def erase_history(
 
 
 def erase_exposures(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS, *, parting: bool = True) -> int:
-    """Remove what was shown. Erase the feedback first: it is found by what was shown."""
+    """Remove what was shown, also where it is remembered for a visit alone.
+
+    Erase the feedback first, which is found by what was shown, and the decisions last.
+    """
     gone = delete_some(conn, exposures, _in_visit_or_account(exposures, whose), limit)
+    gone = gone or delete_some(conn, exposures, exposures.c.decision_id.in_(_decided(whose)), limit)
     return gone or (_part_some(conn, exposures, whose, limit) if parting else 0)
 
 
 def erase_feedback(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS) -> int:
     """Remove what was said of suggestions."""
-    decided = (
-        select(decisions.c.decision_id)
-        .join(decision_subjects, decision_subjects.c.log_index == decisions.c.log_index)
-        .where(decision_subjects.c.subject_key.in_(whose.keys))
-    )
     shown = select(exposures.c.decision_id).where(_in_visit_or_account(exposures, whose))
-    said = or_(feedback.c.decision_id.in_(decided), feedback.c.decision_id.in_(shown))
+    said = or_(feedback.c.decision_id.in_(_decided(whose)), feedback.c.decision_id.in_(shown))
     return delete_some(conn, feedback, said, limit)
 
 
@@ -330,6 +330,15 @@ def _rows_of(whose: Whose) -> list[ColumnElement[bool]]:
         device_accounts.c.device_key.in_(keys),
         *(table.c.session_key.in_(keys) for table in (interactions, exposures)),
     ]
+
+
+def _decided(whose: Whose) -> Select[tuple[str]]:
+    """Ids of the decisions for a subject."""
+    return (
+        select(decisions.c.decision_id)
+        .join(decision_subjects, decision_subjects.c.log_index == decisions.c.log_index)
+        .where(decision_subjects.c.subject_key.in_(whose.keys))
+    )
 
 
 def _in_visit_or_account(table: Table, whose: Whose) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from support.http import BUYER, EVERYTHING, PROFILING, STORAGE, serving
 
 from api.storage.api_keys import Role
 from api.storage.connection import reading
-from api.storage.tables import interactions
+from api.storage.tables import exposures, interactions
 from guardrails.log import verifier
 
 PATH = f"/v1/customers/{BUYER}"
@@ -48,6 +48,19 @@ def test_from_the_answer_on_nothing_personal_is_used_and_behind_it_everything_go
     assert again["cascade_id"] != begun["cascade_id"]
     assert again["finished_at_ms"] is not None
     assert {n for _, n in steps(again).values()} == {0}
+
+
+def test_what_was_shown_goes_also_where_it_was_remembered_for_the_visit_alone(shop):
+    path = "/v1/customers/without-history"
+    shop.choose("given", *EVERYTHING, customer_id="without-history")
+    on_page = {"customer_id": "without-history", "session_id": "a visit", "context": {"item_id": "bread-1"}}
+    decision_ids = {shop.recommend(**on_page).json()["decision_id"] for _ in range(2)}
+    theirs = select(exposures.c.decision_id).where(exposures.c.decision_id.in_(decision_ids))
+    with reading(shop.wiring.engine) as conn:
+        assert set(conn.scalars(theirs)) == decision_ids
+    finished(shop, shop.ask("DELETE", path).json()["cascade_id"])
+    with reading(shop.wiring.engine) as conn:
+        assert set(conn.scalars(theirs)) == set()
 
 
 def test_the_answer_proves_that_the_log_tells_of_the_erasure_and_no_record_opens(shop):
