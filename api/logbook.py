@@ -41,6 +41,7 @@ from api.storage.log import (
     read_state,
 )
 from api.storage.secret_files import secret_in, sync_folder
+from guardrails.errors import LogError
 from guardrails.log.checkpoint import Checkpoint
 from guardrails.log.merkle import consistency_proof, inclusion_proof, root_at
 from guardrails.log.notes import add_signature, sign_note, text_of
@@ -140,6 +141,7 @@ class Logbook:
         if state is None:
             with reading(self.engine) as conn:
                 state = read_state(conn)
+                _refuse_another_root(conn, state)
         now_ms = self._clock()
         text = Checkpoint(self.origin, state.size, state.root).text()
         return self.guard.advance(
@@ -281,6 +283,20 @@ class Logbook:
         if state.size <= last.size:
             return (state.size, state.root) == (last.size, last.root)
         return root_at(last.size, hashes_of(conn)) == last.root
+
+
+def _refuse_another_root(conn: Connection, state: TreeState) -> None:
+    """Refuse to vouch for a size and a root that the hashes of the entries do not come to.
+
+    Raises:
+        ForkedLogError: they do not, or there are fewer of them.
+    """
+    try:
+        root = root_at(state.size, hashes_of(conn))
+    except LogError:
+        root = b""
+    if root != state.root:
+        raise ForkedLogError("the log was changed: its root is not that of its entries")
 
 
 def open_keyring(settings: Settings) -> Keyring:

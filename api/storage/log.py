@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, select, text, update
 
+from api.errors import ForkedLogError
 from api.storage.statements import insert_or_replace
 from api.storage.tables import log_entries, log_state, log_tiles
 from guardrails.errors import LogError
@@ -25,6 +26,7 @@ from guardrails.log.tiles import TILE_WIDTH, grown_tiles, hashes_in
 MINUTE_MS = 60_000
 
 _LOCK = 0x6C6F67  # "log"; any number that every process agrees on
+_CHANGED = "the log was changed: its root is not that of its tree"
 _STATE = select(log_state.c.size, log_state.c.root, log_state.c.frontier, log_state.c.min_index)
 
 
@@ -100,9 +102,19 @@ def lock_log(conn: Connection) -> TreeState:
 
 
 def read_state(conn: Connection) -> TreeState:
-    """Return how far the tree has come."""
+    """Return how far the tree has come.
+
+    Raises:
+        ForkedLogError: what stands there is no tree: somebody has changed it.
+    """
     row = conn.execute(_STATE).one()
-    return TreeState(Frontier.from_bytes(row.size, bytes(row.frontier)), bytes(row.root), row.min_index)
+    try:
+        frontier, root = Frontier.from_bytes(row.size, bytes(row.frontier)), bytes(row.root)
+    except (TypeError, LogError):
+        raise ForkedLogError(_CHANGED) from None
+    if frontier.root() != root:
+        raise ForkedLogError(_CHANGED)
+    return TreeState(frontier, root, row.min_index)
 
 
 def append_entries(conn: Connection, entries: Sequence[Entry], before: TreeState | None = None) -> Grown:
@@ -114,7 +126,7 @@ def append_entries(conn: Connection, entries: Sequence[Entry], before: TreeState
         before: what ``lock_log`` returned in this transaction, if it was called.
 
     Raises:
-        LogError: a tile of the tree is missing or damaged.
+        ForkedLogError: the tree is damaged.
     """
     before = before or lock_log(conn)
     first = before.size
@@ -128,7 +140,10 @@ def append_entries(conn: Connection, entries: Sequence[Entry], before: TreeState
             for at, entry in enumerate(entries)
         ],
     )
-    tiles = grown_tiles(first, hashes, lambda level, tile: read_tile(conn, level, tile))
+    try:
+        tiles = grown_tiles(first, hashes, lambda level, tile: read_tile(conn, level, tile))
+    except LogError:
+        raise ForkedLogError(_CHANGED) from None
     conn.execute(
         insert_or_replace(conn, log_tiles, "level", "tile"),
         [{"level": level, "tile": tile, "hashes": data} for (level, tile), data in tiles.items()],

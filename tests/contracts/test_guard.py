@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import update
 from support import log_elsewhere
 from support.stores import NOW_MS, a_decision
 
@@ -12,7 +13,9 @@ from api.storage.apart import Apart
 from api.storage.connection import reading, writing
 from api.storage.guard import Guard, Vouched, metadata
 from api.storage.log import append_entries, read_state
+from api.storage.tables import log_state
 from guardrails.log.checkpoint import Checkpoint
+from guardrails.log.merkle import node_hash
 from guardrails.log.notes import text_of
 
 ROOT, OTHER = b"r" * 32, b"o" * 32
@@ -205,6 +208,24 @@ class TestRestoredDatabases:
     def test_one_that_was_committed_but_not_vouched_for_is_vouched_for_by_the_next(self, store):
         after = grow_unguarded(store, [10])
         assert store.logbook.publish().root == after.root
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"root": OTHER},
+            {"size": 12, "frontier": ROOT + OTHER, "root": node_hash(ROOT, OTHER)},
+            {"frontier": ROOT + OTHER},
+            {"frontier": b""},
+        ],
+    )
+    def test_a_state_that_is_not_that_of_the_entries_is_neither_signed_nor_gone_on_from(self, store, change):
+        with writing(store.engine) as conn:
+            conn.execute(update(log_state).values(**change))
+        with pytest.raises(ForkedLogError, match="was changed"):
+            store.logbook.publish()
+        with pytest.raises(ForkedLogError):
+            grow(store, [10])
+        assert store.logbook.guard.last() == self.vouched
 
     def test_another_origin_is_refused(self, store):
         book = store.logbook
