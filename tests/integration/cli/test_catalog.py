@@ -33,7 +33,7 @@ def run(tmp_path, monkeypatch):
     feed.write_text("\n".join(json.dumps(item) for item in ITEMS))
     assert invoke("db", "upgrade").exit_code == 0
     assert invoke("import", "items", feed).exit_code == 0
-    (file,) = (tmp_path / "shop").glob("*.db")
+    file = tmp_path / "shop" / "tactful.db"
     invoke.database = create_engine(f"sqlite:///{file}")
     yield invoke
     invoke.database.dispose()
