@@ -20,7 +20,7 @@ RANDOM = random.Random(20)
 def test_a_recording_process_that_is_killed_loses_nothing_that_was_acknowledged(store):
     sound = Soundness(store.settings)
     n_answered = 0
-    for _ in range(ROUNDS or 6):
+    for _ in range(ROUNDS or 4):
         process = RecordingProcess(store.settings)
         time.sleep(RANDOM.uniform(0, 0.4))
         answered = process.kill()
@@ -34,7 +34,7 @@ def test_a_server_that_is_killed_loses_nothing_that_was_answered(store, tmp_path
     keys = fill(store.settings)
     sound = Soundness(store.settings)
     n_answered = 0
-    for _ in range(ROUNDS // 2 or 2):
+    for _ in range(ROUNDS // 2 or 1):
         with a_server(store.settings, keys[Role.SITE], tmp_path / "server.log") as server:
             server.begin_load()
             time.sleep(RANDOM.uniform(0, 0.8))
