@@ -17,6 +17,8 @@ from guardrails.reasons import ReasonCode as SuggestionCode
 
 MAX_PAGE = 200
 DEFAULT_PAGE = 50
+MOST = 2**53 - 1
+"""No place and no minute is beyond it; more than 64 bits no database could compare with."""
 
 
 class DecisionSearchSchema(Schema):
@@ -28,7 +30,7 @@ class DecisionSearchSchema(Schema):
         unknown = RAISE
 
     after = fields.Integer(
-        validate=validate.Range(min=1), metadata={"description": "`next` of the page before; newest first"}
+        validate=validate.Range(1, MOST), metadata={"description": "`next` of the page before; newest first"}
     )
     limit = fields.Integer(load_default=DEFAULT_PAGE, validate=validate.Range(1, MAX_PAGE))
     customer_id = Id(metadata={"description": "decisions for this customer"})
@@ -46,8 +48,13 @@ class DecisionSearchSchema(Schema):
         validate=validate.OneOf([code.value for code in SuggestionCode]),
         metadata={"description": "why something was shown"},
     )
-    minute_from = fields.Integer(metadata={"description": "first minute wanted, in minutes since the epoch"})
-    minute_to = fields.Integer(metadata={"description": "first minute no longer wanted"})
+    minute_from = fields.Integer(
+        validate=validate.Range(0, MOST),
+        metadata={"description": "first minute wanted, in minutes since the epoch"},
+    )
+    minute_to = fields.Integer(
+        validate=validate.Range(0, MOST), metadata={"description": "first minute no longer wanted"}
+    )
 
 
 class DecisionHeaderSchema(Schema):
@@ -90,7 +97,7 @@ class RecordQuerySchema(Schema):
 
     sections = DelimitedList(
         fields.String(validate=validate.OneOf(SECTIONS)),
-        load_default=list(SECTIONS),
+        load_default=lambda: list(SECTIONS),  # one that is written out would be described as a text
         metadata={"description": "sections wanted, set apart by commas; all of them without"},
     )
 
@@ -114,7 +121,9 @@ class DecisionSchema(Schema):
         values=fields.String(),
         required=True,
         allow_none=True,
-        metadata={"description": "base64url, one a section: with them the digests in the entry can be checked"},
+        metadata={
+            "description": "base64url, one a section: with them the digests in the entry can be checked"
+        },
     )
     logged_at = fields.Integer(
         required=True,

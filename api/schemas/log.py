@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from marshmallow import RAISE, Schema, fields, validate
 
+from api.schemas.decisions import MOST
+
 MAX_ENTRIES = 1024
 DEFAULT_ENTRIES = 256
 
@@ -28,7 +30,7 @@ class EntriesQuerySchema(_QuerySchema):
     """Which entries are wanted."""
 
     start = fields.Integer(
-        load_default=0, validate=validate.Range(min=0), metadata={"description": "first position wanted"}
+        load_default=0, validate=validate.Range(0, MOST), metadata={"description": "first position wanted"}
     )
     limit = fields.Integer(load_default=DEFAULT_ENTRIES, validate=validate.Range(1, MAX_ENTRIES))
 
@@ -36,15 +38,15 @@ class EntriesQuerySchema(_QuerySchema):
 class InclusionQuerySchema(_QuerySchema):
     """Which entry is to be proved to be in which tree."""
 
-    index = fields.Integer(required=True, validate=validate.Range(min=0))
-    size = fields.Integer(required=True, validate=validate.Range(min=1))
+    index = fields.Integer(required=True, validate=validate.Range(0, MOST))
+    size = fields.Integer(required=True, validate=validate.Range(1, MOST))
 
 
 class ConsistencyQuerySchema(_QuerySchema):
     """Which tree is to be proved to go on from which."""
 
-    old = fields.Integer(required=True, validate=validate.Range(min=0))
-    new = fields.Integer(required=True, validate=validate.Range(min=0))
+    old = fields.Integer(required=True, validate=validate.Range(0, MOST))
+    new = fields.Integer(required=True, validate=validate.Range(0, MOST))
 
 
 class EntrySchema(Schema):

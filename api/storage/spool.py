@@ -10,7 +10,8 @@ A file that begins with 16 random bytes, and then has records, each as
 
 to which whole records are added, by one process at a time. What was not written whole, because the
 machine stopped, was not answered, and is overwritten. To bring the records into the log the file is set
-aside under another name, so that new ones wait for nobody.
+aside under another name, so that new ones wait for nobody. A file in which something cannot be read is not
+removed with the rest: it stays under a name of its own for whoever looks into it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from typing import BinaryIO
 
 import orjson
 
-from api.errors import StoreUnavailableError
+from api.errors import StoreRefusedError, StoreUnavailableError
+from api.logging import warn
 from api.storage.decisions import StoredDecision
 from api.storage.secret_files import sync_folder
 
@@ -120,8 +122,14 @@ class Spool:
             if not (is_ours and self._set_aside()):
                 yield []
                 return
-            yield [_decision_of(record) for record in _records(self._aside)]
-            self._aside.unlink()
+            records = list(_records(self._aside))
+            n_read = sum(map(len, records)) + len(records) * _HEAD_BYTES + _NAME_BYTES
+            yield [_decision_of(record) for record in records]
+            if n_read == self._aside.stat().st_size:
+                self._aside.unlink()
+            else:
+                self._aside.rename(self._folder / f"damaged-{secrets.token_hex(8)}")
+                warn("spool:damaged", StoreRefusedError("part of the spool cannot be read; its file is kept"))
             sync_folder(self._folder)
 
     def _set_aside(self) -> bool:

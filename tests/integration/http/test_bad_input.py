@@ -164,12 +164,23 @@ def test_a_choice_that_makes_no_sense_is_refused(shop, change, pointer):
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=x", "limit=1000", "after=-1", "basis=magic", "surprise=1"]
+    "query",
+    [
+        *("limit=0", "limit=x", "limit=1000", "after=-1", "basis=magic", "surprise=1", "minute_from=-1"),
+        *(f"{name}={10**20}" for name in ("after", "minute_from", "minute_to")),
+    ],
 )
 def test_a_search_with_a_wrong_filter_is_refused(shop, query):
     answer = shop.ask("GET", f"/v1/decisions?{query}", Role.AUDITOR)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["parameter"] == query.split("=")[0]
+
+
+def test_a_place_in_the_log_that_no_log_has_is_refused(shop):
+    for query in ("start=-1", f"start={10**20}", "limit=2000"):
+        answer = shop.ask("GET", f"/v1/log/entries?{query}", Role.AUDITOR)
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["parameter"] == query.split("=")[0]
 
 
 @pytest.mark.parametrize("odd", ["%00", "a%00b", "a%0Ab", "x" * 257])

@@ -55,6 +55,20 @@ def test_a_flipped_bit_is_found(spool, tmp_path):
     assert spool.count() == 0
 
 
+def test_a_file_with_something_unreadable_in_it_is_not_removed(spool, tmp_path):
+    for name in "ab":
+        spool.keep(a_decision(name))
+    file = tmp_path / "spool" / "waiting"
+    content = bytearray(file.read_bytes())
+    content[-100] ^= 1
+    file.write_bytes(content)
+    assert [each.decision_id for each in drained(spool)] == ["a"]
+    assert spool.is_empty
+    assert [each.read_bytes() for each in (tmp_path / "spool").glob("damaged-*")] == [content]
+    spool.keep(a_decision("c"))
+    assert [each.decision_id for each in drained(spool)] == ["c"]
+
+
 def test_a_full_spool_keeps_nothing_more_and_nothing_half(tmp_path):
     spool = Spool(tmp_path / "spool", max_bytes=7000)
     spool.keep(a_decision("a"))

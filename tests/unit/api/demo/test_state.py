@@ -4,7 +4,15 @@ import stat
 
 import pytest
 
-from api.demo.state import DemoState, read_examples, read_keys, read_state, write_privately, write_state
+from api.demo.state import (
+    FORMAT,
+    DemoState,
+    read_examples,
+    read_keys,
+    read_state,
+    write_privately,
+    write_state,
+)
 from api.errors import DemoDataError
 
 
@@ -13,13 +21,14 @@ def test_where_nothing_was_begun_nothing_is_known(tmp_path):
 
 
 def test_what_is_known_is_read_back(tmp_path):
-    state = DemoState(format=1, clock_ms=5, weeks_moved=3, last_purchase_ms=4, finished=True)
+    state = DemoState(format=FORMAT, clock_ms=5, weeks_moved=3, last_purchase_ms=4, finished=True)
     write_state(tmp_path, state)
     assert read_state(tmp_path) == state
 
 
-def test_a_file_of_another_version_is_refused(tmp_path):
-    write_state(tmp_path, DemoState(format=99, clock_ms=5))
+@pytest.mark.parametrize("version", [1, 99])
+def test_a_file_of_another_version_is_refused(tmp_path, version):
+    write_state(tmp_path, DemoState(format=version, clock_ms=5))
     with pytest.raises(DemoDataError, match="another version"):
         read_state(tmp_path)
 
