@@ -107,6 +107,10 @@ class UnknownDecisionError(EdgeError):
     """A decision that is not in the log."""
 
 
+class ChangedRecordError(EdgeError):
+    """A record is not the one that was sealed."""
+
+
 class NotInLogError(EdgeError):
     """A part of the log that is not there, not there yet, or was pruned."""
 

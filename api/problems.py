@@ -16,6 +16,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from api.errors import (
+    ChangedRecordError,
     ClockSkewError,
     EdgeError,
     ErasedError,
@@ -127,6 +128,13 @@ BROKEN_MODEL = Problem(
     "The model cannot be used",
     "The files of the model are missing, broken or of another format. Train or copy it again.",
 )
+CHANGED_RECORD = Problem(
+    "changed-record",
+    409,
+    "The record is not the one that was made",
+    "What is stored of the decision was changed after it was sealed. Its entry in the log still proves what "
+    "it was: `tactful log verify` names every record that was changed.",
+)
 ERASED = Problem(
     "erased",
     409,
@@ -192,6 +200,7 @@ PROBLEMS = (
     UNKNOWN_POLICY,
     METHOD_NOT_ALLOWED,
     BROKEN_MODEL,
+    CHANGED_RECORD,
     ERASED,
     POLICY_REFUSED,
     BODY_TOO_LARGE,
@@ -212,6 +221,7 @@ PROBLEM_OF: Mapping[type[Exception], Problem] = {
     UnknownDecisionError: UNKNOWN_DECISION,
     UnknownModelError: UNKNOWN_MODEL,
     NotInLogError: NOT_FOUND,
+    ChangedRecordError: CHANGED_RECORD,
     UnknownPolicyError: UNKNOWN_POLICY,
     PolicyRefusedError: POLICY_REFUSED,
     UnknownPlacementError: INVALID_REQUEST,

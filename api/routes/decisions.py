@@ -11,9 +11,17 @@ from flask import Response
 
 from api.auditing import Auditor, Look, OpenedRecord
 from api.auth import calling_key, only
-from api.errors import Finding, InvalidRequestError, NotInLogError, UnknownDecisionError
-from api.houses import governing, loaded_version
+from api.errors import (
+    ChangedRecordError,
+    Finding,
+    InvalidRequestError,
+    NotInLogError,
+    PolicyDocumentError,
+    UnknownDecisionError,
+)
+from api.houses import LoadedPolicy, governing, loaded_version
 from api.languages import choose_language
+from api.logging import warn
 from api.replaying import replay
 from api.routes.resource import Resource, json_answer
 from api.schemas.decisions import (
@@ -30,6 +38,7 @@ from api.storage.api_keys import Role
 from api.storage.connection import reading
 from api.storage.decisions import entry_at, index_of, search_decisions
 from api.wiring import wiring
+from guardrails.errors import PolicyError, RecordError
 from guardrails.log.counterfactual import counterfactuals
 from guardrails.log.counterfactual_words import sentence
 from guardrails.log.record import SECTIONS
@@ -89,7 +98,7 @@ def find_decisions(query: dict[str, Any]) -> Response:
     only(Role.AUDITOR),
     query=RecordQuerySchema(),
     answer=DecisionSchema(),
-    problems=(404, 503),
+    problems=(404, 409, 503),
 )
 def decision(query: dict[str, Any], decision_id: str) -> Response:
     """Return a record: its entry in the tree, and what was asked, known, considered and said.
@@ -143,7 +152,7 @@ def decision_proof(decision_id: str) -> Response:
     "/v1/decisions/<name:decision_id>/replay",
     only(Role.AUDITOR),
     answer=ReplaySchema(),
-    problems=(404, 503),
+    problems=(404, 409, 503),
 )
 def decision_replay(decision_id: str) -> Response:
     """Make a decision again from its record, and say whether every byte is the same.
@@ -188,8 +197,7 @@ def decision_counterfactuals(query: dict[str, Any], decision_id: str) -> Respons
     if opened.sections is None or opened.logged_at is None:
         raise NotInLogError("the personal part of this decision was erased")
     sections = {name: orjson.loads(content) for name, content in opened.sections.items()}
-    with reading(wiring().engine) as conn:
-        policy = governing(loaded_version(conn, opened.stored.policy), None)
+    policy = governing(_policy_of(opened), None)
     item_id, language = query.get("item_id"), choose_language(query.get("language"))
     told = counterfactuals(
         sections,
@@ -220,8 +228,26 @@ def _opened(decision_id: str, kind: Look, sections: Collection[str]) -> OpenedRe
 
     Raises:
         UnknownDecisionError: it is not in the log.
+        ChangedRecordError: its body is not the one that was sealed.
     """
-    found = _auditor().read(decision_id, kind, sections)
+    try:
+        found = _auditor().read(decision_id, kind, sections)
+    except RecordError as error:
+        warn("decision:open:failed", error)
+        raise ChangedRecordError("the body of this decision is not the one that was sealed") from None
     if found is None:
         raise UnknownDecisionError("this decision is not in the log")
     return found
+
+
+def _policy_of(opened: OpenedRecord) -> LoadedPolicy:
+    """Return the policy that a decision was made by.
+
+    Raises:
+        NotInLogError: it is not kept any more, or cannot be read.
+    """
+    try:
+        with reading(wiring().engine) as conn:
+            return loaded_version(conn, opened.stored.policy)
+    except (PolicyError, PolicyDocumentError):
+        raise NotInLogError("the policy of this decision cannot be loaded any more") from None

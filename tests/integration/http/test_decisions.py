@@ -4,12 +4,14 @@ import base64
 
 import orjson
 import pytest
+from sqlalchemy import select, update
 from support.http import BUYER, EVERYTHING
 
 from api.storage.api_keys import Role
-from api.storage.connection import reading
+from api.storage.connection import reading, writing
 from api.storage.decisions import decision_subject
 from api.storage.disclosures import read_disclosure
+from api.storage.tables import decision_bodies, decision_kinds
 from guardrails.log.record import SECTIONS, section_digest
 from guardrails.log.verifier import (
     canonical_json,
@@ -183,3 +185,23 @@ def test_nobody_is_muted_by_feedback_on_a_decision_for_nobody(shop):
     said = {"items": [{"item_id": answer["items"][0]["item_id"], "kind": "not_interested"}]}
     given = shop.ask("POST", f"/v1/decisions/{answer['decision_id']}/feedback", json=said)
     assert given.json()["muted"] == []
+
+
+def test_a_record_that_was_changed_is_called_that(shop):
+    decision_id = shop.recommend().json()["decision_id"]
+    with writing(shop.wiring.engine) as conn:
+        (sealed,) = conn.execute(select(decision_bodies.c.sealed)).one()
+        changed = bytes([*sealed[:40], sealed[40] ^ 1, *sealed[41:]])
+        conn.execute(update(decision_bodies).values(sealed=changed))
+    for what in ("", "/replay", "/counterfactuals"):
+        answer = shop.ask("GET", f"/v1/decisions/{decision_id}{what}", Role.AUDITOR)
+        assert (answer.status_code, answer.json()["type"]) == (409, "/problems/changed-record")
+
+
+def test_where_the_policy_of_a_decision_is_gone_that_is_said(shop):
+    decision_id = shop.recommend().json()["decision_id"]
+    with writing(shop.wiring.engine) as conn:
+        conn.execute(update(decision_kinds).values(policy="f" * 64))
+    answer = shop.ask("GET", f"/v1/decisions/{decision_id}/counterfactuals", Role.AUDITOR)
+    assert answer.status_code == 404
+    assert "policy" in answer.json()["detail"]
