@@ -12,10 +12,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sqlalchemy import Connection
+
 from api.logbook import Logbook, entry
 from api.storage.connection import reading, writing
 from api.storage.decisions import StoredRecord, decision_subject, read_decision
 from api.storage.disclosures import Disclosure, add_disclosure
+from api.storage.subjects import Subjects
+from api.storage.suppressions import is_suppressed
 from guardrails.log.canonical import canonical
 from guardrails.log.record import SALT_BYTES, SECTIONS, open_body, section_digest
 
@@ -39,11 +43,13 @@ class Auditor:
 
     Attributes:
         logbook: the log.
+        subjects: the shop's pseudonyms.
         actor: id of the key.
         now_ms: the clock, milliseconds since the epoch.
     """
 
     logbook: Logbook
+    subjects: Subjects
     actor: str
     now_ms: int
 
@@ -51,6 +57,8 @@ class Auditor:
         self, kind: Look, n: int, details: Mapping[str, object], subject_key: bytes | None = None
     ) -> int:
         """Log a look, durably and vouched for; return where in the log that is.
+
+        Of a look for somebody who was erased, be it while it was made, the entry alone is stored.
 
         Args:
             kind: what kind of look.
@@ -72,9 +80,14 @@ class Auditor:
         )
         with writing(self.logbook.engine) as conn:
             grown = self.logbook.add(conn, told)
-            add_disclosure(conn, Disclosure(grown.first_index, subject_key, salt, written.decode()))
+            if not self._was_erased(conn, subject_key):
+                add_disclosure(conn, Disclosure(grown.first_index, subject_key, salt, written.decode()))
         self.logbook.publish(grown.after)
         return grown.first_index
+
+    def _was_erased(self, conn: Connection, subject_key: bytes | None) -> bool:
+        """Whether nothing may be kept of somebody; looked at under the log's lock, as erasing takes it."""
+        return subject_key is not None and bool(is_suppressed(conn, [self.subjects.suppression(subject_key)]))
 
     def read(
         self, decision_id: str, kind: Look = Look.RECORD, sections: Collection[str] = SECTIONS

@@ -220,7 +220,7 @@ def decision_counterfactuals(query: dict[str, Any], decision_id: str) -> Respons
 
 def _auditor() -> Auditor:
     found = wiring()
-    return Auditor(found.logbook, calling_key().key_id, found.clock())
+    return Auditor(found.logbook, found.subjects, calling_key().key_id, found.clock())
 
 
 def _opened(decision_id: str, kind: Look, sections: Collection[str]) -> OpenedRecord:

@@ -28,7 +28,7 @@ def auditor_of(shop: Shop, key_file: Path | None) -> Auditor:
     key = key_of(shop, key_file)
     if key.role not in {Role.AUDITOR, Role.ADMIN}:
         raise ForbiddenError(f"the role `{key.role.value}` may not open records")
-    return Auditor(shop.logbook, key.key_id, shop.now_ms)
+    return Auditor(shop.logbook, shop.subjects, key.key_id, shop.now_ms)
 
 
 def opened(auditor: Auditor, decision_id: str, kind: Look) -> OpenedRecord:

@@ -205,3 +205,11 @@ def test_where_the_policy_of_a_decision_is_gone_that_is_said(shop):
     answer = shop.ask("GET", f"/v1/decisions/{decision_id}/counterfactuals", Role.AUDITOR)
     assert answer.status_code == 404
     assert "policy" in answer.json()["detail"]
+
+
+def test_a_search_for_somebody_who_was_erased_remembers_nothing_of_them(shop):
+    shop.ask("DELETE", f"/v1/customers/{BUYER}")
+    logged_at = page(shop, f"?customer_id={BUYER}")["logged_at"]
+    assert entries(shop, start=logged_at)["entries"][0]["entry"]["kind"] == "search"
+    with reading(shop.wiring.engine) as conn:
+        assert read_disclosure(conn, logged_at) is None
