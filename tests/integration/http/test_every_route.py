@@ -20,6 +20,11 @@ PUBLIC = {
     "/docs",
     "/problems/<name:slug>",
     "/v1/schemas/export.json",
+    "/v1/log/checkpoint",
+    "/v1/log/keys",
+    "/v1/log/proof/inclusion",
+    "/v1/log/proof/consistency",
+    "/v1/log/tile/<tile:where>",
 }
 """What anyone may see without a key."""
 
@@ -33,7 +38,7 @@ def operations(app):
 
 
 def path_of(rule):
-    values = dict.fromkeys(rule.arguments, "unknown-0")
+    values = {name: "0/000" if name == "where" else "unknown-0" for name in rule.arguments}
     return rule.build(values)[1]
 
 
