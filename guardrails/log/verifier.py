@@ -688,8 +688,8 @@ def entries_of(bundle: bytes) -> list[bytes]:
     return entries
 
 
-def parse_json(data: bytes) -> Json:
-    """Read JSON strictly: UTF-8, no key twice in one object, no decimals, no NaN, not absurdly deep.
+def parse_json(data: bytes, *, decimals: bool = False) -> Json:
+    """Read JSON strictly: UTF-8, no key twice in one object, no NaN, no decimals unless told, not absurdly deep.
 
     Raises:
         InvalidError: it is something else.
@@ -698,7 +698,7 @@ def parse_json(data: bytes) -> Json:
         return json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_without_duplicates,
-            parse_float=_refused,
+            parse_float=float if decimals else _refused,
             parse_constant=_refused,
         )
     except (ValueError, RecursionError):
@@ -1551,7 +1551,8 @@ class _Bundle:
         if not cosigned and not self._asked.witnesses:
             report.add(lacking, "no witness cosigned the checkpoint: only the log itself speaks for it")
         elif not self._asked.witnesses:
-            report.add("note", "the witnesses are those the bundle names: name yours with --witness")
+            by_the_bundle = lacking if self._asked.log_keys else "note"
+            report.add(by_the_bundle, "the witnesses are those the bundle names: name yours with --witness")
 
     def _keys_in_force(self) -> list[VerifierKey]:
         """Follow the changes of the log's key and return the keys that may sign the checkpoint now.
@@ -1610,7 +1611,7 @@ class _Bundle:
 
     def _check_model(self, name: str) -> None:
         version = name.rpartition("/")[2].partition(".")[0]
-        if not _is_model(parse_json(self._files[name]), version):
+        if not _is_model(parse_json(self._files[name], decimals=True), version):
             raise InvalidError(f"{shown(name)} is not the manifest of the model of that version")
         self._check_named("model", version)
 
