@@ -689,7 +689,7 @@ def entries_of(bundle: bytes) -> list[bytes]:
 
 
 def parse_json(data: bytes, *, decimals: bool = False) -> Json:
-    """Read JSON strictly: UTF-8, no key twice in one object, no NaN, no decimals unless told, not absurdly deep.
+    """Read JSON strictly: UTF-8, no key twice in an object, no decimals unless told, no NaN, not too deep.
 
     Raises:
         InvalidError: it is something else.

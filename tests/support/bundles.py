@@ -29,7 +29,9 @@ MODEL_HASHES = {name: hashlib.sha256(name.encode()).hexdigest() for name in veri
 MODEL_VERSION = hashlib.sha256(
     json.dumps([["format", 2], *([n, h] for n, h in MODEL_HASHES.items())], separators=(",", ":")).encode()
 ).hexdigest()
-MODEL = json.dumps({"format": 2, "version": MODEL_VERSION, "sha256": MODEL_HASHES, "model": {"ndcg": 0.037231}}).encode()
+MODEL = json.dumps(
+    {"format": 2, "version": MODEL_VERSION, "sha256": MODEL_HASHES, "model": {"ndcg": 0.037231}}
+).encode()
 START = 29_000_000
 
 Files = dict[str, bytes]
