@@ -77,6 +77,10 @@ class Standing(NamedTuple):
     is_forked: bool
 
 
+_REMEMBERED = 32
+"""So many of the trees that were appended to last are remembered, by size and root."""
+
+
 class Logbook:
     """The log of one shop.
 
@@ -104,6 +108,7 @@ class Logbook:
         self.origin = origin
         self._signers = signers
         self._clock = clock
+        self._chain: tuple[tuple[int, bytes], ...] = ()
 
     @property
     def vkeys(self) -> tuple[str, ...]:
@@ -120,13 +125,13 @@ class Logbook:
         """
         before = lock_log(conn)
         self._refuse_fork(conn, before)
-        return append_decisions(conn, self.keyring, decisions, before)
+        return self._remember(before, append_decisions(conn, self.keyring, decisions, before))
 
     def add(self, conn: Connection, *entries: Entry) -> Grown:
         """Append entries that are no decisions; the same is refused."""
         before = lock_log(conn)
         self._refuse_fork(conn, before)
-        return append_entries(conn, entries, before)
+        return self._remember(before, append_entries(conn, entries, before))
 
     def publish(self, state: TreeState | None = None) -> Vouched:
         """Vouch for the tree as far as it has come; call it after the commit.
@@ -265,8 +270,20 @@ class Logbook:
         if last is None:
             return
         self._refuse_other_origin(last)
-        if not self._holds(conn, state, last):
+        if not self._is_of_one_chain(state, last) and not self._holds(conn, state, last):
             raise ForkedLogError("the log does not go on from what was signed last: was a backup restored?")
+
+    def _remember(self, before: TreeState, grown: Grown) -> Grown:
+        """Note the tree that was just appended to: the last of them in one unbroken chain."""
+        start, chain = (before.size, before.root), self._chain
+        chain = chain if chain and chain[-1] == start else (start,)
+        self._chain = (*chain, (grown.after.size, grown.after.root))[-_REMEMBERED:]
+        return grown
+
+    def _is_of_one_chain(self, state: TreeState, last: Vouched) -> bool:
+        """Whether a tree goes on from another by what this process has appended: then no tile is read."""
+        chain = self._chain
+        return bool(chain) and chain[-1] == (state.size, state.root) and (last.size, last.root) in chain
 
     def _refuse_other_origin(self, last: Vouched) -> None:
         if Checkpoint.parse(text_of(last.note)).origin != self.origin:

@@ -14,7 +14,6 @@ from sqlalchemy import (
     Select,
     exists,
     func,
-    insert,
     literal,
     select,
     tuple_,
@@ -25,7 +24,7 @@ from api.storage.exposures import ExposureRow, insert_exposures
 from api.storage.keyring import Keyring
 from api.storage.log import Entry, Grown, TreeState, append_entries, lock_log
 from api.storage.postings import EVERYWHERE, Postings, Span, newest_in_all
-from api.storage.statements import chunks, insert_into, insert_new
+from api.storage.statements import chunks, insert_into, insert_new, insert_rows
 from api.storage.suppressions import is_suppressed
 from api.storage.tables import (
     decision_bodies,
@@ -180,33 +179,23 @@ def append_decisions(
     )
     numbers = _kind_numbers(conn, {each.kind for each in batch})
     placed = list(enumerate(batch, start=grown.first_index))
-    conn.execute(
-        insert(decisions),
-        [
-            {
-                "log_index": at,
-                "decision_id": each.decision_id,
-                "minute": each.minute,
-                "kind_no": numbers[each.kind],
-            }
-            for at, each in placed
-        ],
+    insert_rows(
+        conn,
+        decisions,
+        ("log_index", "decision_id", "minute", "kind_no"),
+        [(at, each.decision_id, each.minute, numbers[each.kind]) for at, each in placed],
     )
     _note_hours(conn, placed)
     kept = [(at, each) for at, each in placed if each.suppression_key not in erased]
-    if kept:
-        conn.execute(
-            insert(decision_bodies),
-            [{"log_index": at, "sealed": sealed[at - grown.first_index]} for at, _ in kept],
-        )
-        store_terms(conn, [(at, each.terms) for at, each in kept])
-    subjects = [
-        {"subject_key": each.subject_key, "log_index": at, "in_visit": each.in_visit}
-        for at, each in kept
-        if each.subject_key is not None
-    ]
-    if subjects:
-        conn.execute(insert(decision_subjects), subjects)
+    bodies = [(at, sealed[at - grown.first_index]) for at, _ in kept]
+    insert_rows(conn, decision_bodies, ("log_index", "sealed"), bodies)
+    store_terms(conn, [(at, each.terms) for at, each in kept])
+    insert_rows(
+        conn,
+        decision_subjects,
+        ("subject_key", "log_index", "in_visit"),
+        [(each.subject_key, at, each.in_visit) for at, each in kept if each.subject_key is not None],
+    )
     shown = {each.decision_id: _to_remember(each, erased) for _, each in kept}
     insert_exposures(conn, [(each, exposure) for each, exposure in shown.items() if exposure is not None])
     return grown

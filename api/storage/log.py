@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, select, text, update
 
 from api.errors import ForkedLogError
-from api.storage.statements import insert_or_replace
+from api.storage.statements import insert_or_replace, insert_rows
 from api.storage.tables import log_entries, log_state, log_tiles
 from guardrails.errors import LogError
 from guardrails.log.canonical import canonical
@@ -133,13 +133,8 @@ def append_entries(conn: Connection, entries: Sequence[Entry], before: TreeState
     hashes = [leaf_hash(entry.data) for entry in entries]
     frontier = before.frontier.with_leaves(hashes)
     after = TreeState(frontier, frontier.root(), before.min_index)
-    conn.execute(
-        insert(log_entries),
-        [
-            {"log_index": first + at, "type": entry.type, "minute": entry.minute, "entry": entry.data}
-            for at, entry in enumerate(entries)
-        ],
-    )
+    rows = [(at, entry.type, entry.minute, entry.data) for at, entry in enumerate(entries, first)]
+    insert_rows(conn, log_entries, ("log_index", "type", "minute", "entry"), rows)
     try:
         tiles = grown_tiles(first, hashes, lambda level, tile: read_tile(conn, level, tile))
     except LogError:

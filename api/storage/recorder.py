@@ -2,8 +2,9 @@
 
 Requests hand in decisions from many threads; one thread writes. While it waits for the disk the
 next decisions gather, and the next commit takes all of them: the busier the service, the more
-decisions share a commit, and nobody ever waits for a batch to fill. Nothing is dropped: whoever
-hands a decision in gets durability or an error.
+decisions share a commit, and nobody ever waits for a batch to fill. A second thread vouches for what
+was committed while the first writes on. Nothing is dropped: whoever hands a decision in gets durability
+or an error.
 """
 
 from __future__ import annotations
@@ -14,15 +15,21 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
-from api.errors import EdgeError, StoreRefusedError, StoreUnavailableError
+from api.errors import EdgeError, ForkedLogError, StoreRefusedError, StoreUnavailableError
 from api.logbook import Logbook
 from api.storage.connection import PATIENCE_S, writing
 from api.storage.decisions import StoredDecision
+from api.storage.log import Grown, TreeState
 
 MAX_BATCH = 64
 """Most decisions in one commit: bounds how long the first of them waits."""
+
+_ASK_AGAIN_S = 0.05
 
 MAX_WAITING = 1024
 """Most decisions that wait; more than that could not be written within anybody's patience."""
@@ -32,6 +39,13 @@ MAX_WAITING = 1024
 class _Task:
     decision: StoredDecision
     written: Future[int] = field(default_factory=Future)
+
+
+class _Committed(NamedTuple):
+    """A batch that is in the database, and what the log came to with it."""
+
+    batch: Sequence[_Task]
+    grown: Grown
 
 
 class Recorder:
@@ -53,11 +67,14 @@ class Recorder:
         self._open = False
         lock = threading.Lock()
         self._room, self._work = threading.Condition(lock), threading.Condition(lock)
+        self._committed: SimpleQueue[_Committed | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="tactful-recorder", daemon=True)
+        self._voucher = threading.Thread(target=self._vouch, name="tactful-voucher", daemon=True)
 
     def start(self) -> None:
         """Begin to accept decisions. After a fork make a new recorder instead."""
         self._open = True
+        self._voucher.start()
         self._thread.start()
 
     def submit(self, decision: StoredDecision) -> int:
@@ -86,6 +103,8 @@ class Recorder:
             self._room.notify_all()
         if self._thread.is_alive():
             self._thread.join()
+        if self._voucher.is_alive():
+            self._voucher.join()
 
     def _hand_in(self, task: _Task) -> Future[int]:
         with self._room:
@@ -104,6 +123,7 @@ class Recorder:
         while (batch := self._take()) is not None:
             standing = [task for task in batch if task.written.set_running_or_notify_cancel()]
             self._write(standing)
+        self._committed.put(None)
 
     def _take(self) -> list[_Task] | None:
         """Wait for decisions; ``None`` when there will be no more."""
@@ -118,7 +138,8 @@ class Recorder:
     def _write(self, batch: Sequence[_Task]) -> None:
         """Write a batch with one commit; one that the database refuses is parted from the others."""
         try:
-            first_index = self._append([task.decision for task in batch])
+            with writing(self._logbook.engine) as conn:
+                grown = self._logbook.append(conn, [task.decision for task in batch])
         except StoreRefusedError as error:
             if len(batch) > 1:
                 for task in batch:
@@ -130,14 +151,59 @@ class Recorder:
         except Exception as error:  # noqa: BLE001  whatever it is, it must not end the only writer
             _fail(batch, StoreRefusedError(f"a decision cannot be stored ({type(error).__name__})"))
         else:
-            for log_index, task in enumerate(batch, start=first_index):
-                task.written.set_result(log_index)
+            self._committed.put(_Committed(batch, grown))
 
-    def _append(self, decisions: Sequence[StoredDecision]) -> int:
-        with writing(self._logbook.engine) as conn:
-            grown = self._logbook.append(conn, decisions)
-        self._logbook.publish(grown.after)
-        return grown.first_index
+    def _vouch(self) -> None:
+        """Vouch for what was committed while the next batch is written; then those who wait are told.
+
+        What was committed meanwhile is vouched for at once: the last tree holds those before.
+        """
+        while (one := self._committed.get()) is not None:
+            together = [one]
+            with suppress(Empty):
+                while (more := self._committed.get_nowait()) is not None:
+                    together.append(more)
+                self._committed.put(None)  # nothing follows, and this thread has still to hear of it
+            self._tell(together)
+
+    def _tell(self, together: Sequence[_Committed]) -> None:
+        try:
+            self._publish(together[-1].grown.after)
+        except EdgeError as error:
+            for each in together:
+                _fail(each.batch, error)
+        except Exception as error:  # noqa: BLE001  whatever it is, those who wait are to know
+            for each in together:
+                _fail(
+                    each.batch,
+                    StoreUnavailableError(f"the log cannot be vouched for ({type(error).__name__})"),
+                )
+        else:
+            for each in together:
+                for log_index, task in enumerate(each.batch, start=each.grown.first_index):
+                    task.written.set_result(log_index)
+
+    def _publish(self, state: TreeState) -> None:
+        """Vouch for a tree; a guard that cannot be asked just now is asked again for a while.
+
+        What is committed is in the log: to give up on it leaves a decision there that nobody was told of.
+
+        Raises:
+            ForkedLogError: it does not go on from what was vouched for last.
+            StoreUnavailableError: the guard could not be asked in that time.
+        """
+        deadline = time.monotonic() + self._patience_s
+        while True:
+            try:
+                self._logbook.publish(state)
+            except ForkedLogError:
+                raise
+            except StoreUnavailableError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_ASK_AGAIN_S)
+            else:
+                return
 
 
 def _fail(batch: Sequence[_Task], error: EdgeError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import TypeVar
 
 from sqlalchemy import Connection, Table
@@ -33,6 +34,31 @@ def insert_or_replace(conn: Connection, table: Table, *key: str) -> sqlite.Inser
         if column.name not in key and not (column.primary_key and column.autoincrement is True)
     }
     return insert.on_conflict_do_update(index_elements=list(key), set_=given)
+
+
+def insert_rows(
+    conn: Connection, table: Table, names: tuple[str, ...], rows: Sequence[tuple[object, ...]]
+) -> None:
+    """Insert rows as they are, past all that SQLAlchemy does for each value of each row.
+
+    For the way of every decision alone: it takes a third of the time there.
+
+    Args:
+        conn: a writing connection.
+        table: where to.
+        names: of the columns that are given.
+        rows: values as the driver takes them, in the order of the names.
+    """
+    if rows:
+        conn.exec_driver_sql(_insertion(table, names, conn.dialect.name), list(rows))
+
+
+@cache
+def _insertion(table: Table, names: tuple[str, ...], dialect: str) -> str:
+    """Return the INSERT; every name in it is one of ours."""
+    place = "%s" if dialect == "postgresql" else "?"
+    columns = ", ".join(table.c[name].name for name in names)
+    return f"INSERT INTO {table.name} ({columns}) VALUES ({', '.join([place] * len(names))})"  # noqa: S608  as above
 
 
 def chunks(values: Sequence[Value], size: int = CHUNK) -> Iterator[Sequence[Value]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
-from api.storage.statements import chunks, insert_new
+from api.storage.statements import chunks, insert_new, insert_rows
 from api.storage.tables import decision_terms, log_terms
 
 
@@ -18,13 +18,8 @@ def store_terms(conn: Connection, placed: Sequence[tuple[int, Collection[str]]])
         placed: index in the log and terms of each decision.
     """
     numbers = term_numbers(conn, {term for _, terms in placed for term in terms}, make=True)
-    rows = [
-        {"term_no": number, "log_index": at}
-        for at, terms in placed
-        for number in sorted({numbers[term] for term in terms})
-    ]
-    if rows:
-        conn.execute(insert(decision_terms), rows)
+    rows = [(number, at) for at, terms in placed for number in {numbers[term] for term in terms}]
+    insert_rows(conn, decision_terms, ("term_no", "log_index"), sorted(rows))
 
 
 def term_numbers(conn: Connection, terms: Collection[str], *, make: bool = False) -> dict[str, int]:
