@@ -1910,7 +1910,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="verify.py",
         description="Check an exported decision log offline. Exit codes: 0 valid, 1 tampered, 2 incomplete, "
-        "3 valid but unwitnessed: a witness named did not cosign, or none is named and nobody did.",
+        "3 valid but unwitnessed: a witness named did not cosign, or none is named. Only where no key of "
+        "the log is named either is a witness that the bundle names taken for one.",
         epilog="Keys inside a bundle prove nothing about who made it. Name the key of the log and those of "
         "witnesses as you were given them on another way, and run a copy of this program of your own.",
     )

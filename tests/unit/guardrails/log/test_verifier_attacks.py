@@ -509,7 +509,7 @@ def rotated(*rotations, signers=(NEW_LOG_KEY, WITNESS), vkeys=(NEW_LOG_KEY.vkey,
 def test_a_key_replaced_in_the_log_is_followed_from_old_and_new():
     files = rotated(rotation()).bundle()
     for keys in ((), (KEY,), (parse_vkey(NEW_LOG_KEY.vkey),)):
-        report = check_bundle(files, Asked(log_keys=keys))
+        report = check_bundle(files, Asked(log_keys=keys, witnesses=(parse_vkey(WITNESS.vkey),)))
         assert report.exit_code == VALID, texts(report)
         assert "1 changes of the log's key are signed by both keys" in texts(report)
 
@@ -517,7 +517,14 @@ def test_a_key_replaced_in_the_log_is_followed_from_old_and_new():
 def test_a_checkpoint_from_before_the_change_is_still_of_the_log():
     log = rotated(rotation())
     older = log.checkpoint(1, signers=[LOG_KEY])
-    assert check_bundle(log.bundle(), Asked(log_keys=(KEY,), older=(older,))).exit_code == VALID
+    asked = Asked(log_keys=(KEY,), witnesses=(parse_vkey(WITNESS.vkey),), older=(older,))
+    assert check_bundle(log.bundle(), asked).exit_code == VALID
+
+
+def test_a_witness_that_the_bundle_alone_names_is_none_to_whoever_names_the_log():
+    files = rotated(rotation()).bundle()
+    assert check_bundle(files, Asked(log_keys=(KEY,))).exit_code == UNWITNESSED
+    assert check_bundle(files, Asked(log_keys=(KEY,), allow_unwitnessed=True)).exit_code == VALID
 
 
 def test_the_old_key_signs_nothing_more_once_it_was_replaced():
@@ -528,7 +535,8 @@ def test_the_old_key_signs_nothing_more_once_it_was_replaced():
 def test_a_log_named_by_its_ml_dsa_key_alone_is_checked_by_that():
     post_quantum = MlDsaCosigner(ORIGIN, bytes([6]) * 32)
     files = rotated(rotation(), signers=[NEW_LOG_KEY, post_quantum, WITNESS]).bundle()
-    assert check_bundle(files, Asked(log_keys=(parse_vkey(post_quantum.vkey),))).exit_code == VALID
+    asked = Asked(log_keys=(parse_vkey(post_quantum.vkey),), witnesses=(parse_vkey(WITNESS.vkey),))
+    assert check_bundle(files, asked).exit_code == VALID
     files = rotated(rotation()).bundle()
     assert_tampered(files, asked=Asked(log_keys=(parse_vkey(post_quantum.vkey),)))
 
