@@ -79,6 +79,7 @@ class Spool:
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self._locked("lock"):
+                self._put_damage_aside()
                 self._append(record)
         except OSError:
             raise StoreUnavailableError("the spool cannot be written") from None
@@ -123,9 +124,10 @@ class Spool:
                 yield []
                 return
             records = list(_records(self._aside))
+            decisions = [each for each in map(_decision_of, records) if each is not None]
             n_read = sum(map(len, records)) + len(records) * _HEAD_BYTES + _NAME_BYTES
-            yield [_decision_of(record) for record in records]
-            if n_read == self._aside.stat().st_size:
+            yield decisions
+            if len(decisions) == len(records) and n_read == self._aside.stat().st_size:
                 self._aside.unlink()
             else:
                 self._aside.rename(self._folder / f"damaged-{secrets.token_hex(8)}")
@@ -142,6 +144,22 @@ class Spool:
             self._file.rename(self._aside)
             sync_folder(self._folder)
         return True
+
+    def _put_damage_aside(self) -> None:
+        """Leave a file alone of which something is damaged: what stands behind the damage was answered.
+
+        Raises:
+            StoreUnavailableError: one is aside already, and has to be drained first.
+        """
+        if not self._file.exists():
+            return
+        with io.FileIO(os.open(self._file, os.O_RDWR), "r+b") as file:
+            if _is_torn(file, self._whole_end(file)):
+                return
+        if self._aside.exists():
+            raise StoreUnavailableError("the spool cannot be written")
+        self._file.rename(self._aside)
+        sync_folder(self._folder)
 
     def _append(self, record: bytes) -> None:
         """Add a record, or leave the file as it was."""
@@ -201,11 +219,15 @@ def _record_of(decision: StoredDecision) -> bytes:
     return len(content).to_bytes(_LENGTH_BYTES, "big") + hashlib.sha256(content).digest() + content
 
 
-def _decision_of(content: bytes) -> StoredDecision:
-    written = orjson.loads(content)
-    written |= {name: base64.b64decode(written[name]) for name in _BYTES}
+def _decision_of(content: bytes) -> StoredDecision | None:
+    """Return a decision; ``None`` for one that this version cannot read."""
     nobody = dict.fromkeys(_PERSONAL)
-    return StoredDecision(**{**written, **nobody, "terms": tuple(written["terms"])})
+    try:
+        written = orjson.loads(content)
+        written |= {name: base64.b64decode(written[name]) for name in _BYTES}
+        return StoredDecision(**{**written, **nobody, "terms": tuple(written["terms"])})
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _records(file: Path) -> Iterator[bytes]:
@@ -216,6 +238,15 @@ def _records(file: Path) -> Iterator[bytes]:
         content.seek(_NAME_BYTES)
         while (record := _next_whole(content)) is not None:
             yield record
+
+
+def _is_torn(file: io.FileIO, end: int) -> bool:
+    """Whether what is left behind the last whole record, if anything, was not written to its end."""
+    size = os.fstat(file.fileno()).st_size
+    head = os.pread(file.fileno(), _HEAD_BYTES, end)
+    if len(head) < _HEAD_BYTES:
+        return True
+    return end + _HEAD_BYTES + int.from_bytes(head[:_LENGTH_BYTES], "big") >= size
 
 
 def _write_all(file: io.FileIO, data: bytes) -> None:

@@ -1,5 +1,7 @@
 """The spool: whole records or none, for nobody, once."""
 
+import hashlib
+
 import pytest
 from support.stores import a_decision
 
@@ -67,6 +69,44 @@ def test_a_file_with_something_unreadable_in_it_is_not_removed(spool, tmp_path):
     assert [each.read_bytes() for each in (tmp_path / "spool").glob("damaged-*")] == [content]
     spool.keep(a_decision("c"))
     assert [each.decision_id for each in drained(spool)] == ["c"]
+
+
+def test_nothing_behind_damage_is_overwritten_by_a_process_that_starts(spool, tmp_path):
+    for name in "abc":
+        spool.keep(a_decision(name))
+    file = tmp_path / "spool" / "waiting"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    another = Spool(tmp_path / "spool")
+    another.keep(a_decision("d"))
+    assert [each.decision_id for each in drained(another)] == ["a"]
+    assert [each.read_bytes() for each in (tmp_path / "spool").glob("damaged-*")] == [content]
+    assert [each.decision_id for each in drained(another)] == ["d"]
+
+
+def test_where_damage_was_put_aside_already_nothing_is_kept_until_that_is_drained(spool, tmp_path):
+    file = tmp_path / "spool" / "waiting"
+    for name in "ab":
+        spool.keep(a_decision(name))
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(content)
+    (tmp_path / "spool" / "draining").write_bytes(content)
+    with pytest.raises(StoreUnavailableError):
+        Spool(tmp_path / "spool").keep(a_decision("c"))
+    assert file.read_bytes() == content
+
+
+def test_a_record_of_another_version_is_put_aside_and_holds_up_nothing(spool, tmp_path):
+    spool.keep(a_decision("a"))
+    file = tmp_path / "spool" / "waiting"
+    strange = b'{"decision_id": "b"}'
+    head = len(strange).to_bytes(4, "big") + hashlib.sha256(strange).digest()
+    file.write_bytes(file.read_bytes() + head + strange)
+    assert [each.decision_id for each in drained(spool)] == ["a"]
+    assert len(list((tmp_path / "spool").glob("damaged-*"))) == 1
+    assert spool.is_empty
 
 
 def test_a_full_spool_keeps_nothing_more_and_nothing_half(tmp_path):
