@@ -14,7 +14,7 @@ from importlib.metadata import version
 import orjson
 from sqlalchemy import Connection
 
-from api.errors import NotInLogError, UnknownDecisionError
+from api.errors import ForkedLogError, NotInLogError, UnknownDecisionError
 from api.logbook import Logbook
 from api.storage.connection import reading
 from api.storage.decisions import entry_at, index_of
@@ -43,7 +43,7 @@ from guardrails.log.verifier import (
 Show = Callable[[int, int, str], None]
 """Is told how many bundles of entries of how many are done, and a word for what is done with them."""
 
-_UNREADABLE = (LogError, TypeError, ValueError)
+_UNREADABLE = (ForkedLogError, LogError, TypeError, ValueError)
 """What reading comes to where somebody has put something else in the place of what was stored."""
 
 _FULL_TILE = TILE_WIDTH * HASH_BYTES

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
+import numpy as np
 from sqlalchemy import Select
 
 from api.storage.keyring import KeyName, Keyring
@@ -30,6 +30,8 @@ class SealedBody(NamedTuple):
     subject_key: bytes | None
     minute: int
 
+
+_EPOCH_YEAR = 1970
 
 OF_BODY = (log_entries.c.entry, decision_bodies.c.sealed, decision_subjects.c.subject_key, decisions.c.minute)
 """The columns of a ``SealedBody``; use with ``with_bodies``."""
@@ -61,7 +63,8 @@ def key_name(subject_key: bytes | None, minute: int) -> KeyName:
         subject_key: whom the decision was for; ``None`` for nobody.
         minute: when, in minutes since the epoch.
     """
-    return KeyName(subject_key or NOBODY, datetime.fromtimestamp(minute * 60, UTC).year)
+    year = np.datetime64(minute, "m").astype("datetime64[Y]").astype(int)  # also beyond the year 9999
+    return KeyName(subject_key or NOBODY, _EPOCH_YEAR + int(year))
 
 
 def sealed_body(body: bytes, header: bytes, key: bytes) -> bytes:

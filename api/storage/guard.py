@@ -189,7 +189,7 @@ class Guard:
         """Return what witnesses signed at a size, by the names of their keys."""
         query = select(cosignatures.c.name, cosignatures.c.line).where(cosignatures.c.size == size)
         with self._store.reading() as conn:
-            return dict(conn.execute(query.order_by(cosignatures.c.name)).tuples().all())
+            return {row.name: row.line for row in conn.execute(query.order_by(cosignatures.c.name))}
 
     def last_cosigned(self) -> Vouched | None:
         """Return the last tree that a witness has signed; ``None`` before the first."""

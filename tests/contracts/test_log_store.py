@@ -14,7 +14,7 @@ from support.logs import root_of_entries
 from support.stores import NOW_MS, a_decision, opened, store_items
 from support.tries import tries
 
-from api.errors import StoreRefusedError
+from api.errors import ForkedLogError, StoreRefusedError
 from api.logbook import entry
 from api.storage.connection import reading, writing
 from api.storage.decisions import append_decisions, index_of
@@ -33,7 +33,6 @@ from api.storage.log import (
 )
 from api.storage.recorder import Recorder
 from api.storage.tables import decisions, log_entries, log_state, log_tiles
-from guardrails.errors import LogError
 from guardrails.log.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, root_at, root_of
 from guardrails.log.tiles import TILE_WIDTH
 
@@ -117,7 +116,7 @@ class TestTheTree:
         append(store, some(5))
         with writing(store.engine) as conn:
             conn.execute(delete(log_tiles))
-        with pytest.raises(LogError, match="no tile"):
+        with pytest.raises(ForkedLogError, match="was changed"):
             append(store, some(1))
         with reading(store.engine) as conn:
             assert read_state(conn).size == 5

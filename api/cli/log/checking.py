@@ -150,8 +150,11 @@ def _verify_live(asked: Asked, *, witnessed: bool, as_json: bool) -> None:
     from api.log_checking import check_log  # noqa: PLC0415  as above
 
     with open_shop() as shop:
-        asked = asked._replace(log_keys=_parsed(shop.logbook.vkeys, "TACTFUL_LOG_KEY"))
         inside = tuple(each.vkey for each in shop.settings.log_witnesses)
+        asked = asked._replace(
+            log_keys=_parsed(shop.logbook.vkeys, "TACTFUL_LOG_KEY"),
+            witnesses=asked.witnesses or _parsed(inside, "TACTFUL_LOG_WITNESSES"),
+        )
         with progress("checking the log") as show:
             report = check_log(shop.logbook, inside, asked, show, witnessed=witnessed)
         _tell(report, as_json=as_json)

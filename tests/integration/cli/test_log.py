@@ -19,6 +19,7 @@ from api.storage.api_keys import Role
 from api.storage.connection import open_engine
 from api.wiring import now_ms
 from guardrails.log.checkpoint import Checkpoint
+from guardrails.log.merkle import EMPTY_ROOT
 from guardrails.log.notes import sign_note, text_of
 from guardrails.log.verifier import ZipFiles, parse_json
 
@@ -367,7 +368,10 @@ TAMPERINGS = {
     "the root is a text": ("UPDATE log_state SET root = 'some text'", None),
     "the frontier is another": ("UPDATE log_state SET frontier = zeroblob(length(frontier))", None),
     "the log is longer than it was": ("UPDATE log_state SET size = size + 1", None),
-    "the log is shorter than it was": ("UPDATE log_state SET size = 0, frontier = x''", "0"),
+    "the log is shorter than it was": (
+        f"UPDATE log_state SET size = 0, frontier = x'', root = x'{EMPTY_ROOT.hex()}'",  # noqa: S608  as above
+        "0",
+    ),
     "entries are said to be pruned": ("UPDATE log_state SET min_index = {1}", "0"),
 }
 """What somebody does who has the database, and the first entry that is, or may be, not what it was."""
