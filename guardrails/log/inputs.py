@@ -198,6 +198,12 @@ def _read(column: str, kind: ValueKind) -> Callable[[Case, int], Value]:
     return now
 
 
+def _most(view: View, column: str) -> int:
+    """Return the largest number that a column can hold: a rule of the shop may name any."""
+    held = getattr(view.catalogue if column in OF_CATALOGUE else view, column)
+    return int(np.iinfo(held.dtype).max)
+
+
 def _what(name: str, otherwise: str = "") -> str:
     return FIELDS[name].description if name in FIELDS else otherwise
 
@@ -223,9 +229,10 @@ def _number(
 
     def options(case: Case, row: int) -> Iterator[Value]:
         was, is_shown = now(case, row), row in case.shown
+        most = _most(case.stand.view, column)
         for value in sorted(set(around(case, name, *turns(case, row)))):
             forward = was is None or value > int(was)  # type: ignore[arg-type]  # a number is never text
-            if value >= 0 and value != was and (is_shown or forward or not only_up):
+            if 0 <= value <= most and value != was and (is_shown or forward or not only_up):
                 yield value
         if may_lapse and was is not None and not is_shown:
             yield None
