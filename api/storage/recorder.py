@@ -174,10 +174,7 @@ class Recorder:
                 _fail(each.batch, error)
         except Exception as error:  # noqa: BLE001  whatever it is, those who wait are to know
             for each in together:
-                _fail(
-                    each.batch,
-                    StoreUnavailableError(f"the log cannot be vouched for ({type(error).__name__})"),
-                )
+                _fail(each.batch, StoreRefusedError(f"the log is not vouched for ({type(error).__name__})"))
         else:
             for each in together:
                 for log_index, task in enumerate(each.batch, start=each.grown.first_index):
