@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,8 @@ from guardrails.log.replay import Finding, first_difference, shadow_of
 from guardrails.policy.fields import FIELDS
 from guardrails.policy.limits import Limits, SupportLimits
 
-N_MIXED = 10_000
+N_MIXED = int(os.environ.get("N_MIXED", "4000"))
+"""So many mixed decisions are made again; ten thousand take a minute more."""
 
 
 def check(scene: Scene) -> Recorded:
@@ -85,7 +87,7 @@ def test_some_hundred_mixed_decisions_are_all_exact_on_both_levels():
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(2, 6))
-def test_ten_thousand_mixed_decisions_are_all_exact_on_both_levels(seed):
+def test_thousands_of_mixed_decisions_are_all_exact_on_both_levels(seed):
     counted = seen_among(N_MIXED // 4, seed)
     assert counted["decisions"] == N_MIXED // 4
     assert counted.keys() >= EVERYTHING
