@@ -25,6 +25,7 @@ from api.storage import keyring as keys
 from api.storage.apart import Apart
 from api.storage.connection import reading, writing
 from api.storage.decisions import StoredDecision, append_decisions
+from api.storage.exposures import delete_exposures
 from api.storage.guard import Guard, Vouched
 from api.storage.keyring import Keyring
 from api.storage.log import (
@@ -132,6 +133,20 @@ class Logbook:
         before = lock_log(conn)
         self._refuse_fork(conn, before)
         return self._remember(before, append_entries(conn, entries, before))
+
+    def say_unanswered(self, first_index: int, decision_ids: Sequence[str]) -> None:
+        """Note that decisions in the log were not answered, and forget that anything of them was shown.
+
+        They were committed and could not be vouched for in time, so their callers were told something else.
+        The guard is not asked: it is what was missing, and vouches for this with what comes next.
+
+        Raises:
+            StoreUnavailableError: the database cannot be used now.
+        """
+        told = entry("config", self._clock(), what="not_answered", first=first_index, n=len(decision_ids))
+        with writing(self.engine) as conn:
+            append_entries(conn, [told])
+            delete_exposures(conn, decision_ids)
 
     def publish(self, state: TreeState | None = None) -> Vouched:
         """Vouch for the tree as far as it has come; call it after the commit.

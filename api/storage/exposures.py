@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import orjson
-from sqlalchemy import Connection, Row, bindparam, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
 from api.storage.feedback import ACTED_ON, DISMISSED
 from api.storage.statements import chunks
@@ -51,6 +51,12 @@ class ExposureRow:
     interruptive: bool
     outbound: bool
     suggestions: tuple[tuple[int, Intent], ...]
+
+
+def delete_exposures(conn: Connection, decision_ids: Sequence[str]) -> None:
+    """Forget what decisions have shown."""
+    for some in chunks(decision_ids):
+        conn.execute(delete(exposures).where(exposures.c.decision_id.in_(some)))
 
 
 def insert_exposures(conn: Connection, shown: Sequence[tuple[str, ExposureRow]]) -> None:

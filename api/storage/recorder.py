@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from api.errors import EdgeError, ForkedLogError, StoreRefusedError, StoreUnavailableError
 from api.logbook import Logbook
+from api.logging import warn
 from api.storage.connection import PATIENCE_S, writing
 from api.storage.decisions import StoredDecision
 from api.storage.log import Grown, TreeState
@@ -170,15 +171,26 @@ class Recorder:
         try:
             self._publish(together[-1].grown.after)
         except EdgeError as error:
-            for each in together:
-                _fail(each.batch, error)
+            self._give_up(together, error)
         except Exception as error:  # noqa: BLE001  whatever it is, those who wait are to know
-            for each in together:
-                _fail(each.batch, StoreRefusedError(f"the log is not vouched for ({type(error).__name__})"))
+            self._give_up(together, StoreRefusedError(f"the log is not vouched for ({type(error).__name__})"))
         else:
             for each in together:
                 for log_index, task in enumerate(each.batch, start=each.grown.first_index):
                     task.written.set_result(log_index)
+
+    def _give_up(self, together: Sequence[_Committed], error: EdgeError) -> None:
+        """Tell those who wait, and the log, that what is in it was not answered."""
+        for each in together:
+            _fail(each.batch, error)
+        if isinstance(error, ForkedLogError):
+            return  # nothing more goes into such a log
+        for each in together:
+            try:
+                ids = [task.decision.decision_id for task in each.batch]
+                self._logbook.say_unanswered(each.grown.first_index, ids)
+            except EdgeError as also:
+                warn("decision:unanswered:unsaid", also)
 
     def _publish(self, state: TreeState) -> None:
         """Vouch for a tree; a guard that cannot be asked just now is asked again for a while.

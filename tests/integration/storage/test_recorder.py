@@ -1,5 +1,6 @@
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -9,15 +10,18 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+import orjson
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 from support import record_until_killed
 from support.stores import a_decision, an_exposure, store_customer, store_items
 
 from api.errors import StoreRefusedError, StoreUnavailableError
 from api.storage.connection import PATIENCE_S, reading, writing
 from api.storage.decisions import read_decision, search_decisions
+from api.storage.log import read_entries, read_state
 from api.storage.recorder import MAX_BATCH, Recorder
+from api.storage.tables import exposures
 from guardrails.log.sealing import header_of
 
 TESTS = Path(record_until_killed.__file__).parent.parent
@@ -126,6 +130,29 @@ def test_what_was_shown_is_stored_with_the_decision_or_not_at_all(store):
         with pytest.raises(StoreRefusedError):
             recorder.submit(a_decision("two", exposure=an_exposure(1, customer_no=customer_no + 1)))
     assert stored_ids(store) == {"one"}
+
+
+def test_what_was_committed_and_not_vouched_for_is_said_to_be_unanswered(store):
+    store_items(store, "lamp")
+    shown = an_exposure(1, session_key=b"v" * 16)
+    with recording(store, patience_s=0.3) as recorder:
+        recorder.submit(a_decision("before", exposure=shown))
+        guard = sqlite3.connect(store.settings.data_dir / "checkpoints.db", isolation_level=None)
+        guard.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailableError):
+            recorder.submit(a_decision("late", exposure=shown))
+        guard.execute("ROLLBACK")
+        guard.close()
+        recorder.submit(a_decision("after", exposure=shown))
+    with reading(store.engine) as conn:
+        late = read_decision(conn, store.keyring, "late")
+        said = [orjson.loads(entry) for entry in read_entries(conn, 0, read_state(conn).size)]
+        remembered = set(conn.scalars(select(exposures.c.decision_id)))
+    assert [(each["first"], each["n"]) for each in said if each.get("what") == "not_answered"] == [
+        (late.log_index, 1)
+    ]
+    assert remembered == {"before", "after"}
+    assert store.logbook.publish().size == len(said)
 
 
 def test_closing_writes_what_waits_and_accepts_nothing_more(store):
