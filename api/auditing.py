@@ -113,6 +113,19 @@ class Auditor:
         )
 
 
+def named(decision_ids: Collection[str], whose: bytes | None) -> dict[str, object]:
+    """Return how the details of a look name decisions: one by one only if they are one customer's.
+
+    Details go with the customer whose they are. Those of a look at several customers' decisions stay when
+    one of them is erased, so they say how many were named, and not which.
+
+    Args:
+        decision_ids: the decisions that were named.
+        whose: the one subject whose they all are; ``None`` for nobody's, and for several.
+    """
+    return {"n_named": len(decision_ids)} | ({} if whose is None else {"decisions": sorted(decision_ids)})
+
+
 @dataclass(frozen=True, slots=True)
 class OpenedRecord:
     """A decision as somebody looks at it.

@@ -16,7 +16,7 @@ from typing import IO, NamedTuple
 import orjson
 from sqlalchemy import Connection
 
-from api.auditing import Auditor, Look
+from api.auditing import Auditor, Look, named
 from api.errors import NotInLogError, UnknownDecisionError
 from api.logbook import Logbook
 from api.policies.shipped import shipped_policy
@@ -122,14 +122,14 @@ def disclose(auditor: Auditor, wanted: Wanted) -> Disclosed:
             raise UnknownDecisionError("a decision that was named is not in this part of the log")
         openable, subjects = _openable(conn, logbook.keyring, where)
     sections = tuple(name for name in SECTIONS if name in wanted.sections)
+    whose = next(iter(subjects)) if len(subjects) == 1 else None
     details = {
         "sections": sections,
         "first": first,
         "end": end,
-        "decisions": sorted(wanted.decision_ids),
         "of_a_customer": wanted.subject_key is not None,
+        **named(wanted.decision_ids, whose),
     }
-    whose = next(iter(subjects)) if len(subjects) == 1 else None
     logged_at = auditor.disclose(Look.EXPORT, len(openable), details, whose)
     return Disclosed(sections, tuple(openable), len(where) - len(openable), logged_at)
 

@@ -11,12 +11,13 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from api.auditing import Auditor, Look
+from api.auditing import Auditor, Look, named
 from api.errors import UnknownDecisionError
 from api.replaying import Replayer
 from api.settings import Settings
 from api.storage.bodies import open_bodies
 from api.storage.connection import reading
+from api.storage.decisions import decision_subject
 from api.storage.keyring import Keyring
 from api.storage.log import read_state
 from api.storage.log_records import Sealed, Which, places, records_at
@@ -107,12 +108,14 @@ def replay_many(
     logbook = auditor.logbook
     with reading(logbook.engine) as conn:
         where = places(conn, Which(0, read_state(conn).size, decision_ids))
+        subjects = {decision_subject(conn, each) for each in decision_ids}
     if len(where) < len(set(decision_ids)):
         raise UnknownDecisionError("a decision that was named is not in the log")
     if sample is not None and sample < len(where):
         where = sorted(random.SystemRandom().sample(where, sample))
-    details = {"decisions": sorted(decision_ids), "sample": sample, "level": level}
-    logged_at = auditor.disclose(Look.REPLAY, len(where), details)
+    whose = next(iter(subjects)) if len(subjects) == 1 else None
+    details = {"sample": sample, "level": level, **named(decision_ids, whose)}
+    logged_at = auditor.disclose(Look.REPLAY, len(where), details, whose)
     tally = Tally(len(where), logged_at, {each: Counter() for each in range(1, level + 1)})
     replayer = Replayer(settings, build)
     n_done = 0

@@ -1,8 +1,6 @@
 """``tactful log``: exports that strangers can check, and a log that is checked where it lives."""
 
-import base64
 import json
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -10,8 +8,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 from support.bundles import OTHER_WITNESS, WITNESS
-from support.http import BUYER, EVERYTHING, fill, serving
-from support.stores import settings_for
+from support.http import BUYER
+from support.log_shop import LogShop, copy_of, fill_a_shop
 
 from api.cli import main
 from api.logbook import open_logbook
@@ -26,23 +24,7 @@ from guardrails.log.verifier import ZipFiles, parse_json
 INCOMPLETE, UNWITNESSED = 2, 3
 
 
-class Shop:
-    """A shop on the command line with decisions in its log, and a key of each role."""
-
-    def __init__(self, settings, keys, folder, answers):
-        self.settings, self.keys, self.folder, self.answers = settings, keys, folder, answers
-        self.ids = [answer["decision_id"] for answer in answers]
-
-    def log(self, *arguments, role=None):
-        """Run a command with the key of a role; nothing gives the key or the customer away."""
-        environ = {"TACTFUL_KEY": self.keys[role]} if role is not None else {}
-        result = CliRunner().invoke(main, ["log", *map(str, arguments)], env=environ)
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert not any(key in result.output for key in self.keys.values())
-        assert BUYER not in result.output
-        return result
-
+class Shop(LogShop):
     def done(self, *arguments, role=None):
         result = self.log(*arguments, role=role)
         assert result.exit_code == 0, result.output
@@ -74,20 +56,9 @@ class Shop:
         conn.commit()
         conn.close()
 
-    def disclosures(self):
-        """Every look that was logged, in order."""
-        conn = sqlite3.connect(self.settings.database_url.removeprefix("sqlite:///"))
-        rows = conn.execute("SELECT entry FROM log_entries WHERE type = 'disclosure' ORDER BY log_index")
-        found = [json.loads(entry) for (entry,) in rows]
-        conn.close()
-        return found
-
     def places(self):
         """Where in the log the decisions are."""
-        conn = sqlite3.connect(self.settings.database_url.removeprefix("sqlite:///"))
-        found = [at for (at,) in conn.execute("SELECT log_index FROM decisions ORDER BY log_index")]
-        conn.close()
-        return found
+        return [at for (at,) in self.sql("SELECT log_index FROM decisions ORDER BY log_index")]
 
     def size(self):
         return int(self.done("checkpoint").stdout.split("\n")[1])
@@ -95,31 +66,14 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def filled(sqlite_template, tmp_path_factory):
-    """A shop that has decided: for nobody, and for a customer who has consented to everything."""
-    folder = tmp_path_factory.mktemp("filled") / "shop"
-    folder.mkdir()
-    shutil.copyfile(sqlite_template, folder / "tactful.db")
-    settings = settings_for(f"sqlite:///{folder / 'tactful.db'}", folder)
-    keys = fill(settings)
-    with serving(settings, keys) as served:
-        answers = [served.recommend().json()]
-        served.choose("given", *EVERYTHING)
-        answers += [served.recommend(customer_id=BUYER).json() for _ in range(3)]
-    return folder, keys, answers
+    return fill_a_shop(sqlite_template, tmp_path_factory.mktemp("filled") / "shop")
 
 
 @pytest.fixture
 def shop(filled, tmp_path, monkeypatch):
-    template, keys, answers = filled
-    folder = tmp_path / "shop"
-    shutil.copytree(template, folder)
-    settings = settings_for(f"sqlite:///{folder / 'tactful.db'}", folder)
-    monkeypatch.setenv("TACTFUL_DATABASE_URL", settings.database_url)
-    monkeypatch.setenv("TACTFUL_DATA_DIR", str(folder))
-    monkeypatch.setenv("TACTFUL_PSEUDONYM_KEY", base64.b64encode(settings.pseudonym_key).decode())
+    settings = copy_of(filled, tmp_path / "shop", monkeypatch)
     monkeypatch.setenv("TACTFUL_LOG_WITNESSES", f"https://witness.example|{WITNESS.vkey}")
-    monkeypatch.delenv("TACTFUL_KEY", raising=False)
-    return Shop(settings, keys, tmp_path, answers)
+    return Shop(settings, filled[1], tmp_path, filled[2])
 
 
 @pytest.fixture

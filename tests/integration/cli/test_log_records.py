@@ -3,81 +3,40 @@
 import csv
 import io
 import json
-import shutil
-import sqlite3
 
 import pytest
-from click.testing import CliRunner
-from support.http import BUYER, EVERYTHING, fill, serving
-from support.stores import settings_for
+from support.log_shop import N_DECISIONS as N
+from support.log_shop import LogShop, copy_of, fill_a_shop
 
-from api.cli import main
 from api.storage.api_keys import Role
 from guardrails.log.views import COLUMNS
 
-N = 4
 
-
-class Shop:
-    """A shop on the command line with decisions in its log, and a key of each role."""
-
-    def __init__(self, settings, keys, folder, answers):
-        self.settings, self.keys, self.folder, self.answers = settings, keys, folder, answers
-        self.ids = [answer["decision_id"] for answer in answers]
+class Shop(LogShop):
+    """Commands are run by an auditor unless told otherwise."""
 
     def log(self, *arguments, role=Role.AUDITOR):
-        environ = {"TACTFUL_KEY": self.keys[role]}
-        result = CliRunner().invoke(main, ["log", *map(str, arguments)], env=environ)
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert self.keys[role] not in result.output
-        assert BUYER not in result.output
-        return result
+        return super().log(*arguments, role=role)
 
     def data(self, *arguments, exit_code=0):
         result = self.log(*arguments, "--json")
         assert result.exit_code == exit_code, result.output
         return json.loads(result.stdout)
 
-    def sql(self, statement):
-        """Do something to the database as somebody who has the file."""
-        conn = sqlite3.connect(self.settings.database_url.removeprefix("sqlite:///"))
-        rows = conn.execute(statement).fetchall()
-        conn.commit()
-        conn.close()
-        return rows
-
     def looks(self):
         """Kind and number of records of every look that was logged."""
-        entries = self.sql("SELECT entry FROM log_entries WHERE type = 'disclosure' ORDER BY log_index")
-        return [(said["kind"], said["n"]) for said in (json.loads(entry) for (entry,) in entries)]
+        return [(said["kind"], said["n"]) for said in self.disclosures()]
 
 
 @pytest.fixture(scope="module")
 def filled(sqlite_template, tmp_path_factory):
-    """A shop that has decided: once for nobody, and for a customer who has consented to everything."""
-    folder = tmp_path_factory.mktemp("filled") / "shop"
-    folder.mkdir()
-    shutil.copyfile(sqlite_template, folder / "tactful.db")
-    settings = settings_for(f"sqlite:///{folder / 'tactful.db'}", folder)
-    keys = fill(settings)
-    with serving(settings, keys) as served:
-        answers = [served.recommend().json()]
-        served.choose("given", *EVERYTHING)
-        answers += [served.recommend(customer_id=BUYER).json() for _ in range(N - 1)]
-    return folder, keys, answers
+    return fill_a_shop(sqlite_template, tmp_path_factory.mktemp("filled") / "shop")
 
 
 @pytest.fixture
 def shop(filled, tmp_path, monkeypatch):
-    template, keys, answers = filled
-    folder = tmp_path / "shop"
-    shutil.copytree(template, folder)
-    settings = settings_for(f"sqlite:///{folder / 'tactful.db'}", folder)
-    monkeypatch.setenv("TACTFUL_DATABASE_URL", settings.database_url)
-    monkeypatch.setenv("TACTFUL_DATA_DIR", str(folder))
-    monkeypatch.delenv("TACTFUL_KEY", raising=False)
-    return Shop(settings, keys, tmp_path, answers)
+    settings = copy_of(filled, tmp_path / "shop", monkeypatch)
+    return Shop(settings, filled[1], tmp_path, filled[2])
 
 
 def test_every_decision_is_made_again_exactly(shop):
@@ -195,3 +154,22 @@ def test_provenance_takes_no_key_unless_records_are_opened_for_it(shop):
     shop.data("export", file, "--view", "prov", "--sections", "cand,out")
     assert all(each["item_id"] in file.read_text() for each in shop.answers[1]["items"])
     assert shop.looks() == [("export", N)]
+
+
+def test_the_details_of_a_look_at_several_peoples_decisions_name_none(shop):
+    """Such details stay when one of them is erased; those of one customer go with that customer."""
+    for_nobody, *of_the_buyer = shop.ids
+    for which in ([for_nobody, *of_the_buyer], of_the_buyer):
+        options = [part for each in which for part in ("--decision", each)]
+        assert shop.data("replay", *options)
+        assert (
+            shop.log("export", shop.folder / f"{len(which)}.zip", "--sections", "out", *options).exit_code
+            == 0
+        )
+    rows = shop.sql("SELECT subject_key, details FROM disclosures ORDER BY log_index")
+    told = [(key is None, json.loads(details)) for key, details in rows]
+    assert [(is_nobodys, each["n_named"], "decisions" in each) for is_nobodys, each in told] == [
+        *[(True, N, False)] * 2,
+        *[(False, N - 1, True)] * 2,
+    ]
+    assert all(set(each["decisions"]) == set(of_the_buyer) for _, each in told if "decisions" in each)
