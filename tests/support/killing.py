@@ -94,6 +94,13 @@ class Server:
         for client in self._clients:
             client.start()
 
+    def wait_for_answers(self, n: int) -> None:
+        """Wait until clients were answered so often."""
+        until = time.monotonic() + PATIENCE_S
+        while len(self.answered) < n:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
     def wait_until_it_answers(self) -> None:
         """Wait for the first answer of a recommendation."""
         until = time.monotonic() + PATIENCE_S
