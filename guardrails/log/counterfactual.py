@@ -723,7 +723,7 @@ def _spans(wanted: _Wanted, singles: list[tuple[_Part, _Heard]]) -> Iterator[_Sp
             continue
         was, to = int(part.was), int(part.to)  # type: ignore[arg-type]  # numbers
         low, high = sorted((was, to))
-        between = [int(other.to) for other, _ in tried if other.to is not None and low < int(other.to) < high]  # type: ignore[arg-type]
+        between = [int(other.to) for other, _ in tried if other.to is not None and low < int(other.to) < high]  # type: ignore[arg-type]  # as above
         yield _Span(wanted, (part,), 0, min([was, *between], key=lambda number: abs(to - number)), to)
 
 
