@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from api.errors import EdgeError
 from api.forgetting.plan import in_order, recipient_of
 from api.logbook import Logbook
@@ -13,6 +11,7 @@ from api.logging import warn
 from api.storage.cascades import Cascade
 from api.storage.connection import reading
 from api.storage.log import read_entry
+from guardrails.log.bundle import receipt_extra
 
 
 def proof_of(cascade: Cascade, logbook: Logbook) -> str | None:
@@ -26,11 +25,7 @@ def proof_of(cascade: Cascade, logbook: Logbook) -> str | None:
     try:
         with reading(logbook.engine) as conn:
             told = read_entry(conn, cascade.log_index)
-        return (
-            None
-            if told is None
-            else logbook.receipt(cascade.log_index, orjson.dumps({"entry": told.decode()}))
-        )
+        return None if told is None else logbook.receipt(cascade.log_index, receipt_extra(told))
     except EdgeError as error:
         warn("erasure:proof:failed", error)
         return None

@@ -39,6 +39,7 @@ from api.storage.connection import reading
 from api.storage.decisions import entry_at, index_of, search_decisions
 from api.wiring import wiring
 from guardrails.errors import PolicyError, RecordError
+from guardrails.log.bundle import receipt_extra
 from guardrails.log.counterfactual import counterfactuals
 from guardrails.log.counterfactual_words import sentence
 from guardrails.log.record import SECTIONS
@@ -142,7 +143,7 @@ def decision_proof(decision_id: str) -> Response:
             "decision_id": decision_id,
             "log_index": log_index,
             "entry_base64": base64.b64encode(entry).decode(),
-            "receipt": found.logbook.receipt(log_index, orjson.dumps({"entry": entry.decode()})),
+            "receipt": found.logbook.receipt(log_index, receipt_extra(entry)),
         }
     )
 

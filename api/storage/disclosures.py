@@ -34,12 +34,3 @@ def read_disclosure(conn: Connection, log_index: int) -> Disclosure | None:
     """Return what was looked at; ``None`` where that was erased or never was."""
     row = conn.execute(select(disclosures).where(disclosures.c.log_index == log_index)).first()
     return None if row is None else Disclosure(row.log_index, row.subject_key, bytes(row.salt), row.details)
-
-
-def disclosures_of(conn: Connection, subject_key: bytes) -> list[Disclosure]:
-    """Return every look at the records of a subject, oldest first (GDPR 15(1)(c))."""
-    query = select(disclosures).where(disclosures.c.subject_key == subject_key)
-    return [
-        Disclosure(row.log_index, row.subject_key, bytes(row.salt), row.details)
-        for row in conn.execute(query.order_by(disclosures.c.log_index))
-    ]

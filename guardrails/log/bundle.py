@@ -10,6 +10,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from types import MappingProxyType
 
 from guardrails.errors import LogError
 from guardrails.log.canonical import canonical
@@ -101,12 +102,12 @@ def disclosure(index: int, sections: Sections) -> bytes:
     return canonical({"index": index, "sections": _plain(sections)})
 
 
-def receipt_extra(entry: bytes, sections: Sections) -> bytes:
+def receipt_extra(entry: bytes, sections: Sections = MappingProxyType({})) -> bytes:
     """Return what a receipt carries besides its proof: the entry and, if any, what is disclosed of it.
 
     Args:
         entry: canonical bytes of the entry.
-        sections: salt and canonical bytes of each section, by name.
+        sections: salt and canonical bytes of each section that is disclosed, by name.
     """
     disclosed = {"sections": _plain(sections)} if sections else {}
     return canonical({"entry": entry.decode(), **disclosed})

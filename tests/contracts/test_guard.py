@@ -1,6 +1,7 @@
 """What the guard promises: no tree is signed that does not go on from the last one."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import update
@@ -8,7 +9,7 @@ from support import log_elsewhere
 from support.stores import NOW_MS, a_decision
 
 from api.errors import ForkedLogError, SettingsError
-from api.logbook import Logbook, entry
+from api.logbook import Logbook, entry, open_logbook
 from api.storage.apart import Apart
 from api.storage.connection import reading, writing
 from api.storage.guard import Guard, Vouched, metadata
@@ -17,6 +18,7 @@ from api.storage.tables import log_state
 from guardrails.log.checkpoint import Checkpoint
 from guardrails.log.merkle import node_hash
 from guardrails.log.notes import text_of
+from guardrails.log.verifier import open_note, parse_checkpoint, parse_vkey
 
 ROOT, OTHER = b"r" * 32, b"o" * 32
 
@@ -238,6 +240,15 @@ class TestRestoredDatabases:
         with writing(store.engine) as conn, pytest.raises(SettingsError, match="TACTFUL_LOG_ORIGIN"):
             renamed.add(conn, said(12))
         assert book.publish().size == 11
+
+    def test_a_log_that_is_told_to_signs_with_both_of_its_keys(self, store):
+        settings = replace(store.settings, log_post_quantum=True)
+        book = open_logbook(settings, store.engine, lambda: NOW_MS)
+        grow_unguarded(store, [10])
+        text, signed = open_note(book.checkpoint().encode(), [parse_vkey(each) for each in book.vkeys])
+        assert [(each.key.kind, each.checked) for each in signed] == [(0x01, True), (0x06, True)]
+        assert parse_checkpoint(text).size == 11
+        book.close()
 
     def test_what_was_signed_says_origin_size_and_root(self, store):
         with reading(store.engine) as conn:
