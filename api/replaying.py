@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
@@ -73,7 +73,7 @@ class Replayer:
         self._policies: dict[str, LoadedPolicy] = {}
         self._catalogues: dict[str, Catalogue] = {}
         self._artefacts: dict[str, Artefact] = {}
-        self._bound: dict[tuple[str, str, bool, int], Recommender] = {}
+        self._bound: dict[tuple[str, str], Recommender] = {}
 
     def replay(
         self, conn: Connection, sections: Mapping[str, bytes], header: Mapping[str, Any]
@@ -117,24 +117,19 @@ class Replayer:
     def _recommender(self, conn: Connection, cand: Mapping[str, Any], catalogue: Catalogue) -> AnyRecommender:
         """Return the model that a record names, bound to a catalogue.
 
-        What its manifest says is no part of its version, and is replaced when the same model is learned
-        again: the record has what it said then.
-
         Raises:
             ArtefactError: the model is not there any more.
         """
-        version, seen = cand["model"], cand["rounds"][0]["seen"]
+        version = cand["model"]
         if version is None:
             return NoModel(catalogue)
         location = _location(conn, version)  # asked every time: it may have been removed meanwhile
-        latent, floor = bool(seen.get("latent")), int(seen.get("usefulness_floor", 0))
 
         def bind() -> Recommender:
             artefact = _kept(self._artefacts, version, lambda: load_artefact(location))
-            manifest = replace(artefact.manifest, latent=latent, usefulness_floor=floor)
-            return Recommender(replace(artefact, manifest=manifest), catalogue)
+            return Recommender(artefact, catalogue)
 
-        return _kept(self._bound, (version, catalogue.version, latent, floor), bind)
+        return _kept(self._bound, (version, catalogue.version), bind)
 
 
 def _location(conn: Connection, version: str) -> str:

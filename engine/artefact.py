@@ -24,13 +24,17 @@ from numpy.typing import NDArray
 
 from engine.errors import ArtefactError
 
-FORMAT = 2
+FORMAT = 3
 WEIGHT_SCALE = 1 << 30
 """Fixed-point one of W and of ``repeat``; W's strongest edge weighs ⅓ to ⅔ of it."""
 
 MANIFEST_FILE = "manifest.json"
 ITEM_IDS_FILE = "item_ids.json"
 CLASSES_FILE = "classes.json"
+FACTS_FILE = "facts.json"
+"""What rules read of a manifest; a model that differs in it is another model."""
+
+FACTS = ("latent", "usefulness_floor")
 _HASHED_AT_ONCE = 1 << 20
 _LEFT_BY_A_WRITER = re.compile(r"\.draft-.*|[0-9a-f]{64}")
 _READABLE = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
@@ -39,6 +43,8 @@ _READABLE = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NU
 @dataclass(frozen=True)
 class Manifest:
     """What is known about how a model came to be. It describes; nothing in it changes a score.
+
+    ``FACTS`` names what rules go by; these are part of what a model's version stands for.
 
     Attributes:
         learner: name of the learner that was chosen.
@@ -60,7 +66,12 @@ class Manifest:
         max_items_per_customer: most distinct items that one customer contributed.
         n_lifts: items and classes of which one tells of the other.
         min_support_lift: distinct customers that every one of them has at least.
+        trend: how columns of W were scaled by what sells more, or less, than it used to; empty where
+            they were not.
+        validation: how what learners were compared on was cut off.
         metrics: one row a learner: name, validation figures, seconds; or why it was skipped.
+        floor_curve: one row a privacy floor that was tried, ascending: what it costs.
+        segments: validation figures by activity of customers, age of items, and of new customers.
         notes: what else a reader of the model card should know, one sentence each.
         libraries: versions of the libraries that computed it.
     """
@@ -82,7 +93,11 @@ class Manifest:
     max_items_per_customer: int = 0
     n_lifts: int = 0
     min_support_lift: int = 0
+    trend: dict[str, Any] = field(default_factory=dict)
+    validation: dict[str, Any] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
+    floor_curve: list[dict[str, Any]] = field(default_factory=list)
+    segments: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     libraries: dict[str, str] = field(default_factory=dict)
 
@@ -101,6 +116,7 @@ class ModelArrays:
         indices: shape (n_edges,), int32, columns of W, strictly ascending within a row.
         weights: shape (n_edges,), int32, entries of W in units of 1 / ``WEIGHT_SCALE``.
         support: shape (n_edges,), int32, distinct customers behind each edge.
+        row_source: shape (n_items,), int32, a ``RowSource``: what each row of W rests on.
         popularity: shape (n_items,), int64, decayed purchase counts in units of
             1 / ``engine.interactions.WEIGHT_ONE``; 0 for items with too few customers to name.
         repeat: shape (n_items,), int32, share of an item's buyers who bought it on another
@@ -121,6 +137,7 @@ class ModelArrays:
     indices: NDArray[np.int32]
     weights: NDArray[np.int32]
     support: NDArray[np.int32]
+    row_source: NDArray[np.int32]
     popularity: NDArray[np.int64]
     repeat: NDArray[np.int32]
     repeat_support: NDArray[np.int32]
@@ -141,7 +158,7 @@ class Artefact(ModelArrays):
     """A loaded model: its arrays, mapped read-only, with its name and its manifest.
 
     Attributes:
-        version: SHA-256 (64 hex digits) over the arrays and item ids.
+        version: SHA-256 (64 hex digits) over the arrays, item ids and facts.
         manifest: how it came to be.
     """
 
@@ -154,6 +171,7 @@ _DTYPES: dict[str, type[np.signedinteger[Any]]] = {
     "indices": np.int32,
     "weights": np.int32,
     "support": np.int32,
+    "row_source": np.int32,
     "popularity": np.int64,
     "repeat": np.int32,
     "repeat_support": np.int32,
@@ -264,6 +282,7 @@ def _write_local(root: Path, arrays: ModelArrays, manifest: Manifest) -> str:
     try:
         (draft / ITEM_IDS_FILE).write_bytes(orjson.dumps(arrays.item_ids))
         (draft / CLASSES_FILE).write_bytes(orjson.dumps(arrays.classes))
+        (draft / FACTS_FILE).write_bytes(_facts(manifest))
         for name, dtype in _DTYPES.items():
             np.save(draft / f"{name}.npy", np.ascontiguousarray(getattr(arrays, name), dtype=dtype))
         hashes = {name: _sha256(draft / name) for name in _content_files()}
@@ -327,6 +346,8 @@ def _load_local(folder: Path, *, verify: bool) -> Artefact:
                 raise ArtefactError(f"`{folder / name}` is not the file that was written: its hash differs")
     if document["version"] != _version(hashes):
         raise ArtefactError(f"`{folder / MANIFEST_FILE}` names a version that its hashes do not give")
+    if (folder / FACTS_FILE).read_bytes() != _facts(document["model"]):
+        raise ArtefactError(f"`{folder / MANIFEST_FILE}` says of the model what is not true of it")
     artefact = Artefact(
         item_ids=_read_names(folder / ITEM_IDS_FILE),
         classes=_read_names(folder / CLASSES_FILE),
@@ -363,6 +384,10 @@ def manifest_of(document: Mapping[str, Any]) -> Manifest:
     return Manifest(**{key: value for key, value in document.items() if key in known})
 
 
+def _facts(manifest: Manifest) -> bytes:
+    return orjson.dumps({name: getattr(manifest, name) for name in FACTS})
+
+
 def _read_names(file: Path) -> tuple[str, ...]:
     try:
         return tuple(orjson.loads(file.read_bytes()))
@@ -387,7 +412,7 @@ def _check(arrays: ModelArrays, place: str) -> None:
         ArtefactError: they do.
     """
     n_items, n_edges = arrays.n_items, arrays.indices.size
-    for name in ("popularity", "repeat", "repeat_support", "repeat_interval_days"):
+    for name in ("row_source", "popularity", "repeat", "repeat_support", "repeat_interval_days"):
         if getattr(arrays, name).shape != (n_items,):
             raise ArtefactError(f"{place}: `{name}` does not have one entry an item")
     for name in ("weights", "support"):
@@ -420,7 +445,7 @@ def _within(codes: NDArray[np.int32], n: int) -> bool:
 
 
 def _content_files() -> tuple[str, ...]:
-    return (ITEM_IDS_FILE, CLASSES_FILE, *(f"{name}.npy" for name in _DTYPES))
+    return (ITEM_IDS_FILE, CLASSES_FILE, FACTS_FILE, *(f"{name}.npy" for name in _DTYPES))
 
 
 def _version(hashes: dict[str, str]) -> str:

@@ -91,6 +91,14 @@ class Source(IntEnum):
     BRAND = 6
 
 
+class RowSource(IntEnum):
+    """What the entries of a row of W rest on: customers who had both items, or what stands in for them."""
+
+    LEARNED = 0
+    CATEGORY = 1
+    CONTENT = 2
+
+
 LEARNED_FROM = (Kind.VIEW, Kind.CART, Kind.WISHLIST, Kind.PURCHASE, Kind.RATING)
 """Kinds that say something about taste; the others only limit what may be said."""
 

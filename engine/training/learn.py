@@ -22,6 +22,7 @@ from engine.training.lift import MIN_SUPPORT, Classes, lifts
 from engine.training.repeats import repeats
 from engine.training.usefulness import in_real_units, in_units_of_scores
 from engine.training.weights import saturated, strongest, summed_weights
+from engine.vocabulary import RowSource
 
 _LIBRARIES = ("implicit", "numba", "numpy", "scikit-learn", "scipy", "tactful")
 
@@ -233,6 +234,7 @@ def finished(
         indices=edges.item_to_item.indices,
         weights=edges.item_to_item.data,
         support=edges.support,
+        row_source=np.full(n_items, RowSource.LEARNED, np.int32),
         popularity=popularity.astype(np.int64),
         repeat=bought_again.repeat,
         repeat_support=bought_again.support,

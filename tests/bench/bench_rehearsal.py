@@ -287,6 +287,7 @@ def _model(folder: Path, catalogue: Catalogue) -> Recommender:
         indices=others.ravel().astype(np.int32),
         weights=draw.integers(1 << 20, 1 << 30, others.size, np.int32),
         support=draw.choice(np.array([1, 5, 60, 200], np.int32), others.size, p=[0.03, 0.17, 0.3, 0.5]),
+        row_source=none,
         popularity=draw.permutation(N_ITEMS).astype(np.int64) * WEIGHT_ONE,
         repeat=none,
         repeat_support=none,

@@ -61,6 +61,7 @@ def a_model(seed: int = 20) -> ModelArrays:
         indices=np.array(others, np.int32),
         weights=rng.integers(1 << 20, 1 << 30, n_edges, np.int32),
         support=np.full(n_edges, 200, np.int32),
+        row_source=np.zeros(n_items, np.int32),
         popularity=(rng.permutation(n_items).astype(np.int64) + 1) * WEIGHT_ONE,
         repeat=zeros,
         repeat_support=zeros,

@@ -68,6 +68,7 @@ def model(
         indices=matrix.indices.astype(np.int32),
         weights=matrix.data.astype(np.int32),
         support=(matrix.indices + 100).astype(np.int32),
+        row_source=np.zeros(n_items, np.int32),
         popularity=np.array(popularity or zeros, np.int64),
         repeat=np.array(repeat or zeros, np.int32),
         repeat_support=np.array([30] * n_items, np.int32),

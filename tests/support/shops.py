@@ -116,6 +116,7 @@ def a_recommender() -> Recommender:
         indices=np.nonzero(linked)[1].astype(np.int32),
         weights=rng.integers(1 << 20, 1 << 30, n_edges, np.int32),
         support=rng.choice(np.array([1, 5, 60, 200], np.int32), n_edges, p=[0.03, 0.17, 0.3, 0.5]),
+        row_source=np.zeros(len(item_ids), np.int32),
         popularity=popularity,
         repeat=np.array([1 << 28 if days else 0 for days in due_after], np.int32),
         repeat_support=np.array([80 if days else 0 for days in due_after], np.int32),

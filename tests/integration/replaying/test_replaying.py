@@ -256,13 +256,16 @@ def test_many_states_are_replayed_in_turn_while_few_stay_loaded(served):
             assert (report.l1.finding, report.l2.finding) == EXACT
 
 
-def test_what_was_learned_again_with_another_manifest_is_the_same_model(served):
+def test_a_model_that_says_something_else_of_itself_than_it_did_is_not_replayed_with(served):
     made = personal(served)
     folder = served.store.settings.artefacts_dir / orjson.loads(made.sections["cand"])["model"]
     manifest = orjson.loads((folder / "manifest.json").read_bytes())
-    manifest["model"]["usefulness_floor"] += 1_000
+    manifest["model"]["notes"] = ["said later, and nothing goes by it"]
     (folder / "manifest.json").write_bytes(orjson.dumps(manifest))
     assert served.findings(made) == EXACT
+    manifest["model"]["usefulness_floor"] += 1_000
+    (folder / "manifest.json").write_bytes(orjson.dumps(manifest))
+    assert served.findings(made) == (Finding.EXACT, Finding.ARTEFACT_PRUNED)
 
 
 def test_where_no_policy_could_be_read_that_is_what_is_asked_again(sqlite_store):

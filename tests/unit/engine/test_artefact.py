@@ -63,11 +63,26 @@ def test_loaded_arrays_are_mapped_and_cannot_be_written(folder):
         loaded.weights[0] = 1
 
 
-def test_the_same_arrays_have_the_same_version_whatever_the_manifest_says(tmp_path, folder, arrays):
+def test_the_same_arrays_have_the_same_version_whatever_else_the_manifest_says(tmp_path, folder, arrays):
     assert write_artefact(tmp_path / "elsewhere", arrays, Manifest(learner="als")) == folder.name
 
 
-@pytest.mark.parametrize("name", ["weights", "support", "popularity", "repeat", "repeat_interval_days"])
+@pytest.mark.parametrize("fact", [{"latent": True}, {"usefulness_floor": 7}])
+def test_what_rules_go_by_is_part_of_the_version(tmp_path, folder, arrays, fact):
+    assert write_artefact(tmp_path, arrays, replace(MANIFEST, **fact)) != folder.name
+
+
+def test_a_manifest_that_says_otherwise_of_what_rules_go_by_is_refused(folder):
+    document = orjson.loads((folder / "manifest.json").read_bytes())
+    document["model"]["latent"] = True
+    (folder / "manifest.json").write_bytes(orjson.dumps(document))
+    with pytest.raises(ArtefactError, match="not true of it"):
+        load_artefact(folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["weights", "support", "row_source", "popularity", "repeat", "repeat_interval_days"]
+)
 def test_another_content_has_another_version(tmp_path, folder, arrays, name):
     other = replace(arrays, **{name: getattr(arrays, name) + 1})
     assert write_artefact(tmp_path, other, MANIFEST) != folder.name
