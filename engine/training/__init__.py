@@ -1,10 +1,12 @@
-"""From admitted interactions to a model: compare learners, choose the privacy floor, fit; and forget."""
+"""From admitted interactions to a model: compare learners, choose the privacy floor, fit; forget, update."""
 
 from __future__ import annotations
 
 from engine.training.fit import fit, refit
-from engine.training.forgetting import Forgotten, forget
+from engine.training.forgetting import forget
 from engine.training.learn import Trained, TrainingSettings
 from engine.training.lift import Classes
+from engine.training.recounting import Recounted
+from engine.training.updating import update
 
-__all__ = ["Classes", "Forgotten", "Trained", "TrainingSettings", "fit", "forget", "refit"]
+__all__ = ["Classes", "Recounted", "Trained", "TrainingSettings", "fit", "forget", "refit", "update"]

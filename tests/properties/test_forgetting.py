@@ -16,7 +16,7 @@ from engine.errors import ModelFitError
 from engine.interactions import DAY_MS, Interactions, Weighting
 from engine.models import LEARNERS
 from engine.models.base import Counted
-from engine.training import Forgotten, Trained, TrainingSettings, fit, forget, refit
+from engine.training import Recounted, Trained, TrainingSettings, fit, forget, refit
 from engine.training.learn import weigh
 from engine.vocabulary import Channel, Kind
 
@@ -85,7 +85,7 @@ def learned(recipe: Manifest, found: Interactions, tier: np.ndarray) -> Trained 
         return None
 
 
-def without(trained: Trained, found: Interactions, gone: set[int], tier: np.ndarray) -> Forgotten:
+def without(trained: Trained, found: Interactions, gone: set[int], tier: np.ndarray) -> Recounted:
     forgotten = forget(*trained, *split(found, gone), tier, settings=SETTINGS)
     assert forgotten is not None
     return forgotten
