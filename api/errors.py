@@ -19,6 +19,8 @@
     ├── PolicyDocumentError  a policy cannot be read; names every place that is wrong
     ├── PolicyRefusedError   a step in the life of a policy may not be taken now
     ├── UnknownPolicyError   a policy, or a version of it, that is not in the store
+    ├── ModelRefusedError    a step in the life of a model may not be taken now
+    ├── UnknownRunError      a training that nobody asked for
     ├── InvalidRequestError  a request says something it must not; names every place
     └── UnauthenticatedError, ForbiddenError  no key that is known, or a key of another role
 
@@ -129,6 +131,14 @@ class NothingToMeasureError(EdgeError):
 
 class UnknownModelError(EdgeError):
     """A model that is not in the store."""
+
+
+class ModelRefusedError(EdgeError):
+    """A step in the life of a model may not be taken now; the message says why."""
+
+
+class UnknownRunError(EdgeError):
+    """A training that nobody asked for."""
 
 
 class MalformedBodyError(EdgeError):

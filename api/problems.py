@@ -24,6 +24,7 @@ from api.errors import (
     ForbiddenError,
     InvalidRequestError,
     MalformedBodyError,
+    ModelRefusedError,
     NotInLogError,
     PolicyRefusedError,
     StoreUnavailableError,
@@ -33,6 +34,7 @@ from api.errors import (
     UnknownModelError,
     UnknownPlacementError,
     UnknownPolicyError,
+    UnknownRunError,
 )
 from api.languages import say
 from api.logging import warn
@@ -116,6 +118,9 @@ UNKNOWN_POLICY = Problem(
     "The policy is not in the store",
     "No policy was drafted under this name and version.",
 )
+UNKNOWN_RUN = Problem(
+    "unknown-run", 404, "The training is not known", "No training was asked for under this id."
+)
 METHOD_NOT_ALLOWED = Problem(
     "method-not-allowed",
     405,
@@ -127,6 +132,12 @@ BROKEN_MODEL = Problem(
     409,
     "The model cannot be used",
     "The files of the model are missing, broken or of another format. Train or copy it again.",
+)
+MODEL_REFUSED = Problem(
+    "model-refused",
+    409,
+    "The model may not take this step now",
+    "`detail` says why. `GET /v1/models` shows how every model stands.",
 )
 CHANGED_RECORD = Problem(
     "changed-record",
@@ -197,9 +208,11 @@ PROBLEMS = (
     UNKNOWN_ITEM,
     UNKNOWN_DECISION,
     UNKNOWN_MODEL,
+    UNKNOWN_RUN,
     UNKNOWN_POLICY,
     METHOD_NOT_ALLOWED,
     BROKEN_MODEL,
+    MODEL_REFUSED,
     CHANGED_RECORD,
     ERASED,
     POLICY_REFUSED,
@@ -233,6 +246,8 @@ PROBLEM_OF: Mapping[type[Exception], Problem] = {
     SensitiveMarkError: INVALID_REQUEST,
     UnknownOccasionError: INVALID_REQUEST,
     ArtefactError: BROKEN_MODEL,
+    ModelRefusedError: MODEL_REFUSED,
+    UnknownRunError: UNKNOWN_RUN,
     StoreUnavailableError: UNAVAILABLE,
 }
 """Which problem an error of ours is; anything else of ours is ``INTERNAL``."""

@@ -7,11 +7,9 @@ taken out of what is in force.
 
 from __future__ import annotations
 
-import fcntl
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -21,14 +19,17 @@ from sqlalchemy import Connection, Engine
 
 from api.imports.importer import Progress
 from api.logging import warn
+from api.models.alone import LOCK_FILE, TRAINING_LOCK, alone
+from api.models.registry import Activation, register_model, write_model
 from api.settings import Settings
-from api.storage.connection import holding, reading, writing
+from api.storage.connection import reading, writing
 from api.storage.interactions import read_for_training
 from api.storage.items import load_catalogue
 from api.storage.notices import consent_in_force
 from api.storage.training import once_learned_from, training_customers
 from api.storage.versions import (
     MODEL,
+    SYSTEM,
     ModelRow,
     activate_model,
     active,
@@ -44,7 +45,6 @@ from engine.artefact import (
     erase_unnamed,
     load_artefact,
     manifest_of,
-    write_artefact,
 )
 from engine.catalogue import NO_CODE, Catalogue
 from engine.errors import ArtefactError, ModelFitError
@@ -55,16 +55,19 @@ from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.limits import Limits
 from guardrails.training_gate import Learnable, TrainingCustomer, learnable
 
+__all__ = [
+    "LOCK_FILE",
+    "TRAINING_LOCK",
+    "ModelForgetting",
+    "TrainingReport",
+    "classes_of",
+    "forget_customers",
+    "train",
+]
+
 BUDGET_S = 60.0
 """How long learning may take unless told otherwise, in seconds."""
 
-LOCK_FILE = ".lock"
-"""File in the folder of models that is locked by whoever trains or forgets."""
-
-TRAINING_LOCK = 0x6C6561726E  # "learn"
-"""Number of the lock in a PostgreSQL database that whoever trains or forgets has, on whatever host."""
-
-_LOOK_AGAIN_S = 0.2
 _FORGETTING_NOTE = "customers were taken out of model "
 
 
@@ -109,6 +112,7 @@ def train(
     *,
     may_activate: bool = True,
     budget_s: float = BUDGET_S,
+    actor: str = SYSTEM,
 ) -> TrainingReport:
     """Train on what customers permit to be learned from now.
 
@@ -119,6 +123,7 @@ def train(
         progress: is told how far it has come.
         may_activate: put the model in force when it is no worse than the one that is.
         budget_s: time for learning.
+        actor: id of the key that asked for it.
 
     Raises:
         ModelFitError: there is nothing to learn from.
@@ -126,7 +131,7 @@ def train(
         StoreUnavailableError: the database cannot be used.
     """
     started = time.monotonic()
-    with _alone(engine, settings, progress):
+    with alone(engine, settings, progress):
         progress(0, None, "reading what may be learned from")
         with reading(engine) as conn:
             shop = _read_shop(conn, settings)
@@ -141,14 +146,14 @@ def train(
             budget_s=budget_s,
             progress=lambda stage, done, total: progress(done, total, stage),
         )
-        row = _write(settings, trained, now_ms)
-        activated, because = _put_in_force(engine, row, trained.manifest, now_ms, may_activate=may_activate)
+        activation = Activation.IF_NO_WORSE if may_activate else Activation.NEVER
+        registered = register_model(engine, settings, trained, now_ms, activation, actor)
     manifest = trained.manifest
     return TrainingReport(
-        version=row.version,
+        version=registered.version,
         learner=manifest.learner,
-        activated=activated,
-        because=because,
+        activated=registered.activated,
+        because=registered.because,
         n_customers=manifest.n_customers,
         n_interactions=manifest.n_interactions,
         n_edges=manifest.n_edges,
@@ -207,7 +212,7 @@ def forget_customers(
         StoreUnavailableError: the database cannot be used.
     """
     started = time.monotonic()
-    with _alone(engine, settings, progress):
+    with alone(engine, settings, progress):
         with reading(engine) as conn:
             before = active(conn).get(MODEL)
             row = None if before is None else get_model(conn, before)
@@ -216,7 +221,7 @@ def forget_customers(
             return ModelForgetting(before, before, "untouched", 0, (), time.monotonic() - started)
         without = None if row is None else _without(engine, settings, row, touched, now_ms, progress)
         progress(2, 3, "putting the model in force")
-        after = None if without is None else _write(settings, without.trained, now_ms)
+        after = None if without is None else write_model(settings, without.trained, now_ms)
         with writing(engine) as conn:
             if after is not None:
                 put_model(conn, after)
@@ -324,35 +329,6 @@ def _noted(trained: Trained, version: str) -> Trained:
     return trained._replace(manifest=replace(trained.manifest, notes=notes))
 
 
-@contextmanager
-def _alone(engine: Engine, settings: Settings, progress: Progress) -> Iterator[None]:
-    """Wait until nobody trains or forgets, here or on another host, and keep others waiting meanwhile."""
-
-    def wait() -> None:
-        progress(0, None, "waiting until another training ends")
-        time.sleep(_LOOK_AGAIN_S)
-
-    try:
-        settings.artefacts_dir.mkdir(parents=True, exist_ok=True)
-        file = (settings.artefacts_dir / LOCK_FILE).open("a")
-    except OSError as error:
-        raise ArtefactError(f"cannot write to `{settings.artefacts_dir}`: {error.strerror}") from error
-    with file:
-        while not _locked(file.fileno()):
-            wait()
-        with holding(engine, TRAINING_LOCK, wait):
-            yield
-
-
-def _locked(descriptor: int) -> bool:
-    """Take a lock that ends with the file's closing; tell whether it was free."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 class _Shop(NamedTuple):
     """What the gate needs to know beside the customers."""
 
@@ -392,51 +368,3 @@ def classes_of(catalogue: Catalogue, admitted: Learnable) -> Classes:
     needs_consent = catalogue.tier >= SENSITIVE_FROM_TIER
     of_item = np.where(needs_consent, catalogue.sensitive_class, NO_CODE).astype(np.int16)
     return Classes(catalogue.sensitive_classes, of_item, admitted.agreed)
-
-
-def _write(settings: Settings, trained: Trained, now_ms: int) -> ModelRow:
-    """Store a model on disk; return the row that says where."""
-    version = write_artefact(settings.artefacts_dir, trained.arrays, trained.manifest)
-    document = orjson.dumps(asdict(trained.manifest), option=orjson.OPT_SERIALIZE_NUMPY).decode()
-    return ModelRow(version, str((settings.artefacts_dir / version).resolve()), document, now_ms)
-
-
-def _put_in_force(
-    engine: Engine, model: ModelRow, manifest: Manifest, now_ms: int, *, may_activate: bool
-) -> tuple[bool, str]:
-    """Register the model; activate it when it is no worse, and say why or why not."""
-    with writing(engine) as conn:
-        put_model(conn, model)
-        before = active(conn).get(MODEL)
-        if before == model.version:
-            return True, "it is the model in force already: nothing has changed"
-        if not may_activate:
-            return False, "activation was not wanted"
-        stored = None if before is None else get_model(conn, before)
-        no_worse, because = compare(manifest, None if stored is None else orjson.loads(stored.manifest))
-        if no_worse:
-            activate_model(conn, model.version, now_ms)
-        return no_worse, because
-
-
-def compare(new: Manifest, in_force: dict[str, Any] | None) -> tuple[bool, str]:
-    """Tell whether a model is no worse than the one in force, and why.
-
-    The one in force has seen the customers that the new one was validated on, so its own ranking of
-    them would flatter it. Compared is what its learner achieved in the same contest, on the same
-    past. Where that cannot be said the new model wins: it knows who has withdrawn since.
-
-    Args:
-        new: manifest of the new model.
-        in_force: manifest of the one in force; ``None`` where there is none.
-    """
-    if in_force is None:
-        return True, "there was no model in force"
-    ndcg = {row["learner"]: row["ndcg"] for row in new.metrics if "ndcg" in row}
-    name, other = new.learner, str(in_force["learner"])
-    if name not in ndcg or other not in ndcg:
-        return True, f"`{other}` was not measured beside it, and consents may have changed since"
-    figures = f"NDCG {ndcg[name]:.4f} against {ndcg[other]:.4f} on the same customers"
-    if ndcg[name] < ndcg[other]:
-        return False, f"`{name}` ranks worse than `{other}`, which is in force: {figures}"
-    return True, f"`{name}` ranks no worse than `{other}`, which was in force: {figures}"

@@ -382,6 +382,36 @@ feedback = Table(
     Column("at_ms", BigInteger, nullable=False),
 )
 
+measured_suggestions = Table(
+    "measured_suggestions",
+    metadata,
+    Column("decision_id", Text, primary_key=True),
+    Column("item_no", BigInteger, ForeignKey("items.item_no"), primary_key=True),
+    Column("subject_key", LargeBinary(16), nullable=False),
+    Column("at_ms", BigInteger, nullable=False, comment="of the decision"),
+    Column("kind_no", BigInteger, nullable=False, comment="what the decision has in common with others"),
+    Column("channel", SmallInteger, nullable=False),
+    Column("intent", SmallInteger, nullable=False),
+    Column("arm", Text, nullable=False, comment="empty where nothing is compared"),
+    Column("outcomes", Integer, nullable=False, server_default="0", comment="bit mask of what came of it"),
+    Index("ix_measured_suggestions_subject_key_item_no", "subject_key", "item_no", "at_ms"),
+    Index("ix_measured_suggestions_at_ms", "at_ms"),
+    comment="what was shown to who agreed to be measured; goes when they object, or after a while",
+)
+
+measurements = Table(
+    "measurements",
+    metadata,
+    Column("day", Integer, primary_key=True, comment="days since the epoch, of the decisions"),
+    Column("kind_no", BigInteger, primary_key=True, comment="what the decisions have in common"),
+    Column("channel", SmallInteger, primary_key=True),
+    Column("intent", SmallInteger, primary_key=True, comment="-1 for what is counted of whole decisions"),
+    Column("arm", Text, primary_key=True, comment="empty where nothing is compared"),
+    Column("measure", Text, primary_key=True, comment="decision, slate, suggested, shown, clicked, ..."),
+    Column("n", BigInteger, nullable=False),
+    comment="sums over many people, under P7; nothing in it tells of whom",
+)
+
 policies = Table(
     "policies",
     metadata,
@@ -439,6 +469,54 @@ models = Table(
     Column("manifest", Text, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("erased_at_ms", BigInteger, comment="when its arrays were removed to forget somebody"),
+    Column("preceded_by", Text, comment="version that it took the place of"),
+    Column("in_force_until_ms", BigInteger, comment="when another took its place; null before that"),
+    Column("retired_at_ms", BigInteger, comment="when its arrays were removed, needed by nothing"),
+)
+
+training_runs = Table(
+    "training_runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("state", Text, nullable=False, comment="queued, running, succeeded, failed, ..."),
+    Column("under_way", SmallInteger, unique=True, comment="1 until it has ended, then null: one at a time"),
+    Column("stage", Text, nullable=False, comment="what it is at"),
+    Column("n_done", BigInteger, nullable=False),
+    Column("n_total", BigInteger, comment="null while it is not known"),
+    Column("budget_s", Integer, nullable=False, comment="time for learning"),
+    Column("may_activate", Boolean, nullable=False),
+    Column("actor", Text, nullable=False, comment="id of a key"),
+    Column("requested_at_ms", BigInteger, nullable=False),
+    Column("started_at_ms", BigInteger),
+    Column("claimed_until_ms", BigInteger, nullable=False, comment="whoever runs it says so again by then"),
+    Column("finished_at_ms", BigInteger),
+    Column("version", Text, comment="of the model that came of it"),
+    Column("activated", Boolean, comment="whether that was put in force"),
+    Column("because", Text, comment="why it was or was not, or what went wrong"),
+    comment="trainings that were asked for, under way or ended",
+)
+
+model_shadows = Table(
+    "model_shadows",
+    metadata,
+    Column("version", Text, primary_key=True, comment="the model that is watched"),
+    Column("against", Text, primary_key=True, comment="the model that is served meanwhile"),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("share_micro", Integer, nullable=False, comment="of decisions, in millionths"),
+    Column("next_index", BigInteger, nullable=False, comment="where in the log it is gone on with"),
+    Column("claimed_until_ms", BigInteger, nullable=False, server_default="0"),
+    Column("counts", Text, nullable=False, comment="JSON: sums over many decisions"),
+    comment="what a model would have shown, counted over many decisions; nothing of any one of them",
+)
+
+artefacts_used = Table(
+    "artefacts_used",
+    metadata,
+    Column("kind", Text, primary_key=True, comment="model or catalogue"),
+    Column("version", Text, primary_key=True),
+    Column("first_index", BigInteger, nullable=False),
+    Column("last_index", BigInteger, nullable=False),
+    comment="between which places in the log are the decisions that were made from it",
 )
 
 active_versions = Table(

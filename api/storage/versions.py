@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Connection, Text, cast, delete, func, select, true, update
 
 from api.policies.model import load_document
 from api.policies.shipped import shipped_policy
-from api.storage.log import append_entries, entry
+from api.storage.log import append_entries, entry, lock_log
 from api.storage.statements import insert_into, insert_new, insert_or_replace
 from api.storage.tables import active_versions, models, policies
 from guardrails.errors import PolicyError
@@ -20,6 +22,12 @@ from guardrails.policy.lints import require_clean
 MODEL, POLICY, CATALOGUE, NOTICES = "model", "policy", "catalogue", "notices"
 SHADOW, CHALLENGER = "shadow", "challenger"
 """What has a version in force. That of a challenger is ``<version>/<share in millionths>``."""
+
+SHADOW_MODEL = "shadow_model"
+"""The model that is watched beside the one in force: ``<version>/<share of decisions in millionths>``."""
+
+CHALLENGER_MODEL = "challenger_model"
+"""The model that is in force for a share of customers: ``<version>/<share in millionths>``."""
 
 SYSTEM = "system"
 """Who does what nobody asked for with a key."""
@@ -37,6 +45,10 @@ class ModelRow:
         manifest: its manifest, as JSON.
         created_at_ms: when it was stored, milliseconds since the epoch.
         erased_at_ms: when its arrays were removed to forget somebody; ``None`` while they are there.
+        preceded_by: version of the model that it took the place of; ``None`` where there was none.
+        in_force_until_ms: when another took its place; ``None`` before that.
+        retired_at_ms: when its arrays were removed because nothing needed them; ``None`` while they are
+            there.
     """
 
     version: str
@@ -44,6 +56,14 @@ class ModelRow:
     manifest: str
     created_at_ms: int
     erased_at_ms: int | None = None
+    preceded_by: str | None = None
+    in_force_until_ms: int | None = None
+    retired_at_ms: int | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its arrays were not removed."""
+        return self.erased_at_ms is None and self.retired_at_ms is None
 
 
 _MODELS = select(*(models.c[name] for name in ModelRow.__dataclass_fields__))
@@ -72,20 +92,115 @@ def activate(conn: Connection, name: str, version: str, now_ms: int) -> None:
     conn.execute(insert_or_replace(conn, active_versions, "name"), row)
 
 
-def activate_model(conn: Connection, version: str | None, now_ms: int, actor: str = SYSTEM) -> None:
+def activate_model(
+    conn: Connection,
+    version: str | None,
+    now_ms: int,
+    actor: str = SYSTEM,
+    *,
+    returning: bool = False,
+) -> None:
     """Put a model in force, or none, and say so in the log.
+
+    One that was in shadow is so no longer: it is what others are held against now.
 
     Args:
         conn: a writing connection.
         version: of the model; ``None`` for no model.
         now_ms: the clock, milliseconds since the epoch.
         actor: id of the key that asked for it.
+        returning: it is gone back to; what it took the place of once stays what it did.
     """
+    before = active(conn).get(MODEL)
     if version is None:
         deactivate(conn, MODEL)
     else:
         activate(conn, MODEL, version, now_ms)
+    if before != version:
+        _note_change(conn, before, version, now_ms, returning=returning)
+    if version is not None and shadow_model(conn) == version:
+        deactivate(conn, SHADOW_MODEL)
+    if version is not None and challenger_model(conn) == version:
+        deactivate(conn, CHALLENGER_MODEL)
     append_entries(conn, [entry("model_active", now_ms, model=version, actor=actor)])
+
+
+def _note_change(
+    conn: Connection, before: str | None, after: str | None, now_ms: int, *, returning: bool
+) -> None:
+    """Remember which model took the place of which."""
+    conn.execute(update(models).where(models.c.version == before).values(in_force_until_ms=now_ms))
+    now_in_force: dict[str, str | int | None] = {"in_force_until_ms": None}
+    if not returning:
+        now_in_force["preceded_by"] = before
+    conn.execute(update(models).where(models.c.version == after).values(now_in_force))
+
+
+def watch_model(conn: Connection, version: str | None, share_micro: int, now_ms: int, actor: str) -> None:
+    """Put a model in shadow, or none, and say so in the log.
+
+    Args:
+        conn: a writing connection.
+        version: of the model; ``None`` for no model.
+        share_micro: of how many decisions it is asked, in millionths.
+        now_ms: the clock, milliseconds since the epoch.
+        actor: id of the key that asked for it.
+    """
+    if version is None:
+        deactivate(conn, SHADOW_MODEL)
+    else:
+        activate(conn, SHADOW_MODEL, f"{version}/{share_micro}", now_ms)
+    append_entries(conn, [entry("config", now_ms, what="shadow_model", model=version, actor=actor)])
+
+
+def shadow_model(conn: Connection) -> str | None:
+    """Return the version of the model in shadow; ``None`` without one."""
+    asked = active(conn).get(SHADOW_MODEL)
+    return None if asked is None else asked.partition("/")[0]
+
+
+def challenge_with_model(
+    conn: Connection, version: str | None, share_micro: int, now_ms: int, actor: str = SYSTEM
+) -> None:
+    """Put a model in force for a share of those who agreed to be measured, or none, and say so in the log.
+
+    Args:
+        conn: a writing connection.
+        version: of the model; ``None`` for no model.
+        share_micro: share of customers, in millionths.
+        now_ms: the clock, milliseconds since the epoch.
+        actor: id of the key that asked for it.
+    """
+    if version is None:
+        deactivate(conn, CHALLENGER_MODEL)
+    else:
+        activate(conn, CHALLENGER_MODEL, f"{version}/{share_micro}", now_ms)
+    said = {"what": "challenger_model", "model": version, "share_micro": share_micro, "actor": actor}
+    append_entries(conn, [entry("config", now_ms, **said)])
+
+
+def challenger_model(conn: Connection) -> str | None:
+    """Return the version of the model that challenges; ``None`` without one."""
+    found = challenger_model_among(active(conn))
+    return None if found is None else found.version
+
+
+class ChallengerModel(NamedTuple):
+    """A model that is in force for a share of customers.
+
+    Attributes:
+        version: its version.
+        share_micro: the share, in millionths; where a policy challenges as well, the policy's counts.
+    """
+
+    version: str
+    share_micro: int
+
+
+def challenger_model_among(versions: Mapping[str, str]) -> ChallengerModel | None:
+    """Return the model that challenges, among the active versions; ``None`` without one, or a share."""
+    version, _, share = versions.get(CHALLENGER_MODEL, "").partition("/")
+    return ChallengerModel(version, int(share)) if share.isdecimal() else None
 
 
 def count_up(conn: Connection, name: str, now_ms: int) -> None:
@@ -105,12 +220,37 @@ def deactivate(conn: Connection, name: str) -> None:
 
 
 def put_model(conn: Connection, model: ModelRow) -> None:
-    """Store a model; of one that is stored already, only when it was stored first stays."""
+    """Store a model; of one that is stored already, when it was stored and in force first stays."""
     conn.execute(insert_new(conn, models), asdict(model))
-    renewed = {
-        name: value for name, value in asdict(model).items() if name not in {"version", "created_at_ms"}
-    }
+    renewed = {name: value for name, value in asdict(model).items() if name not in _STAYS}
     conn.execute(update(models).where(models.c.version == model.version).values(renewed))
+
+
+_STAYS = frozenset({"version", "created_at_ms", "preceded_by", "in_force_until_ms"})
+
+
+def mark_retired(conn: Connection, version: str, now_ms: int) -> ModelRow | None:
+    """Say that the arrays of a model are removed because nothing needs them.
+
+    Whoever puts a model in force takes the same lock first, so it cannot be retired and put in force at
+    once.
+
+    Args:
+        conn: a writing connection.
+        version: of the model.
+        now_ms: the clock, milliseconds since the epoch.
+
+    Returns:
+        The model; ``None`` for one that is in force, in shadow or challenges, that was removed or that is
+        not there.
+    """
+    lock_log(conn)
+    model = get_model(conn, version)
+    needed = active(conn).get(MODEL), shadow_model(conn), challenger_model(conn)
+    if model is None or not model.is_there or version in needed:
+        return None
+    conn.execute(update(models).where(models.c.version == version).values(retired_at_ms=now_ms))
+    return model
 
 
 def mark_erased(conn: Connection, kept: str | None, now_ms: int) -> list[ModelRow]:
@@ -120,6 +260,10 @@ def mark_erased(conn: Connection, kept: str | None, now_ms: int) -> list[ModelRo
     the end of it.
     """
     there = models.c.version != kept if kept is not None else true()
+    if shadow_model(conn) != kept:
+        deactivate(conn, SHADOW_MODEL)
+    if challenger_model(conn) != kept:
+        deactivate(conn, CHALLENGER_MODEL)
     conn.execute(update(models).where(there, models.c.erased_at_ms.is_(None)).values(erased_at_ms=now_ms))
     gone = _MODELS.where(models.c.erased_at_ms.is_not(None)).order_by(models.c.version)
     return [ModelRow(**row) for row in conn.execute(gone).mappings()]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.training import compare
+from api.models.registry import no_worse
 from engine.artefact import Manifest
 
 
@@ -11,7 +11,7 @@ def contest(**ndcg):
 
 
 def test_the_first_model_is_put_in_force():
-    assert compare(Manifest(learner="walk"), None)[0]
+    assert no_worse(Manifest(learner="walk"), None)[0]
 
 
 @pytest.mark.parametrize(
@@ -19,13 +19,13 @@ def test_the_first_model_is_put_in_force():
 )
 def test_a_model_is_put_in_force_when_it_ranks_no_worse_than_the_other_learner(walk, als, put_in_force):
     new = Manifest(learner="walk", metrics=contest(walk=walk, als=als))
-    answer, because = compare(new, {"learner": "als"})
+    answer, because = no_worse(new, {"learner": "als"})
     assert answer is put_in_force
     assert f"NDCG {walk:.4f} against {als:.4f}" in because
 
 
 def test_a_model_that_cannot_be_compared_wins_because_it_knows_who_withdrew():
     new = Manifest(learner="walk", metrics=[*contest(walk=0.1), {"learner": "als", "skipped": "no time"}])
-    answer, because = compare(new, {"learner": "als"})
+    answer, because = no_worse(new, {"learner": "als"})
     assert answer
     assert "was not measured" in because
