@@ -55,6 +55,59 @@ def answered(ranked: NDArray[np.int32]) -> float:
     return float(np.mean(np.any(ranked >= 0, axis=1))) if ranked.size else 0.0
 
 
+def novelty(ranked: NDArray[np.int32], n_having: NDArray[np.float64], n_customers: int) -> float:
+    """Return how many bits the average item shown tells: -log2 of the share of customers who have it.
+
+    Source: Zhou, Kuscsik, Liu, Medo, Wakeling & Zhang 2010, mean self-information.
+
+    Args:
+        ranked: see above.
+        n_having: shape (n_items,), customers who have each item; with fewer than one, one is assumed.
+        n_customers: customers in all.
+    """
+    shown = ranked[ranked >= 0]
+    if not shown.size:
+        return 0.0
+    return float(np.mean(np.log2(max(n_customers, 1) / np.maximum(n_having[shown], 1.0))))
+
+
+def popularity_bias(
+    ranked: NDArray[np.int32], relevant: csr_matrix, popularity: NDArray[np.float64]
+) -> float:
+    """Return how much more popular is what was shown than what there was to find, -1 to 1.
+
+    Each item has its place in the order of popularity, as a share of the catalogue; of equals the mean.
+    """
+    shown = ranked[ranked >= 0]
+    if not shown.size or not relevant.nnz:
+        return 0.0
+    _, group, size = np.unique(popularity, return_inverse=True, return_counts=True)
+    place = (np.cumsum(size) - (size + 1) / 2)[group] / popularity.size
+    return float(place[shown].mean() - place[relevant.indices].mean())
+
+
+def diversity(ranked: NDArray[np.int32], has: csr_matrix) -> float:
+    """Return how little the items of one ranking have in common: 1 - the mean cosine of two of them.
+
+    Source: Ziegler, McNee, Konstan & Lausen 2005, intra-list similarity.
+
+    Args:
+        ranked: see above; rankings of fewer than two items do not count.
+        has: shape (n_customers, n_items): who has what; the cosine is that of two columns.
+    """
+    columns = csr_matrix((has.T != 0).astype(np.float64))
+    columns.data /= np.sqrt(np.repeat(np.diff(columns.indptr), np.diff(columns.indptr)))
+    by_list = []
+    for row in ranked:
+        unit = columns[row[row >= 0]]
+        n_shown = unit.shape[0]
+        if n_shown > 1:
+            # The sum over all pairs, less each item with itself.
+            alike = float((unit @ unit.T).sum() - (unit.data @ unit.data))
+            by_list.append(1 - alike / (n_shown * (n_shown - 1)))
+    return float(np.mean(by_list)) if by_list else 0.0
+
+
 def _found(ranked: NDArray[np.int32], relevant: csr_matrix) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return how many items each customer had to find, and where the ranking has one of them."""
     n_customers, n_items = relevant.shape
