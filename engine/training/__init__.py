@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.training.backoff import Goods
 from engine.training.fit import fit, refit
 from engine.training.forgetting import forget
 from engine.training.learn import Trained, TrainingSettings
@@ -9,4 +10,4 @@ from engine.training.lift import Classes
 from engine.training.recounting import Recounted
 from engine.training.updating import update
 
-__all__ = ["Classes", "Recounted", "Trained", "TrainingSettings", "fit", "forget", "refit", "update"]
+__all__ = ["Classes", "Goods", "Recounted", "Trained", "TrainingSettings", "fit", "forget", "refit", "update"]

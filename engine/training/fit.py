@@ -24,6 +24,7 @@ from engine.models import LEARNERS, learner_named
 from engine.models.base import Learner
 from engine.models.integers import quantized, scale_exponent
 from engine.models.pairs import Pairs
+from engine.training.backoff import Goods
 from engine.training.histories import Histories
 from engine.training.learn import (
     Recipe,
@@ -63,6 +64,7 @@ def fit(
     *,
     now_ms: int,
     classes: Classes | None = None,
+    goods: Goods | None = None,
     budget_s: float = 60.0,
     settings: TrainingSettings | None = None,
     progress: Progress = lambda _stage, _done, _total: None,
@@ -80,6 +82,7 @@ def fit(
         tier: shape (n_items,), int8, 0 to 3: how sensitive each item is.
         now_ms: what ages are counted to.
         classes: what is sensitive about the items, and of whom that is known; ``None`` where nothing is.
+        goods: what the catalogue says of the items; ``None`` where it says nothing.
         budget_s: time for everything. No further learner is started once half of it is
             used; at least one learner is always fitted.
         settings: see ``TrainingSettings``.
@@ -89,7 +92,7 @@ def fit(
     Raises:
         ModelFitError: there is nothing to learn from, rows are out of range, or a learner is unknown.
     """
-    settings, shop = settings or TrainingSettings(), Shop.of(item_ids, tier, classes)
+    settings, shop = settings or TrainingSettings(), Shop.of(item_ids, tier, classes, goods)
     known = _something(what_is_known(interactions, shop, settings))
     contest = _Contest(settings, tier, progress, clock, clock() + budget_s / 2)
     recipe = contest.choose(_cut(known, len(item_ids), settings))
@@ -108,6 +111,7 @@ def refit(
     *,
     now_ms: int,
     classes: Classes | None = None,
+    goods: Goods | None = None,
     settings: TrainingSettings | None = None,
 ) -> Trained:
     """Learn from everything by the learner, the parameters and the floor of another model.
@@ -119,13 +123,14 @@ def refit(
         tier: see ``fit``.
         now_ms: what ages are counted to.
         classes: see ``fit``.
+        goods: see ``fit``.
         settings: see ``TrainingSettings``.
 
     Raises:
         ModelFitError: there is nothing to learn from, rows are out of range, or this version does
             not know the learner.
     """
-    settings, shop = settings or TrainingSettings(), Shop.of(item_ids, tier, classes)
+    settings, shop = settings or TrainingSettings(), Shop.of(item_ids, tier, classes, goods)
     known = _something(what_is_known(interactions, shop, settings))
     return _learn(recipe_of(manifest, settings), known, shop, settings, now_ms)
 

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
@@ -17,6 +18,7 @@ from engine.interactions import DAY_MS, WEIGHT_ONE, Interactions, Weighting
 from engine.models import LEARNERS, learner_named
 from engine.models.base import Learner
 from engine.models.pairs import Pairs
+from engine.training.backoff import Goods, filled_rows
 from engine.training.histories import Histories, digest, histories
 from engine.training.lift import MIN_SUPPORT, Classes, lifts
 from engine.training.repeats import repeats
@@ -94,16 +96,29 @@ class Shop(NamedTuple):
         item_ids: shop keys, strictly ascending.
         tier: shape (n_items,), int8, 0 to 3: how sensitive each is.
         classes: what is sensitive about them, and of whom that is known.
+        goods: what the catalogue says of them.
     """
 
     item_ids: tuple[str, ...]
     tier: NDArray[np.int8]
     classes: Classes
+    goods: Goods
 
     @classmethod
-    def of(cls, item_ids: tuple[str, ...], tier: NDArray[np.int8], classes: Classes | None) -> Shop:
-        """Put the facts together; without classes nothing tells of any."""
-        return cls(item_ids, tier, Classes.none(len(item_ids)) if classes is None else classes)
+    def of(
+        cls,
+        item_ids: tuple[str, ...],
+        tier: NDArray[np.int8],
+        classes: Classes | None,
+        goods: Goods | None = None,
+    ) -> Shop:
+        """Put the facts together; without classes nothing tells of any, and without goods nothing is said."""
+        return cls(
+            item_ids,
+            tier,
+            Classes.none(len(item_ids)) if classes is None else classes,
+            Goods.none(len(item_ids)) if goods is None else goods,
+        )
 
 
 class Weighed(NamedTuple):
@@ -140,7 +155,7 @@ def what_is_known(interactions: Interactions, shop: Shop, settings: TrainingSett
     """Keep what says something about taste, as histories.
 
     Raises:
-        ModelFitError: an item lies outside the catalogue, ``tier`` or ``classes`` is not of its
+        ModelFitError: an item lies outside the catalogue, ``tier``, ``classes`` or ``goods`` is not of its
             length, or a customer is not among those of ``classes``.
     """
     classes = shop.classes
@@ -148,6 +163,8 @@ def what_is_known(interactions: Interactions, shop: Shop, settings: TrainingSett
         raise ModelFitError("`tier` does not have one entry an item")
     if classes.of_item.shape != (len(shop.item_ids),):
         raise ModelFitError("`classes` does not have one entry an item")
+    if shop.goods.category.shape != classes.of_item.shape or len(shop.goods.texts) != len(shop.item_ids):
+        raise ModelFitError("`goods` does not have one entry an item")
     known = interactions.where(settings.weighting.by_kind()[interactions.kind] > 0)
     if len(known) and (known.item_idx.min() < 0 or known.item_idx.max() >= len(shop.item_ids)):
         raise ModelFitError("an interaction lies outside the items given")
@@ -189,6 +206,8 @@ def made_from(
         "floor": _hashed(floor.astype("<i4").tobytes()),
         "classes": list(shop.classes.names),
         "class_of_item": _hashed(shop.classes.of_item.astype("<i2").tobytes()),
+        "category": _hashed(shop.goods.category.astype("<i4").tobytes()),
+        "texts": _hashed(orjson.dumps(shop.goods.texts)),
         "learner": type(recipe.learner).__name__,
         "params": recipe.learner.get_params(),
         "as_of_day": as_of_ms // DAY_MS,
@@ -213,7 +232,7 @@ def finished(
     """Put a model together.
 
     Args:
-        edges: W, quantized.
+        edges: W, quantized; where it is empty it is filled in, see ``engine.training.backoff``.
         exponent: what its integers were quantized by.
         recipe: how it was learned.
         known: from whom.
@@ -224,6 +243,9 @@ def finished(
     """
     n_items = len(shop.item_ids)
     floor = floor_of(shop.tier, recipe.min_support, settings)
+    row_source = np.full(n_items, RowSource.LEARNED, np.int32)
+    if not recipe.learner.by_popularity:
+        edges, row_source = filled_rows(edges, weighed.learned, floor, shop.tier, shop.goods)
     bought_again = repeats(known.interactions, n_items, floor)
     n_distinct = np.bincount(weighed.seen.indices, minlength=n_items)
     popularity = np.where(n_distinct >= floor, np.rint(weighed.popularity * WEIGHT_ONE), 0)
@@ -234,7 +256,7 @@ def finished(
         indices=edges.item_to_item.indices,
         weights=edges.item_to_item.data,
         support=edges.support,
-        row_source=np.full(n_items, RowSource.LEARNED, np.int32),
+        row_source=row_source,
         popularity=popularity.astype(np.int64),
         repeat=bought_again.repeat,
         repeat_support=bought_again.support,
