@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar, get_args
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy.engine import make_url
@@ -64,6 +65,8 @@ class Settings:
         signals: what the shop says about the signals of other consent tools, each as
             ``TACTFUL_SIGNALS_`` and its name in capitals.
         recipients: who is handed data and must be told of an erasure (GDPR 19).
+        attribution_hours: how long after a suggestion was made a purchase of it, or an addition to the
+            cart, is owed to it, where that is measured at all.
         time_zone: whose clock is taken for the customer's where a request does not tell the time, by
             its name at IANA; ``None`` where nothing is to be taken for it.
         purges_daily: whether the server removes, once a day, what is kept no longer than it serves.
@@ -83,6 +86,14 @@ class Settings:
         log_keep_days: after how many days the daily purge prunes the log of entries that nobody needs; 0
             keeps them all. The tree over them stays.
         log_witnesses: who is asked to witness the log, each as ``<url>|<vkey>``.
+        model_keep_days: after how many days the daily purge removes a model that nothing needs: it is not
+            served, not watched, and no record names it that is kept; 0 keeps them all.
+        lineage_file: file that OpenLineage events of trainings are appended to, one JSON object a line;
+            ``None`` for none.
+        lineage_url: address that they are posted to, as in ``https://lineage.example/api/v1/lineage``; empty
+            for none.
+        lineage_key: bearer token that is sent there; empty for none.
+        lineage_namespace: what the shop's jobs and data sets are called in them.
         consent: how long consent lasts and how far signals reach, each as ``TACTFUL_CONSENT_`` and
             its name in capitals.
     """
@@ -101,6 +112,7 @@ class Settings:
     controller: str = ""
     consent_url: str = ""
     recipients: tuple[str, ...] = ()
+    attribution_hours: int = 24
     time_zone: ZoneInfo | None = None
     purges_daily: bool = True
     pseudonym_key: bytes | None = field(default=None, repr=False)
@@ -113,6 +125,11 @@ class Settings:
     log_heartbeat_minutes: int = 10
     log_keep_days: int = 0
     log_witnesses: tuple[Witness, ...] = ()
+    model_keep_days: int = 30
+    lineage_file: Path | None = None
+    lineage_url: str = field(default="", repr=False)
+    lineage_key: str = field(default="", repr=False)
+    lineage_namespace: str = "tactful"
     consent: ConsentSettings = field(default_factory=ConsentSettings)
     signals: SignalSettings = field(default_factory=SignalSettings)
 
@@ -298,6 +315,13 @@ def _origin(text: str) -> str:
     return text
 
 
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is not an address as in https://lineage.example/api/v1/lineage")
+    return text
+
+
 def _witnesses(text: str) -> tuple[Witness, ...]:
     found = [Witness(*each.partition("|")[::2]) for each in _names(text)]
     if not all(each.url.startswith(("https://", "http://")) and each.vkey for each in found):
@@ -334,6 +358,7 @@ _READERS: Mapping[str, Reader] = {
     f"{PREFIX}CONTROLLER": _text,
     f"{PREFIX}CONSENT_URL": _text,
     f"{PREFIX}RECIPIENTS": _names,
+    f"{PREFIX}ATTRIBUTION_HOURS": _whole_number(1, 720),
     f"{PREFIX}TIME_ZONE": _time_zone,
     f"{PREFIX}PURGES_DAILY": _one_of(_YES_OR_NO),
     f"{PREFIX}PSEUDONYM_KEY": _key,
@@ -346,6 +371,11 @@ _READERS: Mapping[str, Reader] = {
     f"{PREFIX}LOG_HEARTBEAT_MINUTES": _whole_number(1, 1440),
     f"{PREFIX}LOG_KEEP_DAYS": _whole_number(0, 36_500),
     f"{PREFIX}LOG_WITNESSES": _witnesses,
+    f"{PREFIX}MODEL_KEEP_DAYS": _whole_number(0, 36_500),
+    f"{PREFIX}LINEAGE_FILE": _folder,
+    f"{PREFIX}LINEAGE_URL": _http_url,
+    f"{PREFIX}LINEAGE_KEY": _text,
+    f"{PREFIX}LINEAGE_NAMESPACE": _address,
 }
 _SIGNAL_PREFIX = f"{PREFIX}SIGNALS_"
 _CONSENT_READERS: Mapping[str, Reader] = {

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine
 from api.imports.importer import Progress
 from api.logging import warn
 from api.models.alone import LOCK_FILE, TRAINING_LOCK, alone
+from api.models.lineage import Job, Told, lineage_of
 from api.models.registry import Activation, register_model, write_model
 from api.settings import Settings
 from api.storage.connection import reading, writing
@@ -113,6 +114,7 @@ def train(
     may_activate: bool = True,
     budget_s: float = BUDGET_S,
     actor: str = SYSTEM,
+    run_id: str | None = None,
 ) -> TrainingReport:
     """Train on what customers permit to be learned from now.
 
@@ -124,6 +126,7 @@ def train(
         may_activate: put the model in force when it is no worse than the one that is.
         budget_s: time for learning.
         actor: id of the key that asked for it.
+        run_id: UUID of the run; ``None`` draws one.
 
     Raises:
         ModelFitError: there is nothing to learn from.
@@ -131,7 +134,7 @@ def train(
         StoreUnavailableError: the database cannot be used.
     """
     started = time.monotonic()
-    with alone(engine, settings, progress):
+    with alone(engine, settings, progress), lineage_of(settings, Job.TRAIN, now_ms, run_id) as told:
         progress(0, None, "reading what may be learned from")
         with reading(engine) as conn:
             shop = _read_shop(conn, settings)
@@ -148,6 +151,8 @@ def train(
         )
         activation = Activation.IF_NO_WORSE if may_activate else Activation.NEVER
         registered = register_model(engine, settings, trained, now_ms, activation, actor)
+        told.learned(settings.lineage_namespace, trained.manifest, registered.version)
+        told.counts["activated"] = registered.activated
     manifest = trained.manifest
     return TrainingReport(
         version=registered.version,
@@ -212,31 +217,49 @@ def forget_customers(
         StoreUnavailableError: the database cannot be used.
     """
     started = time.monotonic()
-    with alone(engine, settings, progress):
-        with reading(engine) as conn:
-            before = active(conn).get(MODEL)
-            row = None if before is None else get_model(conn, before)
-            touched = once_learned_from(conn, gone, now_ms).keys()
-        if not touched:
-            return ModelForgetting(before, before, "untouched", 0, (), time.monotonic() - started)
-        without = None if row is None else _without(engine, settings, row, touched, now_ms, progress)
-        progress(2, 3, "putting the model in force")
-        after = None if without is None else write_model(settings, without.trained, now_ms)
-        with writing(engine) as conn:
-            if after is not None:
-                put_model(conn, after)
-            activate_model(conn, None if after is None else after.version, now_ms)
-            erased = mark_erased(conn, after.version if after else None, now_ms)
-        for each in erased:
-            erase_artefact(each.location)
-        erase_unnamed(settings.artefacts_dir, () if after is None else {after.version})
+    with alone(engine, settings, progress), lineage_of(settings, Job.FORGET, now_ms) as told:
+        report = _forget(engine, settings, gone, now_ms, progress, told)
+        told.counts |= {"path": report.path, "nRowsRebuilt": report.n_rows_rebuilt}
+    return replace(report, seconds=time.monotonic() - started)
+
+
+def _forget(
+    engine: Engine,
+    settings: Settings,
+    gone: Collection[int],
+    now_ms: int,
+    progress: Progress,
+    told: Told,
+) -> ModelForgetting:
+    """Do what ``forget_customers`` does, while nobody else trains or forgets."""
+    with reading(engine) as conn:
+        before = active(conn).get(MODEL)
+        row = None if before is None else get_model(conn, before)
+        touched = once_learned_from(conn, gone, now_ms).keys()
+    if before is not None:
+        told.took_over(settings.lineage_namespace, before)
+    if not touched:
+        return ModelForgetting(before, before, "untouched", 0, (), 0.0)
+    without = None if row is None else _without(engine, settings, row, touched, now_ms, progress)
+    progress(2, 3, "putting the model in force")
+    after = None if without is None else write_model(settings, without.trained, now_ms)
+    with writing(engine) as conn:
+        if after is not None:
+            put_model(conn, after)
+        activate_model(conn, None if after is None else after.version, now_ms)
+        erased = mark_erased(conn, after.version if after else None, now_ms)
+    for each in erased:
+        erase_artefact(each.location)
+    erase_unnamed(settings.artefacts_dir, () if after is None else {after.version})
+    if without is not None and after is not None:
+        told.learned(settings.lineage_namespace, without.trained.manifest, after.version)
     return ModelForgetting(
         before=before,
         after=None if after is None else after.version,
         path="none" if without is None else without.path,
         n_rows_rebuilt=0 if without is None else without.n_rows_rebuilt,
         erased=tuple(each.version for each in erased if each.erased_at_ms == now_ms),
-        seconds=time.monotonic() - started,
+        seconds=0.0,
     )
 
 

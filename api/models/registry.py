@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Engine
 from api.errors import ModelRefusedError, UnknownModelError
 from api.settings import Settings
 from api.storage.connection import reading, writing
-from api.storage.log import lock_log
 from api.storage.versions import (
     MODEL,
     SHADOW_MODEL,
@@ -22,6 +21,7 @@ from api.storage.versions import (
     active,
     get_model,
     list_models,
+    lock_models,
     put_model,
     shadow_model,
     watch_model,
@@ -117,7 +117,7 @@ def register_model(
     """
     row = write_model(settings, trained, now_ms)
     with writing(engine) as conn:
-        lock_log(conn)
+        lock_models(conn)
         put_model(conn, row)
         activated, because = _wanted(conn, row.version, trained.manifest, activation)
         if activated and active(conn).get(MODEL) != row.version:
@@ -214,7 +214,7 @@ def put_in_force(
     with reading(engine) as conn:
         load_artefact(servable(conn, version).location)
     with writing(engine) as conn:
-        lock_log(conn)
+        lock_models(conn)
         servable(conn, version)  # it may have been removed meanwhile
         activate_model(conn, version, now_ms, actor, returning=returning)
 
@@ -259,7 +259,7 @@ def put_in_shadow(
     with reading(engine) as conn:
         load_artefact(servable(conn, version).location)
     with writing(engine) as conn:
-        lock_log(conn)
+        lock_models(conn)
         servable(conn, version)
         if active(conn).get(MODEL) == version:
             raise ModelRefusedError("this model is in force: there is nothing to hold it against")
@@ -274,7 +274,7 @@ def end_shadow(engine: Engine, version: str, now_ms: int, actor: str = SYSTEM) -
         StoreUnavailableError: the database cannot be used.
     """
     with writing(engine) as conn:
-        lock_log(conn)
+        lock_models(conn)
         if get_model(conn, version) is None:
             raise UnknownModelError("this model is not in the store")
         if shadow_model(conn) == version:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Text, cast, delete, func, select, true, update
+from sqlalchemy import BigInteger, Connection, Text, cast, delete, func, select, text, true, update
 
 from api.policies.model import load_document
 from api.policies.shipped import shipped_policy
-from api.storage.log import append_entries, entry, lock_log
+from api.storage.log import append_entries, entry
 from api.storage.statements import insert_into, insert_new, insert_or_replace
 from api.storage.tables import active_versions, models, policies
 from guardrails.errors import PolicyError
@@ -92,6 +92,18 @@ def activate(conn: Connection, name: str, version: str, now_ms: int) -> None:
     conn.execute(insert_or_replace(conn, active_versions, "name"), row)
 
 
+def lock_models(conn: Connection) -> None:
+    """Keep others from changing which models there are and how they stand, until the transaction ends.
+
+    Take it before any other lock. On SQLite a writer is alone anyway.
+    """
+    if conn.dialect.name == "postgresql":
+        conn.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
+
+
+_LOCK = 0x6D6F64656C73  # "models"; any number that every process agrees on
+
+
 def activate_model(
     conn: Connection,
     version: str | None,
@@ -111,6 +123,7 @@ def activate_model(
         actor: id of the key that asked for it.
         returning: it is gone back to; what it took the place of once stays what it did.
     """
+    lock_models(conn)
     before = active(conn).get(MODEL)
     if version is None:
         deactivate(conn, MODEL)
@@ -221,6 +234,7 @@ def deactivate(conn: Connection, name: str) -> None:
 
 def put_model(conn: Connection, model: ModelRow) -> None:
     """Store a model; of one that is stored already, when it was stored and in force first stays."""
+    lock_models(conn)
     conn.execute(insert_new(conn, models), asdict(model))
     renewed = {name: value for name, value in asdict(model).items() if name not in _STAYS}
     conn.execute(update(models).where(models.c.version == model.version).values(renewed))
@@ -232,9 +246,6 @@ _STAYS = frozenset({"version", "created_at_ms", "preceded_by", "in_force_until_m
 def mark_retired(conn: Connection, version: str, now_ms: int) -> ModelRow | None:
     """Say that the arrays of a model are removed because nothing needs them.
 
-    Whoever puts a model in force takes the same lock first, so it cannot be retired and put in force at
-    once.
-
     Args:
         conn: a writing connection.
         version: of the model.
@@ -244,7 +255,7 @@ def mark_retired(conn: Connection, version: str, now_ms: int) -> ModelRow | None
         The model; ``None`` for one that is in force, in shadow or challenges, that was removed or that is
         not there.
     """
-    lock_log(conn)
+    lock_models(conn)
     model = get_model(conn, version)
     needed = active(conn).get(MODEL), shadow_model(conn), challenger_model(conn)
     if model is None or not model.is_there or version in needed:
@@ -259,6 +270,7 @@ def mark_erased(conn: Connection, kept: str | None, now_ms: int) -> list[ModelRo
     Those that were marked before are among them: whoever removed their arrays may not have come to
     the end of it.
     """
+    lock_models(conn)
     there = models.c.version != kept if kept is not None else true()
     if shadow_model(conn) != kept:
         deactivate(conn, SHADOW_MODEL)
