@@ -27,12 +27,18 @@ def signature(arguments: tuple[Any, ...], result: tuple[str, ...]) -> Any:
     return make_tuple(arrays)(*arguments)
 
 
-def compiled(signed: Any = None) -> Callable[[Loop], Loop]:
+def compiled(signed: Any = None, *, reorders_sums: bool = False) -> Callable[[Loop], Loop]:
     """Compile a function ahead of time for a signature, or on first use where there is none.
 
-    The result releases the interpreter lock, never reorders floating-point sums (no fast
-    math), and runs on the thread that calls it: results cannot depend on how many there are.
+    The result releases the interpreter lock, never reorders floating-point sums unless told to (no
+    fast math), and runs on the thread that calls it: results cannot depend on how many there are.
     Indices are not checked.
+
+    Args:
+        signed: the signature.
+        reorders_sums: let the compiler add as many numbers at once as the processor can. The same
+            machine always adds in the same order; another kind of processor may differ in the last bit.
     """
-    decorate = njit(signed, nogil=True, cache=True, error_model="numpy")
+    fast = {"reassoc"} if reorders_sums else False
+    decorate = njit(signed, nogil=True, cache=True, error_model="numpy", fastmath=fast)
     return cast("Callable[[Loop], Loop]", decorate)

@@ -5,16 +5,23 @@ from __future__ import annotations
 from engine.errors import ModelFitError
 from engine.models.als import ALS
 from engine.models.base import Learner
-from engine.models.nearest import BM25, Cosine
+from engine.models.blend import Blend
+from engine.models.ease import Ease
+from engine.models.lowpass import LowPass
+from engine.models.nearest import BM25, Cosine, TfIdf
 from engine.models.popular import Popular
 from engine.models.walk import Walk
 
 LEARNERS: dict[str, type[Learner]] = {
     "popular": Popular,
     "cosine": Cosine,
+    "tfidf": TfIdf,
     "bm25": BM25,
     "walk": Walk,
+    "lowpass": LowPass,
+    "ease": Ease,
     "als": ALS,
+    "blend": Blend,
 }
 
 

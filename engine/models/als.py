@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
@@ -32,6 +32,14 @@ class ALS(Learner):
     """
 
     latent: ClassVar[bool] = True
+    search: ClassVar[tuple[dict[str, Any], ...]] = (
+        {},
+        {"n_factors": 128},
+        {"n_factors": 256},
+        {"n_factors": 128, "regularization": 0.1, "alpha": 1.0},
+        {"n_factors": 128, "regularization": 10.0},
+        {"n_factors": 128, "alpha": 40.0},
+    )
 
     def __init__(
         self,
@@ -48,6 +56,10 @@ class ALS(Learner):
         self.alpha = alpha
         self.n_iterations = n_iterations
         self.seed = seed
+
+    def memory_bytes(self, weights: csr_matrix) -> int:
+        """See ``Learner``; beside pairs, the factors of customers and of items some times over."""
+        return super().memory_bytes(weights) + 4 * 8 * int(sum(weights.shape)) * self.n_factors
 
     def _learn(self, weights: csr_matrix, floor: NDArray[np.int32]) -> Pairs:
         # On one BLAS thread sums are always taken in the same order; implicit asks for it as well.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 
 from engine.errors import ModelFitError
-from engine.models.pairs import Pairs, Product, count_pairs
+from engine.models.pairs import Pairs, Product, count_pairs, pairs_bytes
 
 
 class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn publishes no types
@@ -22,6 +22,7 @@ class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn publish
     Attributes:
         latent: whether edges come from latent factors rather than from counted pairs.
         by_popularity: whether customers are ranked by popularity, because there are no edges.
+        search: settings of parameters that are worth comparing, best guess first; ``{}`` are the defaults.
         item_to_item_: after ``fit``: W, shape (n_items, n_items), float64 CSR, entries above 0,
             nothing on the diagonal, columns ascending within a row.
         support_: after ``fit``: shape (nnz,), int32, distinct customers behind each entry of W.
@@ -29,6 +30,7 @@ class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn publish
 
     latent: ClassVar[bool] = False
     by_popularity: ClassVar[bool] = False
+    search: ClassVar[tuple[dict[str, Any], ...]] = ({},)
 
     item_to_item_: csr_matrix
     support_: NDArray[np.int32]
@@ -53,6 +55,13 @@ class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn publish
         if not np.all(np.isfinite(self.item_to_item_.data)):
             raise ModelFitError("learning did not converge: the matrix holds entries that are no numbers")
         return self
+
+    def memory_bytes(self, weights: csr_matrix) -> int:
+        """Return about how many bytes learning from ``weights`` takes beside them, at most.
+
+        Nothing of that size is allocated to find out. What several learners hold at once adds up.
+        """
+        return pairs_bytes(weights, getattr(self, "n_neighbours", 0))
 
     @abstractmethod
     def _learn(self, weights: csr_matrix, floor: NDArray[np.int32]) -> Pairs:

@@ -6,8 +6,10 @@ used as they are and the cut is ours; without a floor the entries are the same.
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
-from implicit.nearest_neighbours import bm25_weight, normalize
+from implicit.nearest_neighbours import bm25_weight, normalize, tfidf_weight
 from scipy.sparse import csr_matrix
 
 from engine.models.base import Counted
@@ -28,6 +30,22 @@ class Cosine(Counted):
         return _with_itself(normalize(weights.T))
 
 
+class TfIdf(Counted):
+    """Cosine between columns weighted as words in documents are: the fewer items a customer has, the more.
+
+    Source: Salton & Buckley 1988; ``implicit.nearest_neighbours.TFIDFRecommender``.
+    """
+
+    def __init__(self, n_neighbours: int = 200) -> None:
+        self.n_neighbours = n_neighbours
+
+    def product(self, weights: csr_matrix) -> Product:
+        """Return the weighted columns, each of length 1, times each other."""
+        if weights.nnz == 0:  # the logarithm of nothing is no number
+            return _with_itself(weights.T)
+        return _with_itself(normalize(tfidf_weight(weights.T)))
+
+
 class BM25(Counted):
     """Inner product of columns weighted as documents are by Okapi BM25: customers are the terms.
 
@@ -38,6 +56,8 @@ class BM25(Counted):
         k1: how soon a repeated interaction stops counting.
         b: how much a popular item is discounted, 0 to 1.
     """
+
+    search: ClassVar[tuple[dict[str, Any], ...]] = ({}, {"k1": 100.0, "b": 0.5}, {"b": 0.3})
 
     def __init__(self, n_neighbours: int = 200, k1: float = 1.2, b: float = 0.75) -> None:
         self.n_neighbours = n_neighbours

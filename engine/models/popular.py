@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from engine.models.base import Learner
-from engine.models.pairs import Pairs
+from engine.models.pairs import Pairs, no_pairs
 
 
 class Popular(Learner):
@@ -17,5 +17,5 @@ class Popular(Learner):
 
     by_popularity: ClassVar[bool] = True
 
-    def _learn(self, weights: csr_matrix, floor: NDArray[np.int32]) -> Pairs:
-        return Pairs(csr_matrix((floor.size, weights.shape[1])), np.empty(0, np.int32))
+    def _learn(self, weights: csr_matrix, _floor: NDArray[np.int32]) -> Pairs:
+        return no_pairs(weights.shape[1])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, ClassVar
+
 from scipy.sparse import csr_matrix, diags
 
 from engine.models.base import Counted
+from engine.models.degrees import Degrees, power
 from engine.models.pairs import Product
 
 
@@ -26,6 +27,14 @@ class Walk(Counted):
         target: exponent on the degree of the item walked to.
     """
 
+    search: ClassVar[tuple[dict[str, Any], ...]] = (
+        {},
+        {"source": 0.6, "customer": 0.5, "target": 0.3},
+        {"source": 0.5, "customer": 0.5, "target": 0.0},
+        {"source": 1.0, "customer": 1.0, "target": 0.3},
+        {"source": 0.8, "customer": 0.8, "target": 0.0},
+    )
+
     def __init__(
         self, n_neighbours: int = 400, source: float = 1.0, customer: float = 1.0, target: float = 0.1
     ) -> None:
@@ -36,15 +45,9 @@ class Walk(Counted):
 
     def product(self, weights: csr_matrix) -> Product:
         """Return the step to customers times the step on to items."""
-        item_degree = np.asarray(weights.sum(axis=0)).ravel()
-        customer_degree = np.asarray(weights.sum(axis=1)).ravel()
+        degrees = Degrees.of(weights)
         return Product.of(
-            diags(_inverse(item_degree, self.source)) @ weights.T,
-            diags(_inverse(customer_degree, self.customer)) @ weights,
-            _inverse(item_degree, self.target),
+            diags(power(degrees.item, -self.source)) @ weights.T,
+            diags(power(degrees.customer, -self.customer)) @ weights,
+            power(degrees.item, -self.target),
         )
-
-
-def _inverse(degree: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
-    """Return degree ** -exponent, and 0 for what has no degree."""
-    return np.where(degree > 0, np.where(degree > 0, degree, 1.0) ** -exponent, 0.0)

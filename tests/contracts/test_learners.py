@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
+from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
 from scipy.sparse import csr_matrix, diags
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
@@ -16,7 +16,10 @@ from engine.errors import ModelFitError
 from engine.models import LEARNERS, learner_named
 from engine.models.als import ALS
 from engine.models.base import Counted, Learner
-from engine.models.nearest import BM25, Cosine
+from engine.models.blend import Blend
+from engine.models.ease import Ease
+from engine.models.lowpass import LowPass
+from engine.models.nearest import BM25, Cosine, TfIdf
 from engine.models.popular import Popular
 from engine.models.walk import Walk
 
@@ -162,6 +165,19 @@ class TestCosine(LearnerContract):
         assert np.allclose(self.fitted(weights).item_to_item_.toarray(), expected)
 
 
+class TestTfIdf(LearnerContract):
+    learner = TfIdf()
+
+    @pytest.mark.filterwarnings("ignore:Method expects CSR input")
+    def test_without_a_floor_it_is_what_implicit_computes(self):
+        weights = random_weights()
+        theirs = TFIDFRecommender(K=40, num_threads=1)
+        theirs.fit(weights, show_progress=False)
+        expected = theirs.similarity.toarray()
+        np.fill_diagonal(expected, 0.0)
+        assert np.allclose(self.fitted(weights).item_to_item_.toarray(), expected)
+
+
 class TestBM25(LearnerContract):
     learner = BM25()
 
@@ -193,6 +209,18 @@ class TestWalk(LearnerContract):
         everybody_has_everything = csr_matrix(np.ones((5, 6)))
         kept = Walk(n_neighbours=2).fit(everybody_has_everything).item_to_item_
         assert [kept[row].indices.tolist() for row in range(6)] == [[1, 2], [0, 2], *[[0, 1]] * 4]
+
+
+class TestLowPass(LearnerContract):
+    learner = LowPass(n_factors=2)
+
+
+class TestEase(LearnerContract):
+    learner = Ease(regularization=1.0)
+
+
+class TestBlend(LearnerContract):
+    learner = Blend()
 
 
 class TestALS(LearnerContract):
