@@ -37,12 +37,21 @@ from api.storage.connection import reading
 from api.storage.items import load_catalogue
 from api.storage.notices import consent_in_force
 from api.storage.placements import read_placements
-from api.storage.versions import CATALOGUE, MODEL, ModelRow, active, get_model
+from api.storage.versions import (
+    CATALOGUE,
+    CHALLENGER_MODEL,
+    MODEL,
+    ModelRow,
+    active,
+    challenger_model_among,
+    get_model,
+)
 from engine.artefact import Artefact, load_artefact
 from engine.catalogue import Catalogue
 from engine.errors import ArtefactError, EngineError
 from engine.serving.recommender import NoModel, Recommender
 from engine.snapshots import Snapshots
+from guardrails.arms import arm_of
 from guardrails.errors import GuardrailError
 from guardrails.house import Arm, House
 from guardrails.house import Recommender as AnyRecommender
@@ -58,18 +67,34 @@ _CLOSING_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ModelOnTrial:
+    """A model that is in force for a share of customers.
+
+    Attributes:
+        artefact: the model as it is on disk.
+        recommender: the same, bound to the catalogue.
+        share_micro: the share, in millionths.
+    """
+
+    artefact: Artefact
+    recommender: AnyRecommender
+    share_micro: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """One state of the shop; immutable, so a request that holds one sees nothing change.
 
     Attributes:
         house: model, catalogue and the policy in force.
-        challenger: the same under the policy that is in force for a share of customers; ``None``
-            where there is none.
+        challenger: the same with the policy, the model or both that are in force for a share of customers;
+            ``None`` where there are none.
         policies: what both were made from.
         placements: where suggestions are shown, by name.
         versions: the active versions it was loaded from, by name; without those of a model or a policy
             that could not be loaded.
         artefact: the model as it is on disk; ``None`` without one.
+        on_trial: the model that is in force for a share of customers; ``None`` without one.
     """
 
     house: House
@@ -78,21 +103,44 @@ class Snapshot:
     placements: Mapping[str, Placement]
     versions: Mapping[str, str]
     artefact: Artefact | None
+    on_trial: ModelOnTrial | None = None
+
+    @property
+    def compares(self) -> bool:
+        """Whether there is an experiment."""
+        return self.challenger is not None
 
     def house_for(self, subject_key: bytes | None) -> House:
-        """Return the house that a subject is served by; always the same one while nothing changes."""
-        is_challenged = self.policies.arm_of(subject_key) is Arm.CHALLENGER
-        return self.challenger if is_challenged and self.challenger is not None else self.house
+        """Return the house that a subject is served by; always the same one while nothing changes.
+
+        Args:
+            subject_key: who, if they are in experiments; ``None`` for nobody and for who is in none.
+        """
+        if self.challenger is None:
+            return self.house
+        arm = self.policies.arm_of(subject_key)
+        if arm is None and self.on_trial is not None:
+            arm = arm_of(self.on_trial.artefact.version, self.on_trial.share_micro, subject_key)
+        return self.challenger if arm is Arm.CHALLENGER else self.house
 
     def under(self, policies: Policies) -> Snapshot:
         """Return the same shop under other policies."""
         if policies is self.policies:
             return self
         others = {name: version for name, version in self.versions.items() if name not in POLICIES}
+        house, challenger = champions(self.house, policies), challengers(self.house, policies)
+        if self.on_trial is not None:
+            challenger = replace(
+                challenger or house,
+                recommender=self.on_trial.recommender,
+                shadow=None,
+                arm=Arm.CHALLENGER,
+            )
+            house = replace(house, arm=Arm.CHAMPION)
         return replace(
             self,
-            house=champions(self.house, policies),
-            challenger=challengers(self.house, policies),
+            house=house,
+            challenger=challenger,
             policies=policies,
             versions=others | policies.versions,
         )
@@ -308,9 +356,17 @@ class Runtime:
             consent = consent_in_force(conn, self._settings.consent)
             model = get_model(conn, versions[MODEL]) if MODEL in versions else None
             former = _unless_erased(conn, before.artefact if before else None)
+            asked = challenger_model_among(versions)
+            challenging = None if asked is None else get_model(conn, asked.version)
         artefact, fault = _artefact(model, former)
         if fault:
             versions.pop(MODEL)
+        on_trial = None
+        if asked is not None:
+            on_trial = _on_trial(challenging, asked.share_micro, catalogue, before)
+            if on_trial is None:
+                versions.pop(CHALLENGER_MODEL)
+                fault = fault or ArtefactError.__name__
         nothing = Policies(nothing_goes())  # until it is put under those in force
         house = House(
             recommender=_recommender(artefact, catalogue, before),
@@ -319,7 +375,8 @@ class Runtime:
             policy_version=nothing.champion.version,
             consent=consent,
         )
-        return Snapshot(champions(house, nothing), None, nothing, placements, versions, artefact), fault
+        champion = champions(house, nothing)
+        return Snapshot(champion, None, nothing, placements, versions, artefact, on_trial), fault
 
 
 def _recommender(artefact: Artefact | None, catalogue: Catalogue, before: Snapshot | None) -> AnyRecommender:
@@ -327,6 +384,20 @@ def _recommender(artefact: Artefact | None, catalogue: Catalogue, before: Snapsh
     if before is not None and before.artefact is artefact and before.house.catalogue is catalogue:
         return before.house.recommender
     return NoModel(catalogue) if artefact is None else Recommender(artefact, catalogue)
+
+
+def _on_trial(
+    model: ModelRow | None, share_micro: int, catalogue: Catalogue, before: Snapshot | None
+) -> ModelOnTrial | None:
+    """Return the model that challenges; ``None`` where it cannot be loaded: then nothing is compared."""
+    former = None if before is None else before.on_trial
+    artefact, fault = _artefact(model, None if former is None else former.artefact)
+    if artefact is None or fault:
+        return None
+    same_catalogue = before is not None and before.house.catalogue is catalogue
+    if former is not None and former.artefact is artefact and same_catalogue:
+        return replace(former, share_micro=share_micro)
+    return ModelOnTrial(artefact, Recommender(artefact, catalogue), share_micro)
 
 
 def _unless_erased(conn: Connection, artefact: Artefact | None) -> Artefact | None:

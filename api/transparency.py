@@ -134,6 +134,7 @@ KEPT: Mapping[str, str] = {
     "proof_days": "consent after its end, notices shown and requests answered, as proof",
     "hold_days": "mutes and reasons to hold back, once they are over",
     "device_days": "which devices were used, and the signals they sent",
+    "measured_days": "what you were shown and what came of it, where you agreed to be measured",
 }
 """What is kept although it is not evidence, by the name of its number of days."""
 

@@ -4,7 +4,8 @@
     ├── ArtefactError        a model artefact is missing, broken, truncated or not ours
     ├── SnapshotError        a state of the catalogue is not kept, broken or not ours
     ├── ModelFitError        a learner could not learn from what it was given
-    └── DatasetError         an evaluation data set cannot be read
+    ├── DatasetError         an evaluation data set cannot be read
+    └── EvaluationError      an estimate was asked of numbers that cannot be
 
 Messages are lower case, name files and columns, and never hold a customer id.
 """
@@ -30,3 +31,7 @@ class ModelFitError(EngineError):
 
 class DatasetError(EngineError):
     """An evaluation data set cannot be read."""
+
+
+class EvaluationError(EngineError):
+    """An estimate was asked of numbers that cannot be."""

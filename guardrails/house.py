@@ -94,7 +94,7 @@ class ShadowPolicy:
 
 
 class Arm(StrEnum):
-    """Which policy a customer is served by while two are compared."""
+    """What a customer is served by while two policies, two models or both are compared."""
 
     CHAMPION = "champion"
     CHALLENGER = "challenger"
@@ -117,7 +117,7 @@ class House:
         slate_rules: what is asked of each next suggestion of a slate; the same goes for these.
         watched: rules of the shop that are asked as well, and whose answers change nothing.
         shadow: a policy that is asked beside this one.
-        arm: which of two policies this one is, while they are compared.
+        arm: which of two this one is, while policies or models are compared.
     """
 
     recommender: Recommender

@@ -111,6 +111,7 @@ TOUCHED = (
     "interactions",
     "exposures",
     "feedback",
+    "measured_suggestions",
     "decision_bodies",
     "decision_subjects",
     "mutes",

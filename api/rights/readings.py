@@ -40,6 +40,7 @@ from api.storage.bodies import OF_BODY, SealedBody, open_those_that_open, with_b
 from api.storage.connection import reading
 from api.storage.consents import read_choices
 from api.storage.legal_holds import holds_of
+from api.storage.measured import OUTCOMES
 from api.storage.requests import requests_of
 from api.storage.retention import Retention
 from api.storage.rights import read_corrections, read_signals
@@ -523,6 +524,27 @@ def feedback(of: Subject) -> Iterator[Row]:
     )
     for row in _paged(of, query, said.c.at_ms, said.c.decision_id, said.c.item_no, said.c.kind):
         yield row["decision_id"], time_of(row["at_ms"]), row["item_id"], row["title"], row["kind"]
+
+
+def measured(of: Subject) -> Iterator[Row]:
+    """Yield what was shown where it is measured, and what came of it."""
+    shown_, items = tables.measured_suggestions, tables.items
+    query = (
+        select(shown_, items.c.item_id, items.c.title)
+        .join(items, items.c.item_no == shown_.c.item_no)
+        .where(of.owns(shown_))
+    )
+    for row in _paged(of, query, shown_.c.at_ms, shown_.c.decision_id, shown_.c.item_no):
+        yield (
+            row["decision_id"],
+            time_of(row["at_ms"]),
+            row["item_id"],
+            row["title"],
+            word(Channel(row["channel"])),
+            word(Intent(row["intent"])),
+            row["arm"],
+            [measure.value for measure, bit in OUTCOMES.items() if row["outcomes"] & bit],
+        )
 
 
 def requests(of: Subject) -> Iterator[Row]:

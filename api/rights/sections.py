@@ -283,6 +283,21 @@ SECTIONS: tuple[Section, ...] = (
         tables=("feedback",),
     ),
     Section(
+        "measured",
+        "What is counted of suggestions to you, where you agreed to be measured",
+        (
+            _DECISION,
+            _AT,
+            *_ITEM,
+            *_texts("channel", "intent"),
+            Column("arm", Form.TEXT, "which of two that are compared you were served by; empty for none"),
+            Column("outcomes", Form.LIST, "what came of it"),
+        ),
+        readings.measured,
+        portable=True,
+        tables=("measured_suggestions",),
+    ),
+    Section(
         "corrections",
         "What you set right",
         (_AT, *_texts("scope", "value", "action"), Column("n_interactions", Form.NUMBER)),

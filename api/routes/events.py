@@ -13,6 +13,7 @@ from api.errors import Finding, InvalidRequestError
 from api.imports.event_store import StoredEvents, store_events
 from api.imports.events import BadEvent, ParsedEvents, parse_events
 from api.languages import say
+from api.measuring.attribution import HOUR_MS, count_events
 from api.routes.resource import Resource, json_answer
 from api.schemas.events import EventAnswerSchema, EventBatchSchema, EventShapeSchema
 from api.storage.api_keys import Role
@@ -97,11 +98,15 @@ def take_events(body: dict[str, Any], query: dict[str, Any]) -> Response:
     (`loss_declared`, `registry_cancelled`), `self_excluded` and `self_exclusion_lifted`, `mute` and
     `unmute`, and `gift` for a purchase. It needs no consent, because it only ever holds back, and may
     come in any order. Of a life event nothing is kept but until when what would hurt stays away.
+
+    A purchase, or what is put in the cart, is owed to the suggestion of it that was seen last before, within
+    some hours, and counted in sums that tell of nobody, if the customer agreed to be measured.
     """
     found = wiring()
     with reading(found.engine) as conn:
         house = found.runtime.as_of(conn).house
     parsed = parse_events(body, query["shape"], found.settings, found.clock())
+    gpc = gpc_from_header(request.headers.get("Sec-GPC"))
     with writing(found.engine) as conn:
         numbers, memorials = _items(conn, parsed, house.catalogue)
         stored = store_events(
@@ -111,15 +116,25 @@ def take_events(body: dict[str, Any], query: dict[str, Any]) -> Response:
             numbers,
             found.clock(),
             found.settings.consent,
-            gpc=gpc_from_header(request.headers.get("Sec-GPC")),
+            gpc=gpc,
             circumstances=parsed.circumstances,
             memorials=memorials,
             limits=house.limits,
         )
+        n_measured = count_events(
+            conn,
+            found.subjects,
+            found.settings.consent,
+            parsed.good,
+            numbers,
+            found.settings.attribution_hours * HOUR_MS,
+            found.clock(),
+            gpc=gpc,
+        )
     bad = sorted([*parsed.bad, *stored.bad], key=lambda each: each.index)
     if bad and not (stored.n_by_purpose or stored.n_noted or stored.withheld or parsed.ignored):
         raise InvalidRequestError(Finding(each.reason, pointer=each.pointer) for each in bad)
-    answer = json_answer(_document(parsed, stored, bad), 207 if bad else 200)
+    answer = json_answer(_document(parsed, stored, n_measured, bad), 207 if bad else 200)
     answer.headers["Vary"] = "Sec-GPC"
     return answer
 
@@ -149,11 +164,14 @@ def _items(
     return numbers, frozenset(memorials)
 
 
-def _document(parsed: ParsedEvents, stored: StoredEvents, bad: list[BadEvent]) -> dict[str, Any]:
+def _document(
+    parsed: ParsedEvents, stored: StoredEvents, n_measured: int, bad: list[BadEvent]
+) -> dict[str, Any]:
     return {
         "stored": stored.n_stored,
         "duplicates": stored.n_duplicates,
         "noted": stored.n_noted,
+        "measured": n_measured,
         "by_purpose": dict(stored.n_by_purpose),
         "withheld": [asdict(each) for each in stored.withheld],
         "ignored": [asdict(each) for each in parsed.ignored],

@@ -9,6 +9,7 @@ from flask import Response
 from api.auth import calling_customer, only
 from api.consents.erased import refuse_erased
 from api.errors import InvalidRequestError
+from api.measuring.experiments import key_in_experiment
 from api.muting import UNKNOWN, end_of_mute, is_known
 from api.pointers import pointer_to
 from api.routes.resource import Resource, json_answer
@@ -51,7 +52,9 @@ def put_preferences(body: dict[str, Any], customer_id: str) -> Response:
     now_ms, age_assurance = found.clock(), _age_assurance(body)
     subject_key = found.subjects.account(customer_id)
     with reading(found.engine) as conn:
-        limits = found.runtime.as_of(conn).house_for(subject_key).limits.holds
+        snapshot = found.runtime.as_of(conn)
+        key = key_in_experiment(conn, snapshot, found.subjects, subject_key, now_ms)
+        limits = snapshot.house_for(key).limits.holds
     mutes = tuple(_mute(each, now_ms, limits) for each in body["mutes"])
     _refuse_unknown(mutes)
     with writing(found.engine) as conn:

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from flask import Response, request
@@ -42,6 +42,7 @@ from api.storage.decisions import StoredDecision
 from api.storage.devices import is_shared
 from api.storage.exposures import ExposureRow
 from api.storage.items import read_item
+from api.storage.measured import MeasuredDecision
 from api.storage.notices import consent_in_force
 from api.storage.reading import read_known
 from api.storage.versions import NOTICES, active
@@ -56,6 +57,7 @@ from guardrails.decide import Decision, decide
 from guardrails.house import House
 from guardrails.log.record import SALT_BYTES, build_record
 from guardrails.log.terms import terms_of
+from guardrails.measuring import may_be_measured
 from guardrails.messages import Phrase
 from guardrails.request import (
     Choices,
@@ -136,7 +138,7 @@ def _recommended(asked: dict[str, Any], subject: Person, found: Wiring) -> tuple
     snapshot = found.runtime.current()
     question = _question(asked, subject, snapshot, found)
     with found.metrics.stage("read"):
-        house, admission, known, customer_no = _read(question, subject, snapshot, found)
+        house, admission, known, customer_no, is_measured = _read(question, subject, snapshot, found)
     with found.metrics.stage("decide"):
         decision = decide(question, admission, known, house)
     with found.metrics.stage("record"):
@@ -148,6 +150,7 @@ def _recommended(asked: dict[str, Any], subject: Person, found: Wiring) -> tuple
                 exposure=_exposure(decision, question, subject, customer_no, house.catalogue),
                 suppression_key=_suppression(subject.key, found),
                 visit_suppression_key=_suppression(subject.session_key, found),
+                measured=_measured(decision, question, house) if is_measured else None,
             )
         )
     found.metrics.count_decision(decision)
@@ -339,25 +342,45 @@ def _categories(item_idx: int | None, query: str | None, catalogue: Catalogue) -
     return catalogue.categories_about(query or "")[:MAX_CATEGORIES]
 
 
-def _read(
-    question: Request, subject: Person, snapshot: Snapshot, found: Wiring
-) -> tuple[House, Admission, Known, int | None]:
-    """Choose the house, read the customer's choices, and then what both permit; nothing personal if it fails.
+class _Read(NamedTuple):
+    """What was read to answer a request, and the house it is answered by.
 
-    Which policy it is comes first: its limits say how much is read. What the customer does not want to see
-    holds all the same, as far as it could be read.
+    Attributes:
+        house: model, catalogue and policy.
+        admission: what may be used.
+        known: what was read of the customer.
+        customer_no: storage key of the customer, if there is one.
+        is_measured: the customer agreed to be measured.
+    """
+
+    house: House
+    admission: Admission
+    known: Known
+    customer_no: int | None
+    is_measured: bool
+
+
+def _read(question: Request, subject: Person, snapshot: Snapshot, found: Wiring) -> _Read:
+    """Read the customer's choices, choose the house, and read what both permit; nothing personal if it fails.
+
+    Which policy it is comes before the rest: its limits say how much is read. Only who agreed to be measured
+    is in an experiment. What the customer does not want to see holds all the same, as far as it could be
+    read.
     """
     choices = Choices(ledger=None)
     try:
         with reading(found.engine) as conn:
             versions = active(conn)
             snapshot = snapshot.under(found.runtime.policies(conn, versions))
-            house = snapshot.house_for(subject.key)
             choices, customer_no = _choices(conn, subject, question.now_ms)
             consent = _consent(conn, versions, snapshot, found)
             if subject.key is not None:
                 choices = without_interest_in_the_erased(conn, found.subjects, subject.key, choices, consent)
             admission = _admit(question, choices, snapshot, consent)
+            is_measured = subject.key is not None and may_be_measured(
+                choices, consent, question.now_ms, question.channel, gpc=question.gpc
+            )
+            house = snapshot.house_for(subject.key if is_measured else None)
             known = read_known(
                 conn,
                 admission,
@@ -370,11 +393,11 @@ def _read(
     except (StoreUnavailableError, StoreRefusedError, ValueError, KeyError) as error:  # gone, or garbled
         warn("consent:read:failed", error)
         nothing = _admit(question, replace(choices, ledger=None), snapshot, snapshot.house.consent)
-        return snapshot.house_for(subject.key), nothing, Known.nothing(), None
+        return _Read(snapshot.house_for(None), nothing, Known.nothing(), None, is_measured=False)
     found.runtime.notice(versions)
     if versions.get("catalogue") != snapshot.versions.get("catalogue"):
         admission = replace(admission, degraded=(*admission.degraded, "catalogue_behind"))
-    return house, admission, known, customer_no
+    return _Read(house, admission, known, customer_no, is_measured)
 
 
 def _choices(conn: Connection, subject: Person, now_ms: int) -> tuple[Choices, int | None]:
@@ -422,6 +445,18 @@ def _exposure(
         outbound=outreach_key(question.channel) is not None,
         suggestions=tuple(
             (int(catalogue.item_no[each.item_idx]), each.intent) for each in decision.suggestions
+        ),
+    )
+
+
+def _measured(decision: Decision, question: Request, house: House) -> MeasuredDecision:
+    """Say what is measured of what was shown to somebody who agreed to that."""
+    return MeasuredDecision(
+        at_ms=question.now_ms,
+        channel=question.channel,
+        arm="" if house.arm is None else house.arm.value,
+        suggestions=tuple(
+            (int(house.catalogue.item_no[each.item_idx]), each.intent) for each in decision.suggestions
         ),
     )
 

@@ -7,17 +7,18 @@ from typing import Any
 
 import orjson
 from flask import Response, request
+from sqlalchemy import Connection
 
 from api.auth import PUBLIC, only, require_account
 from api.consents.people import subject_key as key_of
 from api.languages import chosen_language
+from api.measuring.experiments import key_in_experiment
 from api.rights.export import as_csv, as_json, note_export, schema
 from api.rights.interests import Basics, read_interests
 from api.rights.processing import processing_record
 from api.rights.readings import find_subject
 from api.rights.sections import Scope
 from api.routes.resource import Resource, json_answer
-from api.runtime import Snapshot
 from api.schemas.recommendation import MODES
 from api.schemas.rights import (
     CorrectionsAnswerSchema,
@@ -34,7 +35,7 @@ from api.storage.consents import lock_subject, read_choices
 from api.storage.customers import find_customer
 from api.storage.requests import RequestKind, RequestState, close_request, open_request
 from api.storage.rights import CorrectionAction, CorrectionRow, CorrectionScope, correct, read_signals
-from api.wiring import wiring
+from api.wiring import Wiring, wiring
 from engine.vocabulary import Channel, from_word, word
 from guardrails.consent.check import check
 from guardrails.consent.ledger import Ledger
@@ -48,9 +49,10 @@ _SALE_AND_SHARING = tuple(KEY_OF[purpose] for purpose in sorted(SALE_AND_SHARING
 _MARKETING = (KEY_OF[Purpose.TARGETED_OFFERS], *map(communications_key, OUTBOUND))
 
 
-def basics_of(snapshot: Snapshot, key: bytes) -> Basics:
+def basics_of(conn: Connection, found: Wiring, key: bytes) -> Basics:
     """Return what interests are worked out with, from the house that a subject is served by."""
-    house = snapshot.house_for(key)
+    snapshot = found.runtime.as_of(conn)
+    house = snapshot.house_for(key_in_experiment(conn, snapshot, found.subjects, key, found.clock()))
     return Basics(house.catalogue, house.limits, house.weighting, house.consent)
 
 
@@ -74,7 +76,7 @@ def interests(query: dict[str, str], customer_id: str) -> Response:
         inferred = read_interests(
             conn,
             key,
-            basics_of(found.runtime.as_of(conn), key),
+            basics_of(conn, found, key),
             found.clock(),
             channel=from_word(Channel, query["channel"]),
             gpc=gpc_from_header(request.headers.get("Sec-GPC")),
@@ -205,7 +207,7 @@ def export(query: dict[str, str], customer_id: str) -> Response:
     scope = Scope(query["scope"])
     key = key_of(found.subjects, SubjectKind(query["subject_type"]), customer_id)
     with reading(found.engine) as conn:
-        basics = basics_of(found.runtime.as_of(conn), key)
+        basics = basics_of(conn, found, key)
     subject = find_subject(
         found.engine,
         found.subjects,

@@ -86,7 +86,7 @@ class OneFeedbackSchema(RequestSchema):
         required=True,
         metadata={
             "description": "`not_interested` and `too_personal` also mute the item; `dismissed` is for a "
-            "prompt that was closed without a word"
+            "prompt that was closed without a word; `shown` says that the customer has seen it"
         },
     )
 
@@ -103,5 +103,9 @@ class FeedbackAnswerSchema(Schema):
     """What was taken down."""
 
     stored = fields.Integer(required=True, metadata={"description": "new; what was said before counts once"})
+    counted = fields.Integer(
+        required=True,
+        metadata={"description": "counted for the first time, of a customer who agreed to be measured"},
+    )
     muted = fields.List(fields.String(), required=True, metadata={"description": "items muted by this"})
     muted_until_ms = fields.Integer(required=True, allow_none=True)

@@ -65,6 +65,13 @@ class EventAnswerSchema(Schema):
         required=True,
         metadata={"description": "stored ones and duplicates by the purpose they are kept under"},
     )
+    measured = fields.Integer(
+        required=True,
+        metadata={
+            "description": "purchases and additions to the cart that are owed to a suggestion seen before, "
+            "of customers who agreed to be measured"
+        },
+    )
     withheld = fields.List(fields.Nested(WithheldEventSchema), required=True)
     ignored = fields.List(fields.Nested(IgnoredEventSchema), required=True)
     errors = fields.List(fields.Nested(RowErrorSchema), required=True)

@@ -16,10 +16,11 @@ from sqlalchemy import Column, Connection, RowMapping, bindparam, exists, insert
 
 from api.storage.customers import CHOICES_OF_CUSTOMER, read_mutes
 from api.storage.holds import read_holds
+from api.storage.measured import forget_measured
 from api.storage.statements import chunks, insert_or_replace
 from api.storage.tables import consent_events, consent_states, customers
 from guardrails.consent.ages import AgeBand
-from guardrails.consent.events import GRANTS, Parent
+from guardrails.consent.events import GRANTS, REFUSALS, Parent
 from guardrails.consent.ledger import (
     ConsentEvent,
     Ledger,
@@ -30,6 +31,7 @@ from guardrails.consent.ledger import (
 )
 from guardrails.consent.merge import most_protective
 from guardrails.consent.permission import GpcStatus
+from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.errors import ConsentEventError
 from guardrails.messages import Phrase
 from guardrails.request import AgeAssurance, Choices, SubjectKind
@@ -181,7 +183,18 @@ def _append(conn: Connection, events: Sequence[SubjectEvent], now_ms: int) -> in
         key = subject_key, event.purpose
         states[key] = touched[key] = project(states.get(key), event)
     _store_states(conn, touched)
+    _forget_measured(conn, touched)
     return len(new)
+
+
+def _forget_measured(conn: Connection, states: dict[tuple[bytes, str], PurposeState]) -> None:
+    """Remove what was measured of who takes back that they may be: it was kept for nothing else."""
+    refused = [
+        subject_key
+        for (subject_key, purpose), state in states.items()
+        if purpose == KEY_OF[Purpose.PERFORMANCE] and state.status in REFUSALS
+    ]
+    forget_measured(conn, refused)
 
 
 def _without_stored(conn: Connection, events: Sequence[SubjectEvent]) -> list[SubjectEvent]:

@@ -23,6 +23,7 @@ from api.storage.bodies import OF_BODY, SealedBody, key_name, open_bodies, seale
 from api.storage.exposures import ExposureRow, insert_exposures
 from api.storage.keyring import Keyring
 from api.storage.log import Entry, Grown, TreeState, append_entries, lock_log
+from api.storage.measured import MeasuredDecision, Placed, insert_measured
 from api.storage.postings import EVERYWHERE, Postings, Span, newest_in_all
 from api.storage.statements import chunks, insert_into, insert_new, insert_rows
 from api.storage.suppressions import is_suppressed
@@ -62,6 +63,7 @@ class StoredDecision:
         suppression_key: under which it is remembered if they were erased; ``None`` for nobody.
         visit_suppression_key: the same for the visit; ``None`` without one.
         terms: what it can be found by: rules that withheld, reasons that were given.
+        measured: what is counted of it; ``None`` where whoever it was for did not agree to be measured.
     """
 
     decision_id: str
@@ -78,6 +80,7 @@ class StoredDecision:
     suppression_key: bytes | None = None
     visit_suppression_key: bytes | None = None
     terms: tuple[str, ...] = ()
+    measured: MeasuredDecision | None = None
 
     @property
     def in_visit(self) -> bool:
@@ -198,6 +201,14 @@ def append_decisions(
     )
     shown = {each.decision_id: _to_remember(each, erased) for _, each in kept}
     insert_exposures(conn, [(each, exposure) for each, exposure in shown.items() if exposure is not None])
+    insert_measured(
+        conn,
+        [
+            Placed(each.decision_id, numbers[each.kind], each.subject_key, each.measured)
+            for _, each in kept
+            if each.subject_key is not None and each.measured is not None
+        ],
+    )
     return grown
 
 

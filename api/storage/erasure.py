@@ -46,6 +46,7 @@ from api.storage.tables import (
     holds,
     interactions,
     legal_holds,
+    measured_suggestions,
     mutes,
     notices_served,
     requests,
@@ -139,10 +140,12 @@ def erase_exposures(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS, *, 
 
 
 def erase_feedback(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS) -> int:
-    """Remove what was said of suggestions."""
+    """Remove what was said of suggestions, and what was measured of them; sums tell of nobody, and stay."""
     shown = select(exposures.c.decision_id).where(_in_visit_or_account(exposures, whose))
     said = or_(feedback.c.decision_id.in_(_decided(whose)), feedback.c.decision_id.in_(shown))
-    return delete_some(conn, feedback, said, limit)
+    gone = delete_some(conn, feedback, said, limit)
+    mine = measured_suggestions.c.subject_key.in_(whose.keys)
+    return gone or delete_some(conn, measured_suggestions, mine, limit)
 
 
 def erase_decisions(conn: Connection, whose: Whose, limit: int = CHUNK_ROWS) -> int:
@@ -324,6 +327,7 @@ def _rows_of(whose: Whose) -> list[ColumnElement[bool]]:
         decision_subjects,
         disclosures,
         legal_holds,
+        measured_suggestions,
     )
     return [
         *(table.c.subject_key.in_(keys) for table in keyed),

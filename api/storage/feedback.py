@@ -18,11 +18,14 @@ class FeedbackKind(StrEnum):
     NOT_INTERESTED = "not_interested"
     DISMISSED = "dismissed"
     HELPFUL = "helpful"
+    SHOWN = "shown"
+    """The customer has seen it. It serves measuring alone, and is kept with what is measured."""
     CLICKED = "clicked"
+    ADDED_TO_CART = "added_to_cart"
     PURCHASED = "purchased"
 
 
-ACTED_ON = (FeedbackKind.CLICKED.value, FeedbackKind.PURCHASED.value)
+ACTED_ON = (FeedbackKind.CLICKED.value, FeedbackKind.ADDED_TO_CART.value, FeedbackKind.PURCHASED.value)
 """Kinds by which a suggestion was not ignored."""
 
 DISMISSED = (

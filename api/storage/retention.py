@@ -35,6 +35,7 @@ from api.storage.tables import (
     items,
     legal_holds,
     log_entries,
+    measured_suggestions,
     mutes,
     notices_served,
     requests,
@@ -75,6 +76,8 @@ class Retention:
             must not open again what was closed. Longer where a limit looks back further.
         device_days: which accounts used a device, and which signals it sent: as long as any consent
             lasts; then the question is put again anyway.
+        measured_days: what was shown to whom and what came of it, where customers agreed to be measured: time
+            for an experiment to be judged. The sums over many people stay.
     """
 
     order_fact_days: int = 730
@@ -83,6 +86,7 @@ class Retention:
     proof_days: int = 1096
     hold_days: int = 30
     device_days: int = 395
+    measured_days: int = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,9 +298,12 @@ def _of_decisions(exposure_days: int, keep: Retention, now_ms: int) -> tuple[Rul
     start_of_day_ms = (now_ms // DAY_MS - exposure_days) * DAY_MS
     said = feedback.c.at_ms < now_ms - keep.decision_body_days * DAY_MS
     shown = (exposures.c.at_ms < start_of_day_ms) & ~_of_restricted(exposures, now_ms)
+    measured = measured_suggestions.c.at_ms < now_ms - keep.measured_days * DAY_MS
+    free = ~_has_restricted(measured_suggestions.c.subject_key, now_ms)
     return (
         Rule("exposures", exposures, shown),
         Rule("feedback", feedback, said & ~_said_by_restricted(now_ms)),
+        Rule("measured suggestions", measured_suggestions, measured & free),
     )
 
 

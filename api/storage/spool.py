@@ -40,7 +40,7 @@ MAX_BYTES = 64 * 2**20
 
 _NAME_BYTES, _LENGTH_BYTES, _DIGEST_BYTES = 16, 4, 32
 _HEAD_BYTES = _LENGTH_BYTES + _DIGEST_BYTES
-_PERSONAL = ("subject_key", "exposure", "suppression_key", "visit_suppression_key")
+_PERSONAL = ("subject_key", "exposure", "suppression_key", "visit_suppression_key", "measured")
 _BYTES = ("header", "body")
 _WRITTEN = tuple(each.name for each in fields(StoredDecision) if each.name not in _PERSONAL)
 

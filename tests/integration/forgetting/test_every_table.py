@@ -26,6 +26,7 @@ NOTHING_PERSONAL = {
     "decision_hours": "where in the log the decisions of an hour are",
     "log_terms": "rules that withheld and reasons given, whoever's decisions they are of",
     "cascade_steps": "counts and statuses",
+    "measurements": "sums over many people, under P7",
     "suppressions": "a keyed digest of its own, kept so that an erasure is not undone",
 }
 

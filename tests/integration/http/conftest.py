@@ -1,5 +1,10 @@
+from dataclasses import replace
+
 import pytest
 from support.http import fill, serving
+
+from guardrails.consent.purposes import Purpose
+from guardrails.consent.settings import ConsentSettings
 
 
 @pytest.fixture
@@ -22,4 +27,13 @@ def shop_without_model(store):
 @pytest.fixture
 def shop_on_sqlite(sqlite_store):
     with serving(sqlite_store.settings, fill(sqlite_store.settings)) as served:
+        yield served
+
+
+@pytest.fixture
+def measuring_shop(sqlite_store):
+    """A shop that rests measuring on its own interest: everybody known is measured until they object."""
+    consent = ConsentSettings(legitimate_interest=frozenset({Purpose.PERFORMANCE}))
+    settings = replace(sqlite_store.settings, consent=consent)
+    with serving(settings, fill(settings)) as served:
         yield served

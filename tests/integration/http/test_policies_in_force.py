@@ -14,6 +14,7 @@ from support.policies import a_policy, a_rule
 from api.storage.api_keys import Role
 from api.storage.connection import reading, writing
 from api.storage.versions import CHALLENGER, POLICY, SHADOW, activate, active, deactivate
+from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.policy.charter import MICRO
 from guardrails.policy.language import All, Atom, Mode, Obligation, Op, RuleEffect
 from guardrails.policy.limits import Limits
@@ -22,6 +23,7 @@ WHOLE_PAGE = {"placement": "home", "count": 10}
 FOOD = Atom("item.categories", Op.CONTAINS_ANY, ("Food",))
 NO_FOOD = a_rule("no-food", when=FOOD, customer_sentence="We never suggest food.", title="Food is not pushed")
 NOTHING = a_rule("nothing")
+MEASURING = KEY_OF[Purpose.PERFORMANCE]
 YEAR_10000_MS = 253_402_300_800_000
 
 
@@ -180,8 +182,8 @@ class TestCompared:
         answers = {n: asked(shop, customer_id=f"customer-{n}") for n in range(self.N_CUSTOMERS)}
         return {n: (answer["arm"], answer["policy_version"]) for n, answer in answers.items()}
 
-    def test_a_customer_stays_with_one_policy_and_a_larger_share_takes_nobody_back(self, shop_on_sqlite):
-        shop, policy = shop_on_sqlite, a_policy(NOTHING)
+    def test_a_customer_stays_with_one_policy_and_a_larger_share_takes_nobody_back(self, measuring_shop):
+        shop, policy = measuring_shop, a_policy(NOTHING)
         champion = put_in_force(shop.wiring.engine, a_policy())
         challenger = challenge(shop.wiring.engine, policy, 250_000)
         version_of = {"champion": champion, "challenger": challenger}
@@ -195,8 +197,8 @@ class TestCompared:
         assert all(many[n][0] == "challenger" for n, (arm, _) in few.items() if arm == "challenger")
         assert {arm for arm, _ in many.values()} == {"champion", "challenger"}
 
-    def test_the_record_names_the_arm_and_its_policy_and_the_answer_obeys_it(self, shop_on_sqlite):
-        shop = shop_on_sqlite
+    def test_the_record_names_the_arm_and_its_policy_and_the_answer_obeys_it(self, measuring_shop):
+        shop = measuring_shop
         put_in_force(shop.wiring.engine, a_policy())
         challenge(shop.wiring.engine, a_policy(NOTHING), 500_000)
         for n in range(8):
@@ -205,15 +207,15 @@ class TestCompared:
             assert (entry["arm"], entry["policy"]) == (answer["arm"], answer["policy_version"])
             assert bool(answer["items"]) == (answer["arm"] == "champion")
 
-    def test_nobody_known_is_served_by_the_policy_in_force(self, shop_on_sqlite):
-        champion = put_in_force(shop_on_sqlite.wiring.engine, a_policy())
-        challenge(shop_on_sqlite.wiring.engine, a_policy(NOTHING), MICRO)
-        answer = asked(shop_on_sqlite)
+    def test_nobody_known_is_served_by_the_policy_in_force(self, measuring_shop):
+        champion = put_in_force(measuring_shop.wiring.engine, a_policy())
+        challenge(measuring_shop.wiring.engine, a_policy(NOTHING), MICRO)
+        answer = asked(measuring_shop)
         assert (answer["arm"], answer["policy_version"]) == ("champion", champion)
-        assert asked(shop_on_sqlite, session_id="a-visit")["arm"] == "challenger"
+        assert asked(measuring_shop, session_id="a-visit")["arm"] == "challenger"
 
-    def test_limits_of_the_challenger_govern_what_is_used(self, shop_on_sqlite):
-        shop = shop_on_sqlite
+    def test_limits_of_the_challenger_govern_what_is_used(self, measuring_shop):
+        shop = measuring_shop
         shop.choose("given", *EVERYTHING)
         put_in_force(shop.wiring.engine, a_policy())
         assert asked(shop, customer_id=BUYER)["basis"] == "profile"
@@ -224,8 +226,8 @@ class TestCompared:
         assert (answer["arm"], answer["basis"]) == ("challenger", "popular")
 
     @pytest.mark.parametrize("value", ["unreadable", "no share", "unknown version"])
-    def test_a_challenger_that_cannot_be_read_is_nobodys(self, shop_on_sqlite, value):
-        engine = shop_on_sqlite.wiring.engine
+    def test_a_challenger_that_cannot_be_read_is_nobodys(self, measuring_shop, value):
+        engine = measuring_shop.wiring.engine
         champion = put_in_force(engine, a_policy())
         if value == "unreadable":
             put_unreadable(engine, CHALLENGER)
@@ -234,18 +236,31 @@ class TestCompared:
                 engine, CHALLENGER, {"no share": champion, "unknown version": f"{'f' * 64}/500000"}[value]
             )
         for n in range(8):
-            answer = asked(shop_on_sqlite, customer_id=f"customer-{n}")
+            answer = asked(measuring_shop, customer_id=f"customer-{n}")
             assert answer["policy_version"] == champion
             assert "arm" not in answer
             assert answer["degraded_because"] == []
 
-    def test_nothing_is_compared_any_more_once_the_challenge_ended(self, shop_on_sqlite):
-        engine = shop_on_sqlite.wiring.engine
+    def test_nothing_is_compared_any_more_once_the_challenge_ended(self, measuring_shop):
+        engine = measuring_shop.wiring.engine
         challenge(engine, a_policy(NOTHING), MICRO)
-        assert asked(shop_on_sqlite, customer_id="anna")["arm"] == "challenger"
+        assert asked(measuring_shop, customer_id="anna")["arm"] == "challenger"
         with writing(engine) as conn:
             deactivate(conn, CHALLENGER)
-        assert "arm" not in asked(shop_on_sqlite, customer_id="anna")
+        assert "arm" not in asked(measuring_shop, customer_id="anna")
+
+    def test_who_did_not_agree_to_be_measured_is_in_no_experiment(self, shop_on_sqlite):
+        shop = shop_on_sqlite
+        champion = put_in_force(shop.wiring.engine, a_policy())
+        challenger = challenge(shop.wiring.engine, a_policy(NOTHING), MICRO)
+        for n in range(4):
+            answer = asked(shop, customer_id=f"customer-{n}")
+            assert (answer["arm"], answer["policy_version"]) == ("champion", champion)
+        shop.choose("given", MEASURING, customer_id="customer-0")
+        answer = asked(shop, customer_id="customer-0")
+        assert (answer["arm"], answer["policy_version"]) == ("challenger", challenger)
+        shop.choose("withdrawn", MEASURING, customer_id="customer-0")
+        assert asked(shop, customer_id="customer-0")["policy_version"] == champion
 
 
 def put_value(engine, name, value):
