@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -34,8 +35,35 @@ def without_interest_in_the_erased(
     otherwise erasure would open what they had closed. Where nothing rests on such an interest there
     is nothing to look up.
     """
-    if not settings.legitimate_interest or not is_suppressed(conn, [subjects.suppression(subject_key)]):
-        return choices
+    (found,) = without_interest_in_any_erased(conn, subjects, [(subject_key, choices)], settings)
+    return found
+
+
+def without_interest_in_any_erased(
+    conn: Connection,
+    subjects: Subjects,
+    people: Sequence[tuple[bytes | None, Choices]],
+    settings: ConsentSettings,
+) -> list[Choices]:
+    """Return what ``without_interest_in_the_erased`` does for each of many, in their order; at once.
+
+    Args:
+        conn: a connection.
+        subjects: pseudonyms.
+        people: subject key, ``None`` for nobody, and choices of each.
+        settings: what rests on an interest.
+    """
+    if not settings.legitimate_interest:
+        return [choices for _, choices in people]
+    suppressions = [None if key is None else subjects.suppression(key) for key, _ in people]
+    erased = is_suppressed(conn, [key for key in suppressions if key is not None])
+    return [
+        _objecting(choices, settings) if key in erased else choices
+        for key, (_, choices) in zip(suppressions, people, strict=True)
+    ]
+
+
+def _objecting(choices: Choices, settings: ConsentSettings) -> Choices:
     states = {} if choices.ledger is None else dict(choices.ledger.states)
     for purpose in sorted(settings.legitimate_interest):
         for key in _keys(purpose):

@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Column, Connection, RowMapping, bindparam, exists, insert, select, text
 
-from api.storage.customers import CHOICES_OF_CUSTOMER, read_mutes
-from api.storage.holds import read_holds
+from api.storage.customers import CHOICES_OF_CUSTOMERS, read_mutes_of
+from api.storage.holds import read_holds_of_each
 from api.storage.measured import forget_measured
 from api.storage.statements import chunks, insert_or_replace
 from api.storage.tables import consent_events, consent_states, customers
@@ -33,8 +33,9 @@ from guardrails.consent.merge import most_protective
 from guardrails.consent.permission import GpcStatus
 from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.errors import ConsentEventError
+from guardrails.holding import Hold
 from guardrails.messages import Phrase
-from guardrails.request import AgeAssurance, Choices, SubjectKind
+from guardrails.request import AgeAssurance, Choices, Mute, SubjectKind
 
 SubjectEvent = tuple[bytes, SubjectKind, ConsentEvent]
 """Subject key, what kind of subject it is, and the event."""
@@ -43,6 +44,7 @@ _EVENT_COLUMNS = tuple(consent_events.c[name] for name in ConsentEvent.__datacla
 _STATE_COLUMNS = tuple(consent_states.c[name] for name in PurposeState.__dataclass_fields__)
 _SETS = ("channels", "data_categories", "item_categories")
 _STATES_OF_SUBJECT = select(*_STATE_COLUMNS).where(consent_states.c.subject_key == bindparam("subject_key"))
+_STATE_NAMES = tuple(PurposeState.__dataclass_fields__)
 _STATES_OF_SUBJECTS = select(consent_states.c.subject_key, *_STATE_COLUMNS).where(
     consent_states.c.subject_key.in_(bindparam("subject_keys", expanding=True))
 )
@@ -118,11 +120,38 @@ def read_choices(
         beside: the device and the visit that the request comes from: what was refused there holds,
             and so does what is held back there.
     """
-    customer = conn.execute(CHOICES_OF_CUSTOMER, {"subject_key": subject_key}).first()
-    ledger, *others = _read_ledgers(conn, (subject_key, *beside))
-    if others:
-        ledger = most_protective(ledger, *others)
-    mutes, holds = read_mutes(conn, subject_key), read_holds(conn, (subject_key, *beside))
+    (found,) = read_choices_of_each(conn, [(subject_key, beside)])
+    return found
+
+
+def read_choices_of_each(
+    conn: Connection, people: Sequence[tuple[bytes, Sequence[bytes]]]
+) -> list[tuple[Choices, int | None]]:
+    """Return what ``read_choices`` does for each of many, in their order; as many statements as for one.
+
+    Args:
+        conn: a connection.
+        people: who is asked, and who beside them.
+    """
+    groups = [(subject_key, *beside) for subject_key, beside in people]
+    subject_keys = [subject_key for subject_key, _ in people]
+    own = {
+        bytes(row.subject_key): row
+        for some in chunks(sorted(set(subject_keys)))
+        for row in conn.execute(CHOICES_OF_CUSTOMERS, {"subject_keys": some})
+    }
+    ledgers = _read_ledgers(conn, {key for keys in groups for key in keys})
+    mutes, holds = read_mutes_of(conn, subject_keys), read_holds_of_each(conn, groups)
+    return [
+        _choices(own.get(keys[0]), [ledgers[key] for key in keys], mutes[keys[0]], held)
+        for keys, held in zip(groups, holds, strict=True)
+    ]
+
+
+def _choices(
+    customer: Any, ledgers: Sequence[Ledger], mutes: tuple[Mute, ...], holds: tuple[Hold, ...]
+) -> tuple[Choices, int | None]:
+    ledger = ledgers[0] if len(ledgers) == 1 else most_protective(*ledgers)
     if customer is None:
         return Choices(ledger, mutes, holds=holds), None
     choices = Choices(
@@ -163,13 +192,14 @@ def subjects_with(conn: Connection, purpose: str, at_ms: int) -> dict[int, Ledge
     return {customer_no: Ledger(of_customer) for customer_no, of_customer in sorted(states.items())}
 
 
-def _read_ledgers(conn: Connection, subject_keys: Sequence[bytes]) -> list[Ledger]:
-    """Return where the purposes of each subject stand, in the order asked; one statement for all."""
+def _read_ledgers(conn: Connection, subject_keys: Iterable[bytes]) -> dict[bytes, Ledger]:
+    """Return where the purposes of each subject stand; one statement for up to 500."""
     states: dict[bytes, dict[str, PurposeState]] = {key: {} for key in subject_keys}
-    found = conn.execute(_STATES_OF_SUBJECTS, {"subject_keys": sorted(states)}).mappings()
-    for row in found:
-        states[bytes(row["subject_key"])][row["purpose"]] = _state(row)
-    return [Ledger(states[key]) for key in subject_keys]
+    for some in chunks(sorted(states)):
+        for key, *values in conn.execute(_STATES_OF_SUBJECTS, {"subject_keys": some}):
+            state = _state_of(values)
+            states[bytes(key)][state.purpose] = state
+    return {key: Ledger(of_subject) for key, of_subject in states.items()}
 
 
 def _append(conn: Connection, events: Sequence[SubjectEvent], now_ms: int) -> int:
@@ -266,6 +296,14 @@ def _event(row: RowMapping) -> ConsentEvent:
             "gpc": GpcStatus(fields["gpc"]),
             "parent": None if parent is None else Parent(**orjson.loads(parent)),
         }
+    )
+
+
+def _state_of(values: Sequence[Any]) -> PurposeState:
+    """Return the state whose columns these are, in their order."""
+    given = dict(zip(_STATE_NAMES, values, strict=True))
+    return PurposeState(
+        **given | {"status": Status(given["status"])} | {name: _from_json(given[name]) for name in _SETS}
     )
 
 

@@ -21,10 +21,11 @@ from guardrails.request import Exposure
 _Said = defaultdict[tuple[str, int], set[str]]
 """Kinds of feedback by decision and storage key of the item."""
 
-_OF_CUSTOMER = select(exposures).where(
-    exposures.c.customer_no == bindparam("customer_no"), exposures.c.at_ms >= bindparam("since_ms")
+_OF_CUSTOMERS = select(exposures).where(
+    exposures.c.customer_no.in_(bindparam("customer_nos", expanding=True)),
+    exposures.c.at_ms >= bindparam("since_ms"),
 )
-_MESSAGES_TO_CUSTOMER = _OF_CUSTOMER.where(exposures.c.outbound)
+_MESSAGES_TO_CUSTOMERS = _OF_CUSTOMERS.where(exposures.c.outbound)
 _OF_SESSION = select(exposures).where(
     exposures.c.session_key == bindparam("session_key"), exposures.c.at_ms >= bindparam("since_ms")
 )
@@ -51,6 +52,25 @@ class ExposureRow:
     interruptive: bool
     outbound: bool
     suggestions: tuple[tuple[int, Intent], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Which of what was shown is to be read.
+
+    Attributes:
+        since_ms: from when on, milliseconds since the epoch.
+        customer_no: to this customer; ``None`` not to read that.
+        messages_only: of what the customer was shown, only where the shop spoke first.
+        session_key: in this visit; ``None`` not to read that.
+        visit: the visit that is going on.
+    """
+
+    since_ms: int
+    customer_no: int | None
+    messages_only: bool = False
+    session_key: bytes | None = None
+    visit: bytes | None = None
 
 
 def delete_exposures(conn: Connection, decision_ids: Sequence[str]) -> None:
@@ -102,24 +122,58 @@ def read_exposures(
         since_ms: milliseconds since the epoch.
         catalogue: suggestions of items it does not hold are left out.
     """
-    slates: dict[str, Row[Any]] = {}
-    n_reads = 0
-    if customer_no is not None:
-        n_reads += 1
-        to_customer = _MESSAGES_TO_CUSTOMER if messages_only else _OF_CUSTOMER
-        rows = conn.execute(to_customer, {"customer_no": customer_no, "since_ms": since_ms})
-        slates.update((row.decision_id, row) for row in rows)
-    if session_key is not None:
-        n_reads += 1
-        rows = conn.execute(_OF_SESSION, {"session_key": session_key, "since_ms": since_ms})
-        slates.update((row.decision_id, row) for row in rows)
-    in_order = sorted(slates.values(), key=lambda row: (row.at_ms, row.decision_id))
-    return _exposures(in_order, visit, _said(conn, slates), catalogue), n_reads
+    shown = Shown(since_ms, customer_no, messages_only, session_key, visit)
+    (found,) = read_exposures_of_each(conn, [shown], catalogue)
+    return found
+
+
+def read_exposures_of_each(
+    conn: Connection, wanted: Sequence[Shown], catalogue: Catalogue
+) -> list[tuple[tuple[Exposure, ...], int]]:
+    """Return what ``read_exposures`` does for each of many, in their order.
+
+    What customers were shown since the same time is read with one statement.
+    """
+    slates: list[dict[str, Row[Any]]] = [{} for _ in wanted]
+    for (messages_only, since_ms), places in _together(wanted).items():
+        statement = _MESSAGES_TO_CUSTOMERS if messages_only else _OF_CUSTOMERS
+        for some in chunks(sorted(places)):
+            for row in conn.execute(statement, {"customer_nos": some, "since_ms": since_ms}):
+                for place in places[row.customer_no]:
+                    slates[place][row.decision_id] = row
+    for place, each in enumerate(wanted):
+        if each.session_key is not None:
+            rows = conn.execute(_OF_SESSION, {"session_key": each.session_key, "since_ms": each.since_ms})
+            slates[place].update((row.decision_id, row) for row in rows)
+    said = _said(conn, {decision_id for found in slates for decision_id in found})
+    return [
+        (
+            _exposures(sorted(found.values(), key=_by_time), each.visit, said, catalogue),
+            (each.customer_no is not None) + (each.session_key is not None),
+        )
+        for each, found in zip(wanted, slates, strict=True)
+    ]
+
+
+def _together(wanted: Sequence[Shown]) -> dict[tuple[bool, int], dict[int, list[int]]]:
+    """Return the places in ``wanted`` of each customer, by what they have in common with others."""
+    together: dict[tuple[bool, int], dict[int, list[int]]] = {}
+    for place, each in enumerate(wanted):
+        if each.customer_no is not None:
+            group = together.setdefault((each.messages_only, each.since_ms), {})
+            group.setdefault(each.customer_no, []).append(place)
+    return together
+
+
+def _by_time(row: Row[Any]) -> tuple[int, str]:
+    return row.at_ms, row.decision_id
 
 
 def _exposures(
     slates: Sequence[Row[Any]], visit: bytes | None, said: _Said, catalogue: Catalogue
 ) -> tuple[Exposure, ...]:
+    if not slates:
+        return ()
     shown = [
         (number, row, item_no, intent)
         for number, row in enumerate(slates)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Integer, Select, bindparam, or_, select, type_coerce, update
 from sqlalchemy.dialects import sqlite
 
+from api.storage.statements import chunks
 from api.storage.tables import customers, interactions
 from engine.catalogue import Catalogue
 from engine.interactions import Interactions
@@ -61,6 +62,14 @@ _READ_COLUMNS: tuple[Any, ...] = (
     interactions.c.interaction_no,
 )
 _IN_ORDER = (interactions.c.at_ms, interactions.c.interaction_no)
+_HISTORIES = (
+    select(interactions.c.customer_no, *_READ_COLUMNS)
+    .where(
+        interactions.c.customer_no.in_(bindparam("keys", expanding=True)),
+        interactions.c.at_ms >= bindparam("since_ms"),
+    )
+    .order_by(interactions.c.customer_no, *_IN_ORDER)
+)
 _HISTORY = (
     select(*_READ_COLUMNS)
     .where(interactions.c.customer_no == bindparam("key"), interactions.c.at_ms >= bindparam("since_ms"))
@@ -129,6 +138,43 @@ def mark_gift(conn: Connection, event_id: str, subject_key: bytes, session_key: 
 def read_history(conn: Connection, customer_no: int, since_ms: int, catalogue: Catalogue) -> Interactions:
     """Return a customer's interactions from ``since_ms`` on, oldest first; of known items only."""
     return _from_table(_read(conn, _HISTORY, customer_no, since_ms), catalogue)
+
+
+def read_histories(
+    conn: Connection, since_ms: Mapping[int, int], catalogue: Catalogue
+) -> dict[int, Interactions]:
+    """Return what ``read_history`` does for each of many customers.
+
+    Args:
+        conn: a connection.
+        since_ms: from when on, by customer; those with the same time are read together.
+        catalogue: what the shop sells.
+    """
+    together: dict[int, list[int]] = {}
+    for customer_no, from_ms in since_ms.items():
+        together.setdefault(from_ms, []).append(customer_no)
+    return {
+        customer_no: found
+        for from_ms, customer_nos in together.items()
+        for some in chunks(sorted(customer_nos))
+        for customer_no, found in _read_histories(conn, some, from_ms, catalogue)
+    }
+
+
+def _read_histories(
+    conn: Connection, customer_nos: Sequence[int], since_ms: int, catalogue: Catalogue
+) -> Iterator[tuple[int, Interactions]]:
+    if len(customer_nos) == 1:  # the usual request: no statement to write out for it
+        yield customer_nos[0], read_history(conn, customer_nos[0], since_ms, catalogue)
+        return
+    rows = conn.execute(_HISTORIES, {"keys": customer_nos, "since_ms": since_ms}).all()
+    flat = np.fromiter(itertools.chain.from_iterable(rows), np.int64)
+    table = flat.reshape(len(rows), 1 + len(_READ_COLUMNS))
+    table = table[catalogue.idx_of_no(table[:, 1]) >= 0]
+    found = _from_table(table[:, 1:], catalogue)
+    ends = np.searchsorted(table[:, 0], customer_nos, side="right").tolist()
+    for customer_no, start, end in zip(customer_nos, [0, *ends], ends, strict=False):
+        yield customer_no, found.between(start, end)
 
 
 def read_session(conn: Connection, session_key: bytes, since_ms: int, catalogue: Catalogue) -> Interactions:

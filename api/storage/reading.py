@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 from sqlalchemy import Connection
 
-from api.storage.exposures import read_exposures
-from api.storage.interactions import read_both, read_history, read_session
+from api.storage.exposures import Shown, read_exposures_of_each
+from api.storage.interactions import read_both, read_histories, read_session
 from engine.catalogue import Catalogue
 from engine.interactions import DAY_MS, Interactions
 from guardrails.admit import Admission
@@ -14,6 +17,62 @@ from guardrails.request import Known, Request
 from guardrails.view import reads_back_days
 
 _HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Permitted:
+    """What may be read to answer one request.
+
+    Attributes:
+        admission: what may be read.
+        request: what was asked.
+        customer_no: storage key of the customer, if there is one.
+        session_key: the visit that is going on, if there is one.
+        limits: how old evidence may be.
+    """
+
+    admission: Admission
+    request: Request
+    customer_no: int | None
+    session_key: bytes | None
+    limits: Limits
+
+    @property
+    def customer(self) -> int | None:
+        """Whose history may be read; ``None`` for nobody's."""
+        return self.customer_no if self.admission.may_read_history else None
+
+    @property
+    def shown_to(self) -> int | None:
+        """To whom it may be read what was shown; ``None`` to nobody."""
+        return self.customer_no if self.admission.may_read_messages else None
+
+    @property
+    def visit(self) -> bytes | None:
+        """Which visit may be read; ``None`` for none."""
+        return self.session_key if self.admission.may_read_session else None
+
+    @property
+    def history_since_ms(self) -> int:
+        """First millisecond of the history that may be read."""
+        oldest_ms = _oldest_ms(self.request.now_ms, self.limits.evidence)
+        return max(oldest_ms, self.admission.history_from_ms)
+
+    @property
+    def session_since_ms(self) -> int:
+        """First millisecond of the visit that may be read."""
+        return self.request.now_ms - self.limits.evidence.session_hours * _HOUR_MS
+
+    @property
+    def shown(self) -> Shown:
+        """Which of what was shown may be read."""
+        return Shown(
+            since_ms=_start_of_day(self.request.now_ms, reads_back_days(self.limits)),
+            customer_no=self.shown_to,
+            messages_only=not self.admission.may_read_history,
+            session_key=self.visit,
+            visit=self.visit,
+        )
 
 
 def read_known(
@@ -36,50 +95,52 @@ def read_known(
         catalogue: what the shop sells.
         limits: how old evidence may be.
     """
-    customer = customer_no if admission.may_read_history else None
-    shown_to = customer_no if admission.may_read_messages else None
-    visit = session_key if admission.may_read_session else None
-    since_ms = max(_oldest_ms(request.now_ms, limits.evidence), admission.history_from_ms)
-    session_since_ms = request.now_ms - limits.evidence.session_hours * _HOUR_MS
-    history, session = _interactions(conn, customer, since_ms, visit, session_since_ms, catalogue)
-    exposures, n_exposure_reads = read_exposures(
+    permitted = Permitted(admission, request, customer_no, session_key, limits)
+    (known,) = read_known_of_each(conn, [permitted], catalogue)
+    return known
+
+
+def read_known_of_each(conn: Connection, permitted: Sequence[Permitted], catalogue: Catalogue) -> list[Known]:
+    """Return what ``read_known`` does for each of many requests, in their order, with few statements."""
+    histories = read_histories(
         conn,
-        customer_no=shown_to,
-        messages_only=not admission.may_read_history,
-        session_key=visit,
-        visit=visit,
-        since_ms=_start_of_day(request.now_ms, reads_back_days(limits)),
-        catalogue=catalogue,
+        {
+            each.customer: each.history_since_ms
+            for each in permitted
+            if each.customer is not None and each.visit is None
+        },
+        catalogue,
     )
-    return Known(
-        history=history,
-        session=session,
-        exposures=exposures,
-        reads=(
-            ("history", int(customer is not None)),
-            ("session", int(visit is not None)),
-            ("exposures", n_exposure_reads),
-        ),
-        profiling=customer is not None or shown_to is not None,
-    )
+    exposures = read_exposures_of_each(conn, [each.shown for each in permitted], catalogue)
+    known = []
+    for each, (shown, n_exposure_reads) in zip(permitted, exposures, strict=True):
+        history, session = _interactions(conn, each, histories, catalogue)
+        known.append(
+            Known(
+                history=history,
+                session=session,
+                exposures=shown,
+                reads=(
+                    ("history", int(each.customer is not None)),
+                    ("session", int(each.visit is not None)),
+                    ("exposures", n_exposure_reads),
+                ),
+                profiling=each.customer is not None or each.shown_to is not None,
+            )
+        )
+    return known
 
 
 def _interactions(
-    conn: Connection,
-    customer_no: int | None,
-    history_since_ms: int,
-    session_key: bytes | None,
-    session_since_ms: int,
-    catalogue: Catalogue,
+    conn: Connection, of: Permitted, histories: Mapping[int, Interactions], catalogue: Catalogue
 ) -> tuple[Interactions, Interactions]:
-    if customer_no is None:
-        nothing = Interactions.empty()
-        if session_key is None:
-            return nothing, nothing
-        return nothing, read_session(conn, session_key, session_since_ms, catalogue)
-    if session_key is None:
-        return read_history(conn, customer_no, history_since_ms, catalogue), Interactions.empty()
-    return read_both(conn, customer_no, history_since_ms, session_key, session_since_ms, catalogue)
+    """Return history and visit; histories outside a visit were read together."""
+    nothing = Interactions.empty()
+    if of.visit is None:
+        return nothing if of.customer is None else histories[of.customer], nothing
+    if of.customer is None:
+        return nothing, read_session(conn, of.visit, of.session_since_ms, catalogue)
+    return read_both(conn, of.customer, of.history_since_ms, of.visit, of.session_since_ms, catalogue)
 
 
 def _oldest_ms(now_ms: int, limits: EvidenceLimits) -> int:
