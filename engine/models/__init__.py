@@ -6,6 +6,7 @@ from engine.errors import ModelFitError
 from engine.models.als import ALS
 from engine.models.base import Learner
 from engine.models.blend import Blend
+from engine.models.content import Content
 from engine.models.ease import Ease
 from engine.models.lowpass import LowPass
 from engine.models.nearest import BM25, Cosine, TfIdf
@@ -21,6 +22,7 @@ LEARNERS: dict[str, type[Learner]] = {
     "lowpass": LowPass,
     "ease": Ease,
     "als": ALS,
+    "content": Content,
     "blend": Blend,
 }
 
