@@ -36,6 +36,7 @@ N_OF_CATEGORY = 30
 """Items of each, those with most customers first."""
 
 _ROWS_AT_ONCE = 4_096
+_SINGLE = 1 << 32
 
 
 class Goods(NamedTuple):
@@ -53,6 +54,18 @@ class Goods(NamedTuple):
     def none(cls, n_items: int) -> Goods:
         """Return that nothing is said."""
         return cls(np.full(n_items, NO_CODE, np.int32), ("",) * n_items)
+
+    def only(self, place: NDArray[np.int64]) -> Goods:
+        """Return what is said of the items at ``place``."""
+        return Goods(self.category[place], tuple(self.texts[each] for each in place.tolist()))
+
+    def shelves(self) -> NDArray[np.int64]:
+        """Return categories numbered by those that there are, in the same order, shape (n_items,), int64.
+
+        What is filled in depends on no more of their codes.
+        """
+        known = np.unique(self.category[self.category != NO_CODE])
+        return np.where(self.category == NO_CODE, NO_CODE, np.searchsorted(known, self.category))
 
 
 class Filled(NamedTuple):
@@ -163,8 +176,8 @@ class _Shelves(NamedTuple):
 
     Attributes:
         category: shape (n_items,), int32; -1 where unknown, and for what is not harmless.
-        visited: shape (n_customers, n_categories), int32: 1 where a customer has something of it.
-        once: the same where that is a single item.
+        visits: shape (n_customers, n_categories), int64: 1 where a customer has something of it, and
+            ``_SINGLE`` more where that is a single item, so that sums count both.
         n_customers: shape (n_categories,), int64: of each category.
         best: items whose own customers reach the floor, by category, those with most customers first.
         bounds: shape (n_categories + 1,): where those of each category begin and end.
@@ -172,8 +185,7 @@ class _Shelves(NamedTuple):
     """
 
     category: NDArray[np.int32]
-    visited: csr_matrix
-    once: csr_matrix
+    visits: csr_matrix
     n_customers: NDArray[np.int64]
     best: NDArray[np.int64]
     bounds: NDArray[np.int64]
@@ -186,9 +198,8 @@ class _Shelves(NamedTuple):
         item = np.flatnonzero(category != NO_CODE)
         on_shelf = (np.ones(item.size, np.int32), (item, category[item]))
         n_items = csr_matrix(has @ csr_matrix(on_shelf, shape=(category.size, n_categories)))
-        visited, n_of_item = _ones(n_items), np.bincount(has.indices, minlength=category.size)
-        once = n_items.copy()
-        once.data = (n_items.data == 1).astype(np.int32)
+        visits, n_of_item = n_items.astype(np.int64), np.bincount(has.indices, minlength=category.size)
+        visits.data = np.where(visits.data == 1, _SINGLE + 1, 1)
         named = item[n_of_item[item] >= floor[item]]
         ranked = named[np.lexsort((named, -n_of_item[named], category[named]))]
         start = np.searchsorted(category[ranked], np.arange(n_categories + 1))
@@ -196,9 +207,8 @@ class _Shelves(NamedTuple):
         best = ranked[place < N_OF_CATEGORY]
         return cls(
             category=category,
-            visited=visited,
-            once=once,
-            n_customers=np.bincount(visited.indices, minlength=n_categories),
+            visits=visits,
+            n_customers=np.bincount(visits.indices, minlength=n_categories),
             best=best,
             bounds=np.searchsorted(category[best], np.arange(n_categories + 1)),
             n_of_item=n_of_item,
@@ -224,13 +234,11 @@ class _Shelves(NamedTuple):
         self, rows: NDArray[np.int64], customers: csr_matrix, floor: NDArray[np.int32]
     ) -> _Entries:
         """Return the likeliest categories, as columns, of what else the customers of each item have."""
-        n_with = csr_matrix(customers @ self.visited)
-        n_with.sort_indices()
-        place = np.repeat(np.arange(rows.size), np.diff(n_with.indptr))
-        row, category, support = rows[place], n_with.indices.astype(np.int64), n_with.data.astype(np.int64)
-        own = np.flatnonzero(category == self.category[row])
-        only_this = csr_matrix(customers @ self.once)  # who has nothing of the item's category but the item
-        support[own] -= np.asarray(only_this[place[own], category[own]]).ravel().astype(np.int64)
+        counted = csr_matrix(customers.astype(np.int64) @ self.visits)
+        row, category = np.repeat(rows, np.diff(counted.indptr)), counted.indices.astype(np.int64)
+        # Of an item's own category only those count who have something else of it as well.
+        single = np.where(category == self.category[row], counted.data // _SINGLE, 0)
+        support = counted.data % _SINGLE - single
         found = _Entries(row, category, support / np.maximum(self.n_of_item[row], 1), support)
         return _best(found.take(support >= np.maximum(floor[row], 1)), N_CATEGORIES)
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from engine.artefact import Manifest, ModelArrays
 from engine.interactions import Interactions
+from engine.training.backoff import Goods, learned_only
 from engine.training.learn import Shop, TrainingSettings, made_from, recipe_of, what_is_known
 from engine.training.lift import Classes
 from engine.training.recounting import Change, Recounted, recounted
@@ -20,6 +21,7 @@ def forget(
     tier: NDArray[np.int8],
     *,
     classes: Classes | None = None,
+    goods: Goods | None = None,
     settings: TrainingSettings | None = None,
 ) -> Recounted | None:
     """Take customers out of a model that counts pairs.
@@ -32,6 +34,7 @@ def forget(
             difference to the outcome: taking them out one after the other gives the same.
         tier: shape (n_items,), int8, 0 to 3: how sensitive each item is.
         classes: as when the model was trained; see ``fit``.
+        goods: as when the model was trained; see ``fit``.
         settings: as when the model was trained.
 
     Returns:
@@ -42,7 +45,7 @@ def forget(
     Raises:
         ModelFitError: rows are out of range, or this version does not know the learner.
     """
-    settings, shop = settings or TrainingSettings(), Shop.of(model.item_ids, tier, classes)
+    settings, shop = settings or TrainingSettings(), Shop.of(model.item_ids, tier, classes, goods)
     recipe, as_of_ms = recipe_of(manifest, settings), manifest.as_of_ms
     stay, went, nobody = (
         what_is_known(each, shop, settings) for each in (remaining, gone, Interactions.empty())
@@ -51,4 +54,4 @@ def forget(
     if manifest.training_digest != digest or not stay.n_customers:
         return None
     change = Change(stay, went, nobody, after=stay)
-    return recounted(model, manifest.scale_exponent, change, recipe, shop, settings, as_of_ms)
+    return recounted(learned_only(model), manifest.scale_exponent, change, recipe, shop, settings, as_of_ms)

@@ -120,6 +120,15 @@ class Shop(NamedTuple):
             Goods.none(len(item_ids)) if goods is None else goods,
         )
 
+    def only(self, place: NDArray[np.int64]) -> Shop:
+        """Return the shop with the items at ``place``, ascending, and no others."""
+        return Shop(
+            tuple(self.item_ids[each] for each in place.tolist()),
+            self.tier[place],
+            self.classes._replace(of_item=self.classes.of_item[place]),
+            self.goods.only(place),
+        )
+
 
 class Weighed(NamedTuple):
     """Histories as weights, (n_customers, n_items) each but the last.
@@ -206,7 +215,7 @@ def made_from(
         "floor": _hashed(floor.astype("<i4").tobytes()),
         "classes": list(shop.classes.names),
         "class_of_item": _hashed(shop.classes.of_item.astype("<i2").tobytes()),
-        "category": _hashed(shop.goods.category.astype("<i4").tobytes()),
+        "category": _hashed(shop.goods.shelves().astype("<i4").tobytes()),
         "texts": _hashed(orjson.dumps(shop.goods.texts)),
         "learner": type(recipe.learner).__name__,
         "params": recipe.learner.get_params(),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.artefact import Manifest, ModelArrays
 from engine.interactions import DAY_MS, Interactions
+from engine.training.backoff import Goods, learned_only
 from engine.training.learn import Shop, TrainingSettings, made_from, recipe_of, what_is_known
 from engine.training.lift import Classes
 from engine.training.recounting import Change, Recounted, recounted
@@ -24,6 +25,7 @@ def update(
     *,
     now_ms: int,
     classes: Classes | None = None,
+    goods: Goods | None = None,
     settings: TrainingSettings | None = None,
 ) -> Recounted | None:
     """Let a model that counts pairs learn from more interactions, of customers it knew and of others.
@@ -37,6 +39,7 @@ def update(
         tier: shape (n_items,), int8, 0 to 3: how sensitive each item is.
         now_ms: what ages are counted to.
         classes: what is sensitive about the items, and of whom that is known; see ``fit``.
+        goods: what the catalogue says of the items; see ``fit``.
         settings: as when the model was trained.
 
     Returns:
@@ -48,15 +51,13 @@ def update(
     Raises:
         ModelFitError: rows are out of range, or this version does not know the learner.
     """
-    settings, shop = settings or TrainingSettings(), Shop.of(item_ids, tier, classes)
+    settings, shop = settings or TrainingSettings(), Shop.of(item_ids, tier, classes, goods)
     recipe, place = recipe_of(manifest, settings), _places(model.item_ids, item_ids)
     if place is None or manifest.as_of_ms // DAY_MS != now_ms // DAY_MS:
         return None
     goes_on = np.isin(before.customer_idx, new.customer_idx)
     stay, go = (what_is_known(before.where(each), shop, settings) for each in (~goes_on, goes_on))
-    known_shop = Shop(
-        model.item_ids, shop.tier[place], shop.classes._replace(of_item=shop.classes.of_item[place])
-    )
+    known_shop = shop.only(place)
     digest = made_from(stay.total + go.total, recipe, known_shop, settings, manifest.as_of_ms)
     if manifest.training_digest != digest:
         return None
@@ -64,7 +65,13 @@ def update(
     after = what_is_known(Interactions.joined(before, new), shop, settings)
     change = Change(stay, go, come, after)
     return recounted(
-        _with_items(model, item_ids, place), manifest.scale_exponent, change, recipe, shop, settings, now_ms
+        _with_items(learned_only(model), item_ids, place),
+        manifest.scale_exponent,
+        change,
+        recipe,
+        shop,
+        settings,
+        now_ms,
     )
 
 

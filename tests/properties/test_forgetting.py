@@ -16,7 +16,7 @@ from engine.errors import ModelFitError
 from engine.interactions import DAY_MS, Interactions, Weighting
 from engine.models import LEARNERS
 from engine.models.base import Counted
-from engine.training import Recounted, Trained, TrainingSettings, fit, forget, refit
+from engine.training import Goods, Recounted, Trained, TrainingSettings, fit, forget, refit
 from engine.training.learn import weigh
 from engine.vocabulary import Channel, Kind
 
@@ -65,6 +65,12 @@ def recipes(draw) -> Manifest:
 tiers = st.lists(st.sampled_from([0, 0, 0, 1]), min_size=N_ITEMS, max_size=N_ITEMS).map(
     lambda tier: np.array(tier, np.int8)
 )
+WORDS = ("green", "tea", "lamp", "brass", "oat", "biscuits", "")
+goods = st.builds(
+    lambda category, words: Goods(np.array(category, np.int32), tuple(map(" ".join, words))),
+    st.lists(st.integers(-1, 3), min_size=N_ITEMS, max_size=N_ITEMS),
+    st.lists(st.lists(st.sampled_from(WORDS), max_size=3), min_size=N_ITEMS, max_size=N_ITEMS),
+)
 customers = st.sets(st.integers(0, N_CUSTOMERS - 1), max_size=4)
 
 
@@ -77,16 +83,20 @@ def split(found: Interactions, gone: set[int]) -> tuple[Interactions, Interactio
     return found.where(~goes), found.where(goes)
 
 
-def learned(recipe: Manifest, found: Interactions, tier: np.ndarray) -> Trained | None:
+def learned(
+    recipe: Manifest, found: Interactions, tier: np.ndarray, goods: Goods | None = None
+) -> Trained | None:
     """Learn from everything; ``None`` if there is nothing."""
     try:
-        return refit(recipe, found, IDS, tier, now_ms=NOW_MS, settings=SETTINGS)
+        return refit(recipe, found, IDS, tier, now_ms=NOW_MS, goods=goods, settings=SETTINGS)
     except ModelFitError:
         return None
 
 
-def without(trained: Trained, found: Interactions, gone: set[int], tier: np.ndarray) -> Recounted:
-    forgotten = forget(*trained, *split(found, gone), tier, settings=SETTINGS)
+def without(
+    trained: Trained, found: Interactions, gone: set[int], tier: np.ndarray, goods: Goods | None = None
+) -> Recounted:
+    forgotten = forget(*trained, *split(found, gone), tier, goods=goods, settings=SETTINGS)
     assert forgotten is not None
     return forgotten
 
@@ -99,26 +109,26 @@ def same(left: ModelArrays, right: ModelArrays) -> bool:
 
 
 @tries(25)
-@given(recipes(), shops(), tiers, customers)
-def test_taking_customers_out_gives_the_model_that_never_had_them(recipe, found, tier, gone):
+@given(recipes(), shops(), tiers, goods, customers)
+def test_taking_customers_out_gives_the_model_that_never_had_them(recipe, found, tier, said, gone):
     found = interactions(found)
-    trained, never = learned(recipe, found, tier), learned(recipe, split(found, gone)[0], tier)
+    trained, never = learned(recipe, found, tier, said), learned(recipe, split(found, gone)[0], tier, said)
     assume(trained is not None and never is not None)
-    forgotten = without(trained, found, gone, tier).trained
+    forgotten = without(trained, found, gone, tier, said).trained
     assert same(forgotten.arrays, never.arrays)
     assert forgotten.manifest == never.manifest
 
 
 @tries(25)
-@given(recipes(), shops(), tiers, st.permutations(range(N_CUSTOMERS)), st.integers(2, 5))
-def test_one_after_the_other_is_the_same_as_all_at_once(recipe, found, tier, order, n_gone):
+@given(recipes(), shops(), tiers, goods, st.permutations(range(N_CUSTOMERS)), st.integers(2, 5))
+def test_one_after_the_other_is_the_same_as_all_at_once(recipe, found, tier, said, order, n_gone):
     found, gone = interactions(found), set(order[:n_gone])
-    trained = learned(recipe, found, tier)
-    assume(trained is not None and learned(recipe, split(found, gone)[0], tier) is not None)
-    at_once = without(trained, found, gone, tier).trained
+    trained = learned(recipe, found, tier, said)
+    assume(trained is not None and learned(recipe, split(found, gone)[0], tier, said) is not None)
+    at_once = without(trained, found, gone, tier, said).trained
     step, there = trained, found
     for customer in order[:n_gone]:
-        step = without(step, there, {customer}, tier).trained
+        step = without(step, there, {customer}, tier, said).trained
         there = split(there, {customer})[0]
     assert same(step.arrays, at_once.arrays)
     assert step.manifest == at_once.manifest
@@ -229,6 +239,8 @@ def trained() -> tuple[Trained, Interactions]:
     "circumstances",
     [
         {"tier": np.eye(1, N_ITEMS, dtype=np.int8)[0]},
+        {"goods": Goods(np.zeros(N_ITEMS, np.int32), ("",) * N_ITEMS)},
+        {"goods": Goods.none(N_ITEMS)._replace(texts=("tea",) * N_ITEMS)},
         {"settings": TrainingSettings(max_items_per_customer=3)},
         {"settings": TrainingSettings(popularity_half_life_days=15)},
         {"settings": TrainingSettings(weighting=Weighting(view=0.1))},
@@ -243,9 +255,9 @@ def test_under_other_circumstances_the_model_has_to_be_learned_anew(trained, cir
     model, found = trained
     changed = dict(circumstances)
     tier = changed.pop("tier", np.zeros(N_ITEMS, np.int8))
-    other = changed.pop("settings", None)
+    other, said = changed.pop("settings", None), changed.pop("goods", None)
     manifest = replace(model.manifest, **changed)
-    assert forget(model.arrays, manifest, *split(found, {1}), tier, settings=other) is None
+    assert forget(model.arrays, manifest, *split(found, {1}), tier, goods=said, settings=other) is None
 
 
 def test_a_model_of_factors_has_to_be_learned_anew(trained):
