@@ -34,7 +34,7 @@ class TrainingSettings:
     """How to train.
 
     Attributes:
-        learners: names to compare, cheapest first.
+        learners: names to compare, cheapest first; all that are registered by default.
         fallback: learner to use where there is too little to compare by.
         weighting: what an interaction is worth.
         popularity_half_life_days: how soon popularity forgets.
@@ -50,7 +50,7 @@ class TrainingSettings:
         k: length of the rankings compared.
     """
 
-    learners: tuple[str, ...] = tuple(LEARNERS)
+    learners: tuple[str, ...] = field(default_factory=lambda: tuple(LEARNERS))
     fallback: str = "walk"
     weighting: Weighting = field(default_factory=Weighting)
     popularity_half_life_days: int = 14
