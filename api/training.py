@@ -50,7 +50,7 @@ from engine.artefact import (
 from engine.catalogue import NO_CODE, Catalogue
 from engine.errors import ArtefactError, ModelFitError
 from engine.interactions import Interactions
-from engine.training import Classes, Trained, fit, forget, refit
+from engine.training import Classes, Goods, Trained, fit, forget, refit
 from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.limits import Limits
@@ -146,6 +146,7 @@ def train(
             shop.catalogue.tier,
             now_ms=now_ms,
             classes=classes_of(shop.catalogue, admitted),
+            goods=goods_of(shop.catalogue),
             budget_s=budget_s,
             progress=lambda stage, done, total: progress(done, total, stage),
         )
@@ -306,13 +307,13 @@ def _taken_out(model: Artefact, shop: _Shop, found: _Found, is_gone: NDArray[np.
         return None
     as_of_ms = model.manifest.as_of_ms
     allowed = _gate(shop, found, as_of_ms)
-    classes = classes_of(shop.catalogue, allowed)
+    classes, goods = classes_of(shop.catalogue, allowed), goods_of(shop.catalogue)
     known = allowed.interactions.where(allowed.interactions.at_ms <= as_of_ms)
     goes = is_gone[known.customer_idx]
     nobody = np.zeros_like(goes)
     for out in (goes, nobody):  # nobody, where an earlier pass took them out
         split = known.where(~goes), known.where(out)
-        forgotten = forget(model, model.manifest, *split, shop.catalogue.tier, classes=classes)
+        forgotten = forget(model, model.manifest, *split, shop.catalogue.tier, classes=classes, goods=goods)
         if forgotten is not None:
             trained = _noted(forgotten.trained, model.version) if out.any() else forgotten.trained
             return _Without(trained, "incremental", forgotten.n_rows_rebuilt)
@@ -324,10 +325,16 @@ def _learned_anew(
 ) -> Trained:
     """Learn from what may be learned from now, as the model was learned; see ``refit`` for errors."""
     admitted = _gate(shop, found, now_ms)
-    classes = classes_of(shop.catalogue, admitted)
+    classes, goods = classes_of(shop.catalogue, admitted), goods_of(shop.catalogue)
     allowed = admitted.interactions.where(~is_gone[admitted.interactions.customer_idx])
     return refit(
-        manifest, allowed, shop.catalogue.item_ids, shop.catalogue.tier, now_ms=now_ms, classes=classes
+        manifest,
+        allowed,
+        shop.catalogue.item_ids,
+        shop.catalogue.tier,
+        now_ms=now_ms,
+        classes=classes,
+        goods=goods,
     )
 
 
@@ -391,3 +398,15 @@ def classes_of(catalogue: Catalogue, admitted: Learnable) -> Classes:
     needs_consent = catalogue.tier >= SENSITIVE_FROM_TIER
     of_item = np.where(needs_consent, catalogue.sensitive_class, NO_CODE).astype(np.int16)
     return Classes(catalogue.sensitive_classes, of_item, admitted.agreed)
+
+
+def goods_of(catalogue: Catalogue) -> Goods:
+    """Return what is told of the items where customers tell too little: category, title and brand."""
+    categories, brands = (*catalogue.categories, ""), (*catalogue.brands, "")  # -1, unknown, reads the last
+    texts = (
+        f"{title} {brands[brand]} {categories[category]}"
+        for title, brand, category in zip(
+            catalogue.titles, catalogue.brand.tolist(), catalogue.category.tolist(), strict=True
+        )
+    )
+    return Goods(catalogue.category, tuple(texts))

@@ -31,7 +31,7 @@ from api.storage.statements import chunks
 from api.storage.tables import customers
 from api.storage.training import training_customers
 from api.storage.versions import policy_in_force
-from api.training import classes_of
+from api.training import classes_of, goods_of
 from engine.artefact import load_artefact, write_artefact
 from engine.catalogue import Catalogue
 from engine.interactions import DAY_MS, Interactions
@@ -106,6 +106,7 @@ def past(
         catalogue.tier,
         now_ms=now_ms,
         classes=classes_of(catalogue, admitted),
+        goods=goods_of(catalogue),
         budget_s=budget_s,
         progress=lambda stage, done, total: progress(done, total, stage),
     )
