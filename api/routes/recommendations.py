@@ -7,19 +7,16 @@ cannot be written, in the spool, and then it is an answer that uses nothing of a
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Response, request
-from sqlalchemy import Connection
 
-from api.answer import answer_bytes
 from api.auth import only
-from api.consents.erased import without_interest_in_the_erased
+from api.batch.inputs import Asked, admitted, read_inputs
+from api.batch.making import made_for, made_for_nobody
 from api.consents.people import Person
 from api.consents.signals import ADPC, take_adpc
 from api.errors import Finding, InvalidRequestError, StoreRefusedError, StoreUnavailableError
@@ -37,27 +34,12 @@ from api.schemas.recommendation import (
 )
 from api.storage.api_keys import Role
 from api.storage.connection import reading
-from api.storage.consents import read_choices
-from api.storage.decisions import StoredDecision
-from api.storage.devices import is_shared
-from api.storage.exposures import ExposureRow
 from api.storage.items import read_item
-from api.storage.measured import MeasuredDecision
-from api.storage.notices import consent_in_force
-from api.storage.reading import read_known
-from api.storage.versions import NOTICES, active
 from api.wiring import Wiring, wiring
 from engine.catalogue import NO_CODE, Catalogue
-from engine.vocabulary import Channel, from_word, word
-from guardrails.admit import Admission, admit
-from guardrails.consent.purposes import outreach_key
-from guardrails.consent.settings import ConsentSettings
+from engine.vocabulary import Channel, from_word
 from guardrails.consent.signals.gpc import gpc_from_header
-from guardrails.decide import Decision, decide
-from guardrails.house import House
-from guardrails.log.record import SALT_BYTES, build_record
-from guardrails.log.terms import terms_of
-from guardrails.measuring import may_be_measured
+from guardrails.decide import decide
 from guardrails.messages import Phrase
 from guardrails.request import (
     Choices,
@@ -137,22 +119,14 @@ def _recommended(asked: dict[str, Any], subject: Person, found: Wiring) -> tuple
     """
     snapshot = found.runtime.current()
     question = _question(asked, subject, snapshot, found)
+    one = Asked(question, subject)
     with found.metrics.stage("read"):
-        house, admission, known, customer_no, is_measured = _read(question, subject, snapshot, found)
+        (inputs,) = read_inputs([one], snapshot, found)
     with found.metrics.stage("decide"):
-        decision = decide(question, admission, known, house)
+        decision = decide(question, inputs.admission, inputs.known, inputs.house)
     with found.metrics.stage("record"):
-        answer, written = _written(decision, question, known, house, found)
-        log_index = found.recorder.submit(
-            replace(
-                written,
-                subject_key=subject.key,
-                exposure=_exposure(decision, question, subject, customer_no, house.catalogue),
-                suppression_key=_suppression(subject.key, found),
-                visit_suppression_key=_suppression(subject.session_key, found),
-                measured=_measured(decision, question, house) if is_measured else None,
-            )
-        )
+        answer, written = made_for(decision, one, inputs, found)
+        log_index = found.recorder.submit(written)
     found.metrics.count_decision(decision)
     return answer, log_index
 
@@ -166,10 +140,10 @@ def _recommended_to_anybody(asked: dict[str, Any], found: Wiring) -> bytes:
     snapshot = found.runtime.current()
     house = snapshot.house_for(None)
     question = _question_of_nobody(asked, snapshot, found)
-    admission = _admit(question, Choices(ledger=None), snapshot, house.consent)
+    admission = admitted(question, Choices(ledger=None), snapshot, house.consent)
     admission = replace(admission, degraded=(*admission.degraded, LOG_UNAVAILABLE))
     decision = decide(question, admission, Known.nothing(), house)
-    answer, written = _written(decision, question, Known.nothing(), house, found)
+    answer, written = made_for_nobody(decision, question, Known.nothing(), house, found)
     try:
         found.spool.keep(written)
     except StoreUnavailableError:
@@ -178,38 +152,6 @@ def _recommended_to_anybody(asked: dict[str, Any], found: Wiring) -> bytes:
     found.metrics.spooled.inc()
     found.metrics.count_decision(decision)
     return answer
-
-
-def _written(
-    decision: Decision, question: Request, known: Known, house: House, found: Wiring
-) -> tuple[bytes, StoredDecision]:
-    """Return the answer and the record of it, as of one that was for nobody."""
-    decision_id = found.new_id()
-    answer = answer_bytes(decision, question, known, house, decision_id, found.settings)
-    record = build_record(
-        decision,
-        question,
-        known,
-        house,
-        decision_id=decision_id,
-        secret=secrets.token_bytes(SALT_BYTES),
-        response=answer,
-        build=found.build,
-    )
-    return answer, StoredDecision(
-        decision_id=decision_id,
-        minute=question.now_ms // MINUTE_MS,
-        placement=question.placement.name,
-        basis=word(decision.basis),
-        outcome=decision.outcome.value,
-        policy=house.policy_version,
-        model=house.recommender.version,
-        header=record.header,
-        body=record.body,
-        subject_key=None,
-        exposure=None,
-        terms=terms_of(decision),
-    )
 
 
 def _question(asked: dict[str, Any], subject: Person, snapshot: Snapshot, found: Wiring) -> Request:
@@ -340,126 +282,3 @@ def _categories(item_idx: int | None, query: str | None, catalogue: Catalogue) -
         code = int(catalogue.category[item_idx])
         return () if code == NO_CODE else (code,)
     return catalogue.categories_about(query or "")[:MAX_CATEGORIES]
-
-
-class _Read(NamedTuple):
-    """What was read to answer a request, and the house it is answered by.
-
-    Attributes:
-        house: model, catalogue and policy.
-        admission: what may be used.
-        known: what was read of the customer.
-        customer_no: storage key of the customer, if there is one.
-        is_measured: the customer agreed to be measured.
-    """
-
-    house: House
-    admission: Admission
-    known: Known
-    customer_no: int | None
-    is_measured: bool
-
-
-def _read(question: Request, subject: Person, snapshot: Snapshot, found: Wiring) -> _Read:
-    """Read the customer's choices, choose the house, and read what both permit; nothing personal if it fails.
-
-    Which policy it is comes before the rest: its limits say how much is read. Only who agreed to be measured
-    is in an experiment. What the customer does not want to see holds all the same, as far as it could be
-    read.
-    """
-    choices = Choices(ledger=None)
-    try:
-        with reading(found.engine) as conn:
-            versions = active(conn)
-            snapshot = snapshot.under(found.runtime.policies(conn, versions))
-            choices, customer_no = _choices(conn, subject, question.now_ms)
-            consent = _consent(conn, versions, snapshot, found)
-            if subject.key is not None:
-                choices = without_interest_in_the_erased(conn, found.subjects, subject.key, choices, consent)
-            admission = _admit(question, choices, snapshot, consent)
-            is_measured = subject.key is not None and may_be_measured(
-                choices, consent, question.now_ms, question.channel, gpc=question.gpc
-            )
-            house = snapshot.house_for(subject.key if is_measured else None)
-            known = read_known(
-                conn,
-                admission,
-                question,
-                customer_no,
-                subject.session_key,
-                house.catalogue,
-                house.limits,
-            )
-    except (StoreUnavailableError, StoreRefusedError, ValueError, KeyError) as error:  # gone, or garbled
-        warn("consent:read:failed", error)
-        nothing = _admit(question, replace(choices, ledger=None), snapshot, snapshot.house.consent)
-        return _Read(snapshot.house_for(None), nothing, Known.nothing(), None, is_measured=False)
-    found.runtime.notice(versions)
-    if versions.get("catalogue") != snapshot.versions.get("catalogue"):
-        admission = replace(admission, degraded=(*admission.degraded, "catalogue_behind"))
-    return _Read(house, admission, known, customer_no, is_measured)
-
-
-def _choices(conn: Connection, subject: Person, now_ms: int) -> tuple[Choices, int | None]:
-    if subject.key is None:
-        return Choices(ledger=None), None
-    choices, customer_no = read_choices(conn, subject.key, subject.beside)
-    if subject.device_key is not None and is_shared(conn, subject.device_key, now_ms):
-        choices = replace(choices, shared_device=True)
-    return choices, customer_no
-
-
-def _consent(
-    conn: Connection, versions: Mapping[str, str], snapshot: Snapshot, found: Wiring
-) -> ConsentSettings:
-    """Return how consent is checked now: which notices are outdated does not wait for the next house."""
-    if versions.get(NOTICES) == snapshot.versions.get(NOTICES):
-        return snapshot.house.consent
-    return consent_in_force(conn, found.settings.consent)
-
-
-def _admit(question: Request, choices: Choices, snapshot: Snapshot, consent: ConsentSettings) -> Admission:
-    admission = admit(question, choices, snapshot.house.catalogue.sensitive_classes, consent)
-    return replace(admission, degraded=(*admission.degraded, *snapshot.policies.degraded))
-
-
-def _exposure(
-    decision: Decision,
-    question: Request,
-    subject: Person,
-    customer_no: int | None,
-    catalogue: Catalogue,
-) -> ExposureRow | None:
-    """Remember what was shown, under no more than the customer permits to be remembered."""
-    admission = decision.admission
-    shown_to = customer_no if admission.may_read_messages else None
-    visit = subject.session_key if admission.may_read_session else None
-    if not decision.suggestions or (shown_to is None and visit is None):
-        return None
-    return ExposureRow(
-        customer_no=shown_to,
-        session_key=visit,
-        at_ms=question.now_ms,
-        placement=question.placement.name,
-        interruptive=question.placement.interruptive,
-        outbound=outreach_key(question.channel) is not None,
-        suggestions=tuple(
-            (int(catalogue.item_no[each.item_idx]), each.intent) for each in decision.suggestions
-        ),
-    )
-
-
-def _measured(decision: Decision, question: Request, house: House) -> MeasuredDecision:
-    """Say what is measured of what was shown to somebody who agreed to that."""
-    return MeasuredDecision(
-        at_ms=question.now_ms,
-        channel=question.channel,
-        arm="" if house.arm is None else house.arm.value,
-        suggestions=tuple(
-            (int(house.catalogue.item_no[each.item_idx]), each.intent) for each in decision.suggestions
-        ),
-    )
-
-
-def _suppression(key: bytes | None, found: Wiring) -> bytes | None:
-    return None if key is None else found.subjects.suppression(key)

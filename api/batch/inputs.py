@@ -1,0 +1,252 @@
+"""Reading what decisions are made from: for one request, or for a group of them at once.
+
+A group is read in one transaction with as many statements as one request, and each of its requests gets
+exactly what it would have got alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine
+
+from api.consents.erased import without_interest_in_any_erased
+from api.consents.people import Person
+from api.errors import StoreRefusedError, StoreUnavailableError
+from api.logging import warn
+from api.runtime import Runtime, Snapshot
+from api.settings import Settings
+from api.storage.connection import reading
+from api.storage.consents import read_choices_of_each
+from api.storage.devices import is_shared
+from api.storage.notices import consent_in_force
+from api.storage.reading import Permitted, read_known_of_each
+from api.storage.subjects import Subjects
+from api.storage.versions import CATALOGUE, NOTICES, active
+from guardrails.admit import Admission, admit
+from guardrails.consent.settings import ConsentSettings
+from guardrails.house import House
+from guardrails.measuring import may_be_measured
+from guardrails.request import Choices, Known, Request
+
+
+class Deciding(Protocol):
+    """What decisions are made with; ``api.wiring.Wiring`` is one."""
+
+    @property
+    def settings(self) -> Settings:
+        """Every setting."""
+        ...
+
+    @property
+    def engine(self) -> Engine:
+        """The database."""
+        ...
+
+    @property
+    def subjects(self) -> Subjects:
+        """Pseudonyms."""
+        ...
+
+    @property
+    def runtime(self) -> Runtime:
+        """Model, catalogue and policy in force."""
+        ...
+
+    @property
+    def build(self) -> str:
+        """SHA-256 of the build manifest."""
+        ...
+
+    @property
+    def clock(self) -> Callable[[], int]:
+        """Milliseconds since the epoch."""
+        ...
+
+    @property
+    def new_id(self) -> Callable[[], str]:
+        """A fresh random id."""
+        ...
+
+    @property
+    def new_seed(self) -> Callable[[], bytes]:
+        """16 fresh random bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """One request, and whom it is about.
+
+    Attributes:
+        question: what was asked.
+        person: about whom.
+    """
+
+    question: Request
+    person: Person
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """What was read to answer a request, and the house it is answered by.
+
+    Attributes:
+        house: model, catalogue and policy.
+        admission: what may be used.
+        known: what was read of the customer.
+        customer_no: storage key of the customer, if there is one.
+        is_measured: the customer agreed to be measured.
+    """
+
+    house: House
+    admission: Admission
+    known: Known
+    customer_no: int | None
+    is_measured: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Chosen:
+    """What somebody chose, and what follows of it before anything else is read."""
+
+    admission: Admission
+    house: House
+    customer_no: int | None
+    is_measured: bool
+
+
+def read_inputs(asked: Sequence[Asked], snapshot: Snapshot, found: Deciding) -> list[Inputs]:
+    """Read the customers' choices, choose their houses, and read what both permit; in the order asked.
+
+    Which policy it is comes before the rest: its limits say how much is read. Only who agreed to be measured
+    is in an experiment. Where reading fails nothing personal is used, but what customers do not want to see
+    holds all the same, as far as it could be read. What is garbled of one customer is nobody else's loss.
+    """
+    choices: list[tuple[Choices, int | None]] = [(Choices(ledger=None), None)] * len(asked)
+    try:
+        with reading(found.engine) as conn:
+            versions = active(conn)
+            snapshot = snapshot.under(found.runtime.policies(conn, versions))
+            choices = _choices(conn, asked)
+            consent = _consent(conn, versions, snapshot, found)
+            told = without_interest_in_any_erased(
+                conn,
+                found.subjects,
+                [(each.person.key, own) for each, (own, _) in zip(asked, choices, strict=True)],
+                consent,
+            )
+            chosen = [
+                _chosen(each, own, customer_no, snapshot, consent)
+                for each, own, (_, customer_no) in zip(asked, told, choices, strict=True)
+            ]
+            known = read_known_of_each(
+                conn,
+                [
+                    Permitted(
+                        own.admission,
+                        each.question,
+                        own.customer_no,
+                        each.person.session_key,
+                        own.house.limits,
+                    )
+                    for each, own in zip(asked, chosen, strict=True)
+                ],
+                snapshot.house.catalogue,
+            )
+    except (StoreUnavailableError, StoreRefusedError) as error:  # gone
+        return _nothing(asked, choices, snapshot, error)
+    except (ValueError, KeyError) as error:  # garbled
+        if len(asked) > 1:
+            return [inputs for each in asked for inputs in read_inputs([each], snapshot, found)]
+        return _nothing(asked, choices, snapshot, error)
+    found.runtime.notice(versions)
+    behind = versions.get(CATALOGUE) != snapshot.versions.get(CATALOGUE)
+    return [
+        Inputs(
+            house=own.house,
+            admission=_saying_that_it_is_behind(own.admission) if behind else own.admission,
+            known=read,
+            customer_no=own.customer_no,
+            is_measured=own.is_measured,
+        )
+        for own, read in zip(chosen, known, strict=True)
+    ]
+
+
+def admitted(question: Request, choices: Choices, snapshot: Snapshot, consent: ConsentSettings) -> Admission:
+    """Say what may be read and used, and whether the policy in force could not be."""
+    admission = admit(question, choices, snapshot.house.catalogue.sensitive_classes, consent)
+    return replace(admission, degraded=(*admission.degraded, *snapshot.policies.degraded))
+
+
+def _nothing(
+    asked: Sequence[Asked],
+    choices: Sequence[tuple[Choices, int | None]],
+    snapshot: Snapshot,
+    error: Exception,
+) -> list[Inputs]:
+    """Return inputs that nothing personal is in."""
+    warn("consent:read:failed", error)
+    house = snapshot.house_for(None)
+    return [
+        Inputs(
+            house=house,
+            admission=admitted(each.question, replace(own, ledger=None), snapshot, snapshot.house.consent),
+            known=Known.nothing(),
+            customer_no=None,
+            is_measured=False,
+        )
+        for each, (own, _) in zip(asked, choices, strict=True)
+    ]
+
+
+def _choices(conn: Connection, asked: Sequence[Asked]) -> list[tuple[Choices, int | None]]:
+    """Return what each chose, and their storage keys; nobody chose nothing."""
+    people = [(each.person.key, each.person.beside) for each in asked if each.person.key is not None]
+    found = iter(read_choices_of_each(conn, people) if people else ())
+    choices: list[tuple[Choices, int | None]] = []
+    for each in asked:
+        if each.person.key is None:
+            choices.append((Choices(ledger=None), None))
+            continue
+        own, customer_no = next(found)
+        device_key = each.person.device_key
+        if device_key is not None and is_shared(conn, device_key, each.question.now_ms):
+            own = replace(own, shared_device=True)
+        choices.append((own, customer_no))
+    return choices
+
+
+def _consent(
+    conn: Connection, versions: Mapping[str, str], snapshot: Snapshot, found: Deciding
+) -> ConsentSettings:
+    """Return how consent is checked now: which notices are outdated does not wait for the next house."""
+    if versions.get(NOTICES) == snapshot.versions.get(NOTICES):
+        return snapshot.house.consent
+    return consent_in_force(conn, found.settings.consent)
+
+
+def _chosen(
+    asked: Asked,
+    choices: Choices,
+    customer_no: int | None,
+    snapshot: Snapshot,
+    consent: ConsentSettings,
+) -> _Chosen:
+    question, key = asked.question, asked.person.key
+    is_measured = key is not None and may_be_measured(
+        choices, consent, question.now_ms, question.channel, gpc=question.gpc
+    )
+    return _Chosen(
+        admission=admitted(question, choices, snapshot, consent),
+        house=snapshot.house_for(key if is_measured else None),
+        customer_no=customer_no,
+        is_measured=is_measured,
+    )
+
+
+def _saying_that_it_is_behind(admission: Admission) -> Admission:
+    return replace(admission, degraded=(*admission.degraded, "catalogue_behind"))
