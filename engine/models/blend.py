@@ -85,13 +85,13 @@ def blended(parts: Sequence[tuple[Pairs, float]], n_items: int, n_best: int) -> 
     """
     total, support = no_pairs(n_items).item_to_item, csr_matrix((n_items, n_items), dtype=np.int32)
     for pairs, weight in parts:
-        total = total + pairs.item_to_item * (weight / _scale(pairs.item_to_item))
+        total = total + pairs.item_to_item * (weight / scale_of(pairs.item_to_item))
         # One more than there are: what nobody stands behind must not vanish as a zero.
         support = support.maximum(_with(pairs.item_to_item, pairs.support + 1))
     return best_of(Pairs(total, support.data - 1), n_best)
 
 
-def _scale(matrix: csr_matrix) -> float:
+def scale_of(matrix: csr_matrix) -> float:
     """Return the mean of the largest entries of rows that have any; 1 where none has."""
     starts = matrix.indptr[:-1][np.diff(matrix.indptr) > 0]
     return float(np.maximum.reduceat(matrix.data, starts).mean()) if starts.size else 1.0
