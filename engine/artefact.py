@@ -115,7 +115,7 @@ class ModelArrays:
         indptr: shape (n_items + 1,), int64: row i of W is ``indptr[i]:indptr[i+1]``.
         indices: shape (n_edges,), int32, columns of W, strictly ascending within a row.
         weights: shape (n_edges,), int32, entries of W in units of 1 / ``WEIGHT_SCALE``.
-        support: shape (n_edges,), int32, distinct customers behind each edge.
+        support: shape (n_edges,), int32, distinct customers behind each edge; 0 behind one by texts.
         row_source: shape (n_items,), int32, a ``RowSource``: what each row of W rests on.
         popularity: shape (n_items,), int64, decayed purchase counts in units of
             1 / ``engine.interactions.WEIGHT_ONE``; 0 for items with too few customers to name.

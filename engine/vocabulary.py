@@ -80,7 +80,8 @@ class Source(IntEnum):
     """Which candidate source proposed an item.
 
     ``CATEGORY`` and ``BRAND`` stand in for something that would have been too exact: the best seller
-    of its category, or of its brand.
+    of its category, or of its brand. ``BY_CATEGORY`` and ``BY_CONTENT`` go with the evidence as well, but
+    what says so most is not customers who had both: see ``RowSource``.
     """
 
     GOES_WITH = 1
@@ -89,6 +90,8 @@ class Source(IntEnum):
     POPULAR_IN_CATEGORY = 4
     CATEGORY = 5
     BRAND = 6
+    BY_CATEGORY = 7
+    BY_CONTENT = 8
 
 
 class RowSource(IntEnum):

@@ -40,6 +40,7 @@ class ReasonCode(StrEnum):
     GOES_WITH_PAGE = "goes_with_page"
     GOES_WITH_BASKET = "goes_with_basket"
     OFTEN_TOGETHER = "often_together"
+    SIMILAR_TO = "similar_to"
     YOUR_CHOICES = "your_choices"
     FROM_ELSEWHERE = "from_elsewhere"
     FROM_CATEGORY = "from_category"
@@ -56,6 +57,7 @@ SENTENCES = {
     ReasonCode.GOES_WITH_PAGE: "Goes with {item}",
     ReasonCode.GOES_WITH_BASKET: "Goes with {item} in your basket",
     ReasonCode.OFTEN_TOGETHER: "Often bought together with {item}",
+    ReasonCode.SIMILAR_TO: "Similar to {item}, going by the description",
     ReasonCode.YOUR_CHOICES: "Based on your choices in this shop",
     ReasonCode.FROM_ELSEWHERE: "Based on what you let us use from outside this shop",
     ReasonCode.FROM_CATEGORY: "Popular in {item}, going by your choices in this shop",
@@ -179,22 +181,25 @@ class Explainer:
             return ReasonCode.YOUR_CHOICES
         if source in _SAID_OF:
             return _SAID_OF[source]
-        return self._code_of_evidence(int(edges[0]))
+        return self._code_of_evidence(int(edges[0]), source)
 
-    def _code_of_evidence(self, edge: int) -> ReasonCode:
+    def _code_of_evidence(self, edge: int, source: int) -> ReasonCode:
         piece = int(self.candidates.evidence[edge])
         origin = int(self.evidence.origin[piece])
         if origin == Origin.CONTEXT:
-            return self._context_code(edge, piece)
+            return self._context_code(edge, piece, source)
         if origin == Origin.SESSION:
             return ReasonCode.THIS_VISIT
         bought = int(self.evidence.kind[piece]) == Kind.PURCHASE
         return ReasonCode.BOUGHT_BEFORE if bought else ReasonCode.LOOKED_AT_BEFORE
 
-    def _context_code(self, edge: int, piece: int) -> ReasonCode:
+    def _context_code(self, edge: int, piece: int, source: int) -> ReasonCode:
+        if source == Source.BY_CONTENT:
+            return ReasonCode.SIMILAR_TO
         if self.evidence.item_idx[piece] != self.request.context.item_idx:
             return ReasonCode.GOES_WITH_BASKET
-        crowd = self.candidates.support[edge] >= self.named_crowd
+        # By way of a category nobody need have bought both.
+        crowd = source == Source.GOES_WITH and self.candidates.support[edge] >= self.named_crowd
         return ReasonCode.OFTEN_TOGETHER if crowd else ReasonCode.GOES_WITH_PAGE
 
     def _nameable(self, pieces: NDArray[np.int32]) -> NDArray[np.bool_]:

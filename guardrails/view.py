@@ -56,7 +56,9 @@ def look(
     of_history = evidence.origin == Origin.HISTORY.value
     rows = Rows.of(candidates.item_idx)
     own = _own(rows, evidence)
-    strongest, min_support = edges.strongest(), edges.fewest(candidates.support)
+    # What is told by texts alone tells on no customer, however few.
+    support = np.where(candidates.support > 0, candidates.support, NO_EDGES)
+    strongest, min_support = edges.strongest(), edges.fewest(support)
     return View(
         request=request,
         admission=admission,
@@ -76,7 +78,7 @@ def look(
         min_sensitive_support=np.where(
             admission.tier_of(catalogue, candidates.item_idx) > 0,
             min_support,
-            edges.fewest(np.where((evidence_tier > 0)[edges.piece], candidates.support, NO_EDGES)),
+            edges.fewest(np.where((evidence_tier > 0)[edges.piece], support, NO_EDGES)),
         ),
         evidence_age_micro=_at_number(strongest, _age_micro(evidence, house.limits.evidence)),
         evidence_channel_other=_at(strongest, (evidence.channel != request.channel.value) & of_history),

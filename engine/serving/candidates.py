@@ -85,7 +85,8 @@ class Candidates:
         ptr: shape (n + 1,), int32: contributions of candidate i are ``ptr[i]:ptr[i+1]``.
         evidence: shape (m,), int32: row of the ``Evidence`` a contribution came from.
         contribution: shape (m,), int64.
-        support: shape (m,), int32: distinct customers behind the edge used.
+        support: shape (m,), int32: distinct customers behind the edge used; 0 where it rests on no
+            customers at all, but on what is written about both items.
         n_masked: edges that were left out of the sums, because they would have been telling.
     """
 

@@ -13,7 +13,7 @@ from engine.artefact import Artefact
 from engine.catalogue import NO_CODE, Catalogue
 from engine.serving import kernel
 from engine.serving.candidates import Candidates, Evidence, Mask
-from engine.vocabulary import Kind, Origin, Source
+from engine.vocabulary import Kind, Origin, RowSource, Source
 
 DUE_AFTER = 2
 """An item is due again once its last purchase is older than the usual interval divided by this."""
@@ -44,6 +44,7 @@ class Recommender:
         sold = self._item_of_row >= 0
         self._allowed[sold] = catalogue.available[self._item_of_row[sold]]
         self._available = catalogue.available
+        self._row_source = np.append(artefact.row_source, np.int32(RowSource.LEARNED))  # -1 reads the last
         self._telling = lru_cache(maxsize=N_REMEMBERED)(self._telling_of)
         self._mask = lru_cache(maxsize=N_REMEMBERED)(self._mask_of)
         self._popularity = self._by_item(artefact.popularity)
@@ -111,9 +112,11 @@ class Recommender:
                 on the page may. ``None`` for nothing.
 
         Returns:
-            Candidates of source ``GOES_WITH`` and base 0: a score is the sum of its
-            contributions, in the units of W.
+            Candidates of base 0: a score is the sum of its contributions, in the units of W. The source
+            is ``GOES_WITH``, or ``BY_CATEGORY`` or ``BY_CONTENT`` where the largest contribution, of
+            equals the first, rests on no more than that.
         """
+        rows = self._rows(evidence.item_idx)
         masked = () if mask is None else (mask.rows, evidence.origin != Origin.CONTEXT.value)
         scored = kernel.score(
             self._artefact.indptr,
@@ -121,7 +124,7 @@ class Recommender:
             self._artefact.weights,
             self._artefact.support,
             self._allowed,
-            self._rows(evidence.item_idx),
+            rows,
             np.ascontiguousarray(evidence.weight),
             self._rows(exclude),
             n,
@@ -131,7 +134,7 @@ class Recommender:
             item_idx=self._item_of_row[scored.item],
             score=scored.score,
             base=np.zeros_like(scored.score),
-            source=np.full(scored.item.size, Source.GOES_WITH, np.int8),
+            source=self._sources(scored, rows),
             ptr=scored.ptr,
             evidence=scored.piece,
             contribution=scored.contribution,
@@ -215,6 +218,20 @@ class Recommender:
         bounds = self._brand_ptr[brand : brand + 2] if known else (0, 0)
         listed = self._popular_by_brand[bounds[0] : bounds[1]]
         return self._listed(_first_without(listed, exclude, n), Source.BRAND)
+
+    def _sources(self, scored: kernel.Scored, rows: NDArray[np.int32]) -> NDArray[np.int8]:
+        """Say what each survivor rests on most; ``rows`` are those of the evidence."""
+        found = np.full(scored.item.size, Source.GOES_WITH, np.int8)
+        of_piece = self._row_source[rows]
+        if found.size == 0 or not (of_piece.any() or np.count_nonzero(scored.support == 0)):
+            return found
+        first = scored.ptr[:-1]
+        most = np.repeat(np.maximum.reduceat(scored.contribution, first), np.diff(scored.ptr))
+        at_most = np.flatnonzero(scored.contribution == most)
+        largest = at_most[np.searchsorted(at_most, first)]
+        found[of_piece[scored.piece[largest]] == RowSource.CATEGORY.value] = Source.BY_CATEGORY.value
+        found[scored.support[largest] == 0] = Source.BY_CONTENT.value
+        return found
 
     def _telling_of(self, withheld: frozenset[str]) -> NDArray[np.int32]:
         model = self._artefact

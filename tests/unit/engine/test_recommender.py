@@ -10,7 +10,7 @@ from engine.artefact import WEIGHT_SCALE, Manifest, ModelArrays, load_artefact, 
 from engine.interactions import WEIGHT_ONE
 from engine.serving.candidates import Candidates
 from engine.serving.recommender import NoModel, Recommender
-from engine.vocabulary import Kind, Origin, Source
+from engine.vocabulary import Kind, Origin, RowSource, Source
 
 NOTHING = np.empty(0, np.int32)
 IDS = models.item_ids(5)
@@ -179,3 +179,36 @@ def test_a_model_of_an_empty_shop_and_an_empty_catalogue_propose_nothing(bind):
     assert len(empty.goes_with(models.evidence([0]), NOTHING, 5)) == 0
     assert len(empty.buy_again(models.evidence([]), 5)) == 0
     assert len(empty.popular(5, NOTHING)) == 0
+
+
+class TestWhatAProposalRestsOn:
+    """Row 1 was filled by way of categories; edges from row 0 to items 2 and 3 come from texts."""
+
+    def proposed(self, bind, items: list[int], weights: list[int] | None = None, **catalogue):
+        arrays = models.model(EDGES)
+        arrays.row_source[1] = RowSource.CATEGORY
+        arrays.support[1:3] = 0
+        recommender = bind(arrays, **catalogue)
+        found = recommender.goes_with(models.evidence(items, weights), NOTHING, 10)
+        return dict(zip(found.item_idx.tolist(), map(Source, found.source.tolist()), strict=True))
+
+    def test_each_says_of_its_largest_contribution_what_stood_in_for_customers(self, bind):
+        assert self.proposed(bind, [0]) == {
+            1: Source.GOES_WITH,
+            2: Source.BY_CONTENT,
+            3: Source.BY_CONTENT,
+        }
+        assert self.proposed(bind, [1]) == {0: Source.BY_CATEGORY, 2: Source.BY_CATEGORY}
+        assert set(self.proposed(bind, [2, 3, 4]).values()) == {Source.GOES_WITH}
+
+    def test_of_several_the_largest_counts_and_of_equals_the_first(self, bind):
+        assert self.proposed(bind, [0, 1])[2] is Source.BY_CONTENT
+        assert self.proposed(bind, [1, 0])[2] is Source.BY_CONTENT
+        assert self.proposed(bind, [1, 0], [4 * WEIGHT_ONE, WEIGHT_ONE])[2] is Source.BY_CATEGORY
+        equal = [2 * WEIGHT_ONE, WEIGHT_ONE]
+        assert self.proposed(bind, [1, 0], equal)[2] is Source.BY_CATEGORY
+        assert self.proposed(bind, [0, 1], equal[::-1])[2] is Source.BY_CONTENT
+
+    def test_where_nothing_is_proposed_there_is_nothing_to_say(self, bind):
+        assert self.proposed(bind, [1], available=[False] * 5) == {}
+        assert self.proposed(bind, [77, -1]) == {}

@@ -120,6 +120,16 @@ def explained(
             explained(("milk-4", HISTORY, Kind.PURCHASE, 5, 30), source=Source.BUY_AGAIN),
         ),
         (
+            ReasonCode.SIMILAR_TO,
+            "Similar to Lamp no. 0, going by the description",
+            explained(("lamp-0", PAGE, Kind.VIEW, 5, 0), page="lamp-0", source=Source.BY_CONTENT),
+        ),
+        (
+            ReasonCode.SIMILAR_TO,
+            "Similar to Soap no. 0, going by the description",
+            explained(("soap-0", PAGE, Kind.VIEW, 5, 0), page="lamp-0", source=Source.BY_CONTENT),
+        ),
+        (
             ReasonCode.POPULAR,
             "Many customers buy this; nothing about you was used",
             explained(source=Source.POPULAR, base=7),
@@ -138,6 +148,27 @@ def explained(
 )
 def test_each_reason_is_said_in_plain_words(code, text, reason):
     assert (reason.code, reason.text) == (code, text)
+
+
+@pytest.mark.parametrize("support", [0, 20, 5_000])
+def test_what_is_not_told_by_customers_who_had_both_is_not_said_to_be_bought_together(support):
+    term = ("lamp-0", PAGE, Kind.VIEW, 5, support)
+    said = {
+        source: explained(term, page="lamp-0", source=source).code
+        for source in (Source.BY_CATEGORY, Source.BY_CONTENT)
+    }
+    assert said == {
+        Source.BY_CATEGORY: ReasonCode.GOES_WITH_PAGE,
+        Source.BY_CONTENT: ReasonCode.SIMILAR_TO,
+    }
+
+
+@pytest.mark.parametrize("source", [Source.BY_CATEGORY, Source.BY_CONTENT])
+def test_what_the_customer_did_is_named_whatever_it_led_by(source):
+    assert explained(("lamp-0", HISTORY, Kind.PURCHASE, 5, 0), source=source).code is ReasonCode.BOUGHT_BEFORE
+    assert explained(("lamp-0", SESSION, Kind.VIEW, 5, 0), source=source).code is ReasonCode.THIS_VISIT
+    sensitive = explained(("cream-0", PAGE, Kind.VIEW, 5, 0), page="cream-0", source=source)
+    assert sensitive.code is ReasonCode.YOUR_CHOICES
 
 
 def test_the_largest_term_is_named_and_of_equals_the_earlier():

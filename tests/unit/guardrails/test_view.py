@@ -519,3 +519,11 @@ class TestWhatWasShownLately:
 )
 def test_an_anchored_placement_and_a_page_of_categories_are_bound_to_them(request_, bound):
     assert seen(Candidates.empty(), request=request_).category_bound is bound
+
+
+def test_what_texts_tell_rests_on_no_customers_and_is_not_too_few():
+    edges = {"milk-0": [(0, 50, 0)], "lamp-0": [(0, 50, 0), (1, 10, 7)], "soap-0": [(0, 5, 1)]}
+    view = seen(proposed(edges, Source.BY_CONTENT), pieces(BOUGHT, LOOKED))
+    assert view.min_support.tolist() == [NO_EDGES, 7, 1]
+    assert view.min_sensitive_support.tolist() == [NO_EDGES, 7, NO_EDGES]
+    assert view.n_supported == 1, "what nobody stands behind is not known"
