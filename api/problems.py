@@ -328,7 +328,7 @@ def answer_problems(app: Flask) -> None:
     app.register_error_handler(EdgeError, _from_ours)
     app.register_error_handler(GuardrailError, _from_ours)
     app.register_error_handler(EngineError, _from_ours)
-    app.register_error_handler(Exception, _from_unexpected)
+    app.register_error_handler(Exception, _from_ours)
 
 
 def _from_http(error: HTTPException) -> Response:
@@ -346,21 +346,22 @@ def _from_http(error: HTTPException) -> Response:
     return _response(status, body, kept)
 
 
-def _from_ours(error: Exception) -> Response:
+def document_of(error: Exception) -> dict[str, Any]:
+    """Return the problem document of an error; what is a fault of ours is noted in our own log."""
     problem = next((PROBLEM_OF[kind] for kind in type(error).__mro__ if kind in PROBLEM_OF), None)
-    if problem is None:
-        return _from_unexpected(error)
-    if problem.status >= INTERNAL.status:
+    if problem is None or problem.status >= INTERNAL.status:
         warn("request:answer:failed", error)
+    if problem is None:
+        return document(INTERNAL, None)
     if isinstance(error, InvalidRequestError):
-        return _response(problem.status, document(problem, None, error.findings))
+        return document(problem, None, error.findings)
     findings = tuple(map(finding_in, error.findings)) if isinstance(error, PolicyRefusedError) else ()
-    return _response(problem.status, document(problem, str(error), findings))
+    return document(problem, str(error), findings)
 
 
-def _from_unexpected(error: Exception) -> Response:
-    warn("request:answer:failed", error)
-    return _response(INTERNAL.status, document(INTERNAL, None))
+def _from_ours(error: Exception) -> Response:
+    body = document_of(error)
+    return _response(body["status"], body)
 
 
 def _response(status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api.routes import (
+    batch,
     cascades,
     consents,
     decisions,
@@ -26,6 +27,7 @@ from api.routes.resource import Resource
 
 RESOURCES: tuple[Resource, ...] = (
     recommendations.blueprint,
+    batch.blueprint,
     events.blueprint,
     items.blueprint,
     consents.blueprint,

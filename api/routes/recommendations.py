@@ -8,13 +8,12 @@ cannot be written, in the spool, and then it is an answer that uses nothing of a
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import Response, request
 
 from api.auth import only
+from api.batch.asking import count_in, local_minute, placement_named
 from api.batch.inputs import Asked, admitted, read_inputs
 from api.batch.making import made_for, made_for_nobody
 from api.consents.people import Person
@@ -27,7 +26,6 @@ from api.pointers import pointer_to
 from api.routes.resource import Resource
 from api.runtime import Snapshot
 from api.schemas.recommendation import (
-    DEFAULT_COUNT,
     MODES,
     RecommendationAnswerSchema,
     RecommendationRequestSchema,
@@ -40,14 +38,12 @@ from engine.catalogue import NO_CODE, Catalogue
 from engine.vocabulary import Channel, from_word
 from guardrails.consent.signals.gpc import gpc_from_header
 from guardrails.decide import decide
-from guardrails.messages import Phrase
 from guardrails.request import (
     Choices,
     Context,
     Entry,
     Known,
     Pattern,
-    Placement,
     Presentation,
     Request,
     SubjectKind,
@@ -161,13 +157,13 @@ def _question(asked: dict[str, Any], subject: Person, snapshot: Snapshot, found:
         InvalidRequestError: the placement or an item is unknown, or the placement holds fewer.
     """
     language = choose_language(asked.get("language"))
-    placement = _placement(asked["placement"], snapshot)
+    placement = placement_named(asked["placement"], snapshot)
     now_ms = found.clock()
     return Request(
         subject_kind=subject.kind,
         placement=placement,
         channel=from_word(Channel, asked["channel"]),
-        count=_count(asked["count"], placement),
+        count=count_in(asked["count"], placement),
         now_ms=now_ms,
         seed=found.new_seed(),
         context=_context(asked["context"], snapshot.house.catalogue, found),
@@ -178,8 +174,19 @@ def _question(asked: dict[str, Any], subject: Person, snapshot: Snapshot, found:
         language=language,
         visit=_visit(asked["visit"]),
         presentation=_presentation(asked["presentation"]),
-        local_minute=_local_minute(asked.get("local_time"), now_ms, found.settings.time_zone),
+        local_minute=local_minute(asked.get("local_time"), now_ms, found.settings.time_zone),
     )
+
+
+def question_for_many(asked: dict[str, Any], found: Wiring) -> Request:
+    """Turn the body of a batch into the request that is made for each of its customers.
+
+    Raises:
+        InvalidRequestError: the placement or an item is unknown, or the placement holds fewer.
+        StoreUnavailableError: there is nothing to answer from.
+    """
+    alone = {"shared_device": False, "recognised_only": False, "visit": {}}
+    return _question({**asked, **alone}, Person.of(found.subjects), found.runtime.current(), found)
 
 
 def _question_of_nobody(asked: dict[str, Any], snapshot: Snapshot, found: Wiring) -> Request:
@@ -190,28 +197,21 @@ def _question_of_nobody(asked: dict[str, Any], snapshot: Snapshot, found: Wiring
     Raises:
         InvalidRequestError: the placement is unknown or holds fewer.
     """
-    placement = _placement(asked["placement"], snapshot)
+    placement = placement_named(asked["placement"], snapshot)
     now_ms = found.clock() // MINUTE_MS * MINUTE_MS
     return Request(
         subject_kind=SubjectKind.NONE,
         placement=placement,
         channel=from_word(Channel, asked["channel"]),
-        count=_count(asked["count"], placement),
+        count=count_in(asked["count"], placement),
         now_ms=now_ms,
         seed=found.new_seed(),
         non_profiled=True,
         shared_device=True,
         language=choose_language(asked.get("language")),
         presentation=_presentation(asked["presentation"]),
-        local_minute=_local_minute(None, now_ms, found.settings.time_zone),
+        local_minute=local_minute(None, now_ms, found.settings.time_zone),
     )
-
-
-def _placement(name: str, snapshot: Snapshot) -> Placement:
-    placement = snapshot.placements.get(name)
-    if placement is None:
-        raise InvalidRequestError.at("/placement", Phrase("unknown placement `{name}`", name=name))
-    return placement
 
 
 def _visit(asked: dict[str, Any]) -> Visit:
@@ -225,27 +225,6 @@ def _presentation(asked: dict[str, Any]) -> Presentation:
         personalised_price=asked.get("personalised_price", False),
         price_disclosed=asked.get("price_disclosed", False),
     )
-
-
-def _local_minute(told: str | None, now_ms: int, zone: ZoneInfo | None) -> int | None:
-    """Return the minute of the day where the customer is, else by the shop's clock, if one is set."""
-    if told is not None:
-        hour, minute = map(int, told.split(":"))
-    elif zone is not None:
-        there = datetime.fromtimestamp(now_ms / 1000, zone)
-        hour, minute = there.hour, there.minute
-    else:
-        return None
-    return hour * 60 + minute
-
-
-def _count(wanted: int | None, placement: Placement) -> int:
-    if wanted is None:
-        return min(DEFAULT_COUNT, placement.max_count)
-    if wanted > placement.max_count:
-        most = Phrase("`{name}` holds at most {n}", name=placement.name, n=placement.max_count)
-        raise InvalidRequestError.at("/count", most)
-    return wanted
 
 
 def _context(asked: dict[str, Any], catalogue: Catalogue, found: Wiring) -> Context:

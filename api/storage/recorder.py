@@ -86,7 +86,35 @@ class Recorder:
             StoreRefusedError: the database does not accept it, for instance for an id that is taken.
         """
         deadline = time.monotonic() + self._patience_s
-        written = self._hand_in(_Task(decision))
+        (written,) = self._hand_in([_Task(decision)])
+        return self._wait_for(written, deadline)
+
+    def submit_all(self, decisions: Sequence[StoredDecision]) -> list[int]:
+        """Return when all of them are durable and vouched for: their positions in the log, in their order.
+
+        They go into the log in few commits, mostly one.
+
+        Raises:
+            StoreUnavailableError: one of them is not. None must be answered; the log is told of those that
+                are in it.
+            StoreRefusedError: the same, and trying again will not help.
+        """
+        deadline = time.monotonic() + self._patience_s
+        failed: EdgeError | None = None
+        recorded: list[tuple[int, str]] = []
+        handed_in = self._hand_in([_Task(each) for each in decisions])
+        for decision, written in zip(decisions, handed_in, strict=True):
+            try:
+                recorded.append((self._wait_for(written, deadline), decision.decision_id))
+            except EdgeError as error:
+                failed = failed or error
+        if failed is None:
+            return [log_index for log_index, _ in recorded]
+        for log_index, decision_id in recorded:
+            self._logbook.say_unanswered(log_index, [decision_id])
+        raise failed
+
+    def _wait_for(self, written: Future[int], deadline: float) -> int:
         try:
             return written.result(max(0.0, deadline - time.monotonic()))
         except FutureTimeoutError:
@@ -107,18 +135,20 @@ class Recorder:
         if self._voucher.is_alive():
             self._voucher.join()
 
-    def _hand_in(self, task: _Task) -> Future[int]:
+    def _hand_in(self, tasks: Sequence[_Task]) -> list[Future[int]]:
         with self._room:
             there_is_room = self._room.wait_for(
-                lambda: not self._open or len(self._waiting) < self._max_waiting, self._patience_s
+                lambda: not (self._open and self._waiting)
+                or len(self._waiting) + len(tasks) <= self._max_waiting,
+                self._patience_s,
             )
             if not self._open:
                 raise StoreUnavailableError("decisions cannot be recorded: nothing is accepted now")
             if not there_is_room:
                 raise StoreUnavailableError("decisions cannot be recorded fast enough")
-            self._waiting.append(task)
+            self._waiting.extend(tasks)
             self._work.notify()
-        return task.written
+        return [task.written for task in tasks]
 
     def _run(self) -> None:
         while (batch := self._take()) is not None:
