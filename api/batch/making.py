@@ -65,6 +65,7 @@ def made_for_nobody(
         subject_key=None,
         exposure=None,
         terms=terms_of(decision),
+        catalogue=house.catalogue.version,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -19,6 +20,7 @@ from api.storage.versions import (
     ModelRow,
     activate_model,
     active,
+    challenger_model,
     get_model,
     list_models,
     lock_models,
@@ -45,6 +47,8 @@ class ModelState(StrEnum):
     """How a model stands."""
 
     ACTIVE = "active"
+    CHALLENGER = "challenger"
+    """It is in force for a share of customers."""
     SHADOW = "shadow"
     KEPT = "kept"
     """It could be put in force."""
@@ -174,8 +178,8 @@ def no_worse(new: Manifest, in_force: dict[str, Any] | None) -> tuple[bool, str]
 def registrations(engine: Engine) -> list[Registration]:
     """Return every model, newest first."""
     with reading(engine) as conn:
-        in_force, watched = active(conn).get(MODEL), shadow_model(conn)
-        return [Registration(row, _state(row, in_force, watched)) for row in list_models(conn)]
+        standing = _standing(conn)
+        return [Registration(row, _state(row, standing)) for row in list_models(conn)]
 
 
 def registration(engine: Engine, version: str) -> Registration:
@@ -188,17 +192,24 @@ def registration(engine: Engine, version: str) -> Registration:
         row = get_model(conn, version)
         if row is None:
             raise UnknownModelError("this model is not in the store")
-        return Registration(row, _state(row, active(conn).get(MODEL), shadow_model(conn)))
+        return Registration(row, _state(row, _standing(conn)))
 
 
-def _state(row: ModelRow, in_force: str | None, watched: str | None) -> ModelState:
-    if row.version == in_force:
-        return ModelState.ACTIVE
+def _standing(conn: Connection) -> dict[str | None, ModelState]:
+    """Return how models stand that are asked for suggestions, by version."""
+    return {
+        shadow_model(conn): ModelState.SHADOW,
+        challenger_model(conn): ModelState.CHALLENGER,
+        active(conn).get(MODEL): ModelState.ACTIVE,
+    }
+
+
+def _state(row: ModelRow, standing: Mapping[str | None, ModelState]) -> ModelState:
     if row.erased_at_ms is not None:
         return ModelState.ERASED
     if row.retired_at_ms is not None:
         return ModelState.RETIRED
-    return ModelState.SHADOW if row.version == watched else ModelState.KEPT
+    return standing.get(row.version, ModelState.KEPT)
 
 
 def put_in_force(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache, partial
+from types import MappingProxyType
 from typing import Any
 
 from babel.numbers import format_decimal
@@ -23,22 +25,43 @@ def page(template: str, *, language: str = SOURCE, translated: bool = False, **v
         translated: whether it is there in the other languages as well, under ``?language=``.
         values: what the template shows.
     """
-    html = (
+    languages = NAMES if translated else {}
+    html = rendered(template, language=language, languages=languages, path=request.path, **values)
+    answer = Response(html, content_type="text/html; charset=utf-8")
+    answer.content_language.add(language)
+    return answer
+
+
+def rendered(
+    template: str,
+    *,
+    language: str = SOURCE,
+    languages: Mapping[str, str] = MappingProxyType({}),
+    path: str = "",
+    **values: Any,
+) -> str:
+    """Return the HTML of a page, also outside of a request.
+
+    Args:
+        template: file name of the template.
+        language: what the page is written in.
+        languages: names of the languages it is there in, by their tags.
+        path: where it is served.
+        values: what the template shows.
+    """
+    return (
         _templates()
         .get_template(template)
         .render(
             language=language,
-            languages=NAMES if translated else {},
-            path=request.path,
+            languages=languages,
+            path=path,
             say=partial(say, language=language),
             how_many=partial(say_how_many, language=language),
             number=partial(format_decimal, locale=language),
             **values,
         )
     )
-    answer = Response(html, content_type="text/html; charset=utf-8")
-    answer.content_language.add(language)
-    return answer
 
 
 @cache

@@ -19,6 +19,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from api.storage.artefacts_used import note_used
 from api.storage.bodies import OF_BODY, SealedBody, key_name, open_bodies, sealed_body, with_bodies
 from api.storage.exposures import ExposureRow, insert_exposures
 from api.storage.keyring import Keyring
@@ -64,6 +65,7 @@ class StoredDecision:
         visit_suppression_key: the same for the visit; ``None`` without one.
         terms: what it can be found by: rules that withheld, reasons that were given.
         measured: what is counted of it; ``None`` where whoever it was for did not agree to be measured.
+        catalogue: version of the catalogue it was made from; ``None`` where that is not known.
     """
 
     decision_id: str
@@ -81,6 +83,7 @@ class StoredDecision:
     visit_suppression_key: bytes | None = None
     terms: tuple[str, ...] = ()
     measured: MeasuredDecision | None = None
+    catalogue: str | None = None
 
     @property
     def in_visit(self) -> bool:
@@ -189,6 +192,7 @@ def append_decisions(
         [(at, each.decision_id, each.minute, numbers[each.kind]) for at, each in placed],
     )
     _note_hours(conn, placed)
+    note_used(conn, [(at, each.model, each.catalogue) for at, each in placed])
     kept = [(at, each) for at, each in placed if each.suppression_key not in erased]
     bodies = [(at, sealed[at - grown.first_index]) for at, _ in kept]
     insert_rows(conn, decision_bodies, ("log_index", "sealed"), bodies)

@@ -10,7 +10,7 @@ counted of the customer's past (``guardrails.past``), and the digest of the byte
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Any, get_args, get_type_hints
@@ -33,7 +33,7 @@ from guardrails.log.record import FORMAT, cand_section, out_section, rules_secti
 from guardrails.past import Past, Rows
 from guardrails.policy.limits import Limits
 from guardrails.rules import CATALOGUE
-from guardrails.rules.base import Rule, WatchedRule
+from guardrails.rules.base import NEVER_DAYS, Rule, WatchedRule
 from guardrails.rules.slate import SLATE_CATALOGUE
 from guardrails.rules.slate.base import SlateRule
 
@@ -166,6 +166,63 @@ def replay_candidates(
     except _UNREADABLE as error:
         return _finding("", header, build, _lacks(error))
     return _finding(_compared(sections, {"cand": content}), header, build)
+
+
+def decide_with(
+    sections: Mapping[str, bytes], policy: Governing, recommender: Recommender, catalogue: Catalogue
+) -> Decision:
+    """Return what a model would have made of a recorded decision, whichever model made it.
+
+    It is asked with the recorded evidence for as many candidates as were considered then, and judged as
+    everything is. What the record does not hold is the
+    past of candidates that were none then: of those nothing was ever shown, waved off or returned.
+
+    Args:
+        sections: canonical bytes of the five sections, by name.
+        policy: the one it is judged under.
+        recommender: the model, bound to ``catalogue``.
+        catalogue: the state of the catalogue that the section ``cand`` names.
+
+    Raises:
+        RecordError: the record does not hold what it takes.
+    """
+    try:
+        parsed = {name: orjson.loads(content) for name, content in sections.items()}
+        house = policy.house(recommender, catalogue)
+        request, admission = asked_of(parsed, catalogue)
+        recorded, mask = parsed["cand"]["rounds"], telling_mask(admission, house)
+        first = recorded[0]["evidence"]
+        evidence = evidence_of(first, _rows(first["items"], catalogue))
+
+        def take(numbered: tuple[int, Step]) -> Round:
+            number, step = numbered
+            like = recorded[min(number, len(recorded) - 1)]
+            memory = _RecordedMemory(like, catalogue, _NO_PAST)
+            return Making(request, admission, memory.recall, house, mask).take_with(step, like["n_asked"])
+
+        rounds = climb(enumerate(ladder(request, admission, evidence)), take)
+        return conclude(rounds, request, admission, (), house)
+    except _UNREADABLE as error:
+        raise RecordError(_lacks(error)) from error
+
+
+def judge_with(sections: Mapping[str, bytes], policy: Governing) -> Decision:
+    """Return what a policy would have made of a recorded decision, whichever policy made it.
+
+    It is asked of the candidates that were recorded. What was not cannot be known: what a later step of the
+    ladder would have proposed, and what other limits would have admitted as evidence.
+
+    Args:
+        sections: canonical bytes of the five sections, by name.
+        policy: the one it is judged under.
+
+    Raises:
+        RecordError: the record does not hold what it takes.
+    """
+    try:
+        return _judged_again({name: orjson.loads(content) for name, content in sections.items()}, policy)
+    except _UNREADABLE as error:
+        raise RecordError(_lacks(error)) from error
 
 
 def first_difference(recorded: object, replayed: object, at: str = "") -> str | None:
@@ -304,23 +361,26 @@ class _RecordedMemory:
     Attributes:
         considered: one round of the section ``cand``.
         catalogue: what rows point into.
+        of_others: what is told of others, by column; 0 for a column that is not named.
     """
 
     considered: Json
     catalogue: Catalogue
+    of_others: Mapping[str, int] = field(default_factory=dict)
 
     def recall(self, rows: Rows) -> Past:
         """Return the past of the candidates of ``rows``."""
         items, seen = self.considered["items"], self.considered["seen"]
         place = Rows.of(_rows(items, self.catalogue)).find(rows.item_idx)
-        return Past(**{name: _taken(seen[name], name, place) for name in Past._fields})
+        others = self.of_others
+        return Past(**{name: _taken(seen[name], name, place, others.get(name, 0)) for name in Past._fields})
 
 
-def _taken(value: Any, name: str, place: NDArray[np.int64]) -> Any:
-    """Return a recorded column in another order, 0 where the place is -1; a count as it is."""
+def _taken(value: Any, name: str, place: NDArray[np.int64], other: int) -> Any:
+    """Return a recorded column in another order, ``other`` where the place is -1; a count as it is."""
     if not isinstance(value, list):
         return value
-    column = np.array([*value, 0], _TYPES[name])
+    column = np.array([*value, other], _TYPES[name])
     return column[place]  # -1 reads the last
 
 
@@ -329,4 +389,8 @@ _TYPES = {
     for name, declared in get_type_hints(Past).items()
     if declared is not int
 }
+_NO_PAST = dict.fromkeys(
+    ("looked_at_days", "days_since_shown", "dismissed_days", "returned_days", "category_returned_days"),
+    NEVER_DAYS,
+)
 _UNREADABLE = (KeyError, IndexError, TypeError, ValueError, RecordError)
