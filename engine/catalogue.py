@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -109,6 +109,14 @@ class Catalogue:
         np.bitwise_or.at(occasions, self.category, self.occasions)
         occasions[NO_CODE] = 0
         return occasions
+
+    def within(self, paths: Collection[str]) -> NDArray[np.bool_]:
+        """Return for each category whether it is one of ``paths`` or lies below one; bool.
+
+        Shape (n_categories + 1,): the last place stands for no category, which lies below nothing.
+        """
+        below = tuple(f"{path} > " for path in paths)
+        return np.array([each in paths or each.startswith(below) for each in self.categories] + [False])
 
     def categories_about(self, text: str) -> tuple[int, ...]:
         """Codes of the categories whose path holds every word of ``text``, ascending."""

@@ -26,7 +26,7 @@ from guardrails.admit import Admission, select
 from guardrails.compose import Slate, compose
 from guardrails.consent.permission import LawfulBasis, Permission
 from guardrails.consent.purposes import KEY_OF, Purpose
-from guardrails.generalise import stand_ins
+from guardrails.generalise import not_again, stand_ins
 from guardrails.house import House
 from guardrails.inference import telling_mask
 from guardrails.judge import Judged, judge
@@ -88,7 +88,7 @@ class Suggestion:
 
     Attributes:
         item_idx: catalogue row.
-        rank: 1 for the first.
+        rank: 1 for the first; on a further page of a list it goes on counting.
         score: the exact sum of its reason's parts.
         intent: what it is for.
         action: whether its reason must be shown with it.
@@ -327,20 +327,21 @@ class Making:
 
         Buying again proposes at most half a slate, so that habits leave room for anything new.
         """
-        request, recommender = self.request, self.house.recommender
-        anchors = np.array(request.context.anchors, np.int32)
+        request, recommender = self.request, self.house.offering(self.request.within)
+        there = not_again(request, self.house)
         if step.categories:
-            return recommender.popular_in(np.array(step.categories, np.int32), n, anchors)
+            return recommender.popular_in(np.array(step.categories, np.int32), n, there)
         if len(step.evidence) == 0:
-            return recommender.popular(n, anchors)
+            return recommender.popular(n, there)
         bought = step.evidence.item_idx[
             (step.evidence.origin == Origin.HISTORY.value) & (step.evidence.kind == Kind.PURCHASE.value)
         ]
         again = Candidates.empty()
         if Intent.REPLENISH in request.placement.intents and bought.size:
-            again = recommender.buy_again(step.evidence, max(1, request.count // 2))
-            again = again.take(np.flatnonzero(~np.isin(again.item_idx, anchors)))
-        exclude = np.concatenate([anchors, bought])
+            n_again = max(1, request.count // 2)
+            again = recommender.buy_again(step.evidence, n_again + len(request.shown_before))
+            again = again.take(np.flatnonzero(~np.isin(again.item_idx, there))[:n_again])
+        exclude = np.concatenate([there, bought])
         new = recommender.goes_with(step.evidence, exclude, n - len(again), self.mask)
         return Candidates.merged(new, again)
 
@@ -368,7 +369,7 @@ def _suggestions(last: Round, request: Request, admission: Admission, house: Hou
             obligations=obligations(int(last.judged.obliges[row])),
             warnings=_warnings(last, row),
         )
-        for rank, row in enumerate(last.slate.shown, start=1)
+        for rank, row in enumerate(last.slate.shown, start=len(request.shown_before) + 1)
     )
 
 

@@ -19,6 +19,7 @@ from engine.serving.candidates import Candidates, Evidence
 from engine.vocabulary import Source
 from guardrails.house import House
 from guardrails.judge import Judged
+from guardrails.request import Request
 from guardrails.rules.base import Effect, View
 
 _LOOKED_AT = 20
@@ -30,12 +31,13 @@ def stand_ins(
 ) -> Candidates:
     """Return what stands in for those that the rules find too exact; often nothing.
 
-    A stand-in is harmless (S0, for any age, not muted), no candidate already, not on the page or in the
-    basket, and nothing that the customer did anything with. No category and no brand is stood for twice,
-    and there are no more than the slate has places. What is sensitive has no stand-in: to name its shelf
-    would say as much. Nor has what rests on nobody's evidence: it is no more exact than its category.
+    A stand-in is harmless (S0, for any age, not muted), no candidate already, not on the page, in the
+    basket or on an earlier page of the list, and nothing that the customer did anything with. No category
+    and no brand is stood for twice, and there are no more than the slate has places. What is sensitive has
+    no stand-in: to name its shelf would say as much. Nor has what rests on nobody's evidence: it is no more
+    exact than its category.
     """
-    known = [candidates.item_idx, evidence.item_idx, np.array(view.request.context.anchors, np.int32)]
+    known = [candidates.item_idx, evidence.item_idx, not_again(view.request, house)]
     exclude = np.unique(np.concatenate(known)).astype(np.int32)
     rows: list[int] = []
     items: list[int] = []
@@ -64,6 +66,13 @@ def stand_ins(
     )
 
 
+def not_again(request: Request, house: House) -> NDArray[np.int32]:
+    """Return the rows of what is there already: on the page, in the basket, on earlier pages of the list."""
+    known = house.catalogue.idx_of_id
+    before = (known[item_id] for item_id in request.shown_before if item_id in known)
+    return np.array([*request.context.anchors, *before], np.int32)
+
+
 def _too_exact(candidates: Candidates, view: View, judged: Judged) -> Iterator[int]:
     """Yield the rows that no rule asks more of than to be less exact, best first."""
     found = (judged.effect == Effect.GENERALISE.value) & (np.diff(candidates.ptr) > 0) & (view.tier == 0)
@@ -82,10 +91,11 @@ def _levels(item_idx: int, house: House) -> Iterator[tuple[Source, int]]:
 def _best_seller(
     source: Source, code: int, exclude: NDArray[np.int32], view: View, house: House
 ) -> int | None:
+    recommender = house.offering(view.request.within)
     if source is Source.CATEGORY:
-        found = house.recommender.popular_in(np.array([code], np.int32), _LOOKED_AT, exclude).item_idx
+        found = recommender.popular_in(np.array([code], np.int32), _LOOKED_AT, exclude).item_idx
     else:
-        found = house.recommender.popular_of_brand(code, _LOOKED_AT, exclude).item_idx
+        found = recommender.popular_of_brand(code, _LOOKED_AT, exclude).item_idx
     catalogue, admission = house.catalogue, view.admission
     harmless = (admission.tier_of(catalogue, found) == 0) & ~catalogue.age_restricted[found]
     harmless &= ~admission.muted.covers(catalogue, found) & ~admission.muted.covers_occasion(catalogue, found)

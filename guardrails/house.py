@@ -50,6 +50,10 @@ class Recommender(Protocol):
         """What is more telling of them than that."""
         ...
 
+    def within(self, paths: tuple[str, ...]) -> Recommender:
+        """The same, of some categories and those below them only; of everything without any."""
+        ...
+
     def goes_with(
         self, evidence: Evidence, exclude: NDArray[np.int32], n: int, mask: Mask | None = None
     ) -> Candidates:
@@ -132,3 +136,7 @@ class House:
     watched: tuple[WatchedRule, ...] = ()
     shadow: ShadowPolicy | None = None
     arm: Arm | None = None
+
+    def offering(self, paths: tuple[str, ...]) -> Recommender:
+        """Return what proposes of some categories and those below them; of everything without any."""
+        return self.recommender.within(paths) if paths else self.recommender

@@ -132,6 +132,19 @@ class Presentation:
 
 
 @dataclass(frozen=True, slots=True)
+class Continuation:
+    """Where a list goes on that began with another decision.
+
+    Attributes:
+        decision_id: the decision that it goes on from.
+        before: ids of the items that were shown on all pages before, in the order shown.
+    """
+
+    decision_id: str
+    before: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One call for suggestions, with the clock and the seed it is answered under.
 
@@ -151,6 +164,8 @@ class Request:
         visit: how the visit has gone so far.
         presentation: what is going to stand around the suggestions.
         local_minute: minute of the day where the customer is, 0 to 1439; ``None`` where not known.
+        within: category paths to keep to, with all below them; empty for the whole shop.
+        continues: the list that this is a further page of; ``None`` for a new one.
     """
 
     subject_kind: SubjectKind
@@ -168,6 +183,13 @@ class Request:
     visit: Visit = field(default_factory=Visit)
     presentation: Presentation = field(default_factory=Presentation)
     local_minute: int | None = None
+    within: tuple[str, ...] = ()
+    continues: Continuation | None = None
+
+    @property
+    def shown_before(self) -> tuple[str, ...]:
+        """Ids of the items that earlier pages of the same list have shown."""
+        return () if self.continues is None else self.continues.before
 
     @property
     def overheard(self) -> bool:

@@ -96,7 +96,7 @@ def look(
         top_score=int(candidates.score.max(initial=0)),
         usefulness_floor=house.recommender.usefulness_floor,
         noticed=admission.history.notice_version is not None,
-        category_bound=request.placement.anchored or bool(request.context.categories),
+        category_bound=bool(request.placement.anchored or request.context.categories or request.within),
         **recall(rows)._asdict(),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from functools import lru_cache
 
 import numpy as np
@@ -21,6 +22,9 @@ DUE_AFTER = 2
 
 N_REMEMBERED = 16
 """So many sets of withheld classes keep their answer; most customers withhold the same ones."""
+
+N_NARROWED = 8
+"""So many selections of categories keep what may be proposed of them."""
 
 HUNDRED_PERCENT = 100
 MICRO = 1_000_000
@@ -40,23 +44,29 @@ class Recommender:
         self._artefact = artefact
         self._n_items = catalogue.n_items
         self._row_of_item, self._item_of_row = _bind(artefact.item_ids, catalogue)
-        self._allowed = np.zeros(artefact.n_items, np.bool_)
-        sold = self._item_of_row >= 0
-        self._allowed[sold] = catalogue.available[self._item_of_row[sold]]
-        self._available = catalogue.available
+        self._catalogue = catalogue
         self._row_source = np.append(artefact.row_source, np.int32(RowSource.LEARNED))  # -1 reads the last
         self._telling = lru_cache(maxsize=N_REMEMBERED)(self._telling_of)
         self._mask = lru_cache(maxsize=N_REMEMBERED)(self._mask_of)
+        self._within = lru_cache(maxsize=N_NARROWED)(self._within_of)
         self._popularity = self._by_item(artefact.popularity)
         self._repeat = self._by_item(artefact.repeat)
         self._repeat_support = self._by_item(artefact.repeat_support)
         self._interval_days = self._by_item(artefact.repeat_interval_days)
-        self._popular = _most_popular(self._popularity, catalogue.available)
+        self._offer(catalogue.available, _most_popular(self._popularity, catalogue.available))
+
+    def _offer(self, available: NDArray[np.bool_], popular: NDArray[np.int32]) -> None:
+        """Settle what may be proposed, and in what order what sells well."""
+        catalogue = self._catalogue
+        sold = self._item_of_row >= 0
+        self._available, self._popular = available, popular
+        self._allowed = np.zeros(sold.size, np.bool_)
+        self._allowed[sold] = available[self._item_of_row[sold]]
         self._popular_by_category, self._category_ptr = _group(
-            self._popular, catalogue.category[self._popular], len(catalogue.categories)
+            popular, catalogue.category[popular], len(catalogue.categories)
         )
         self._popular_by_brand, self._brand_ptr = _group(
-            self._popular, catalogue.brand[self._popular], len(catalogue.brands)
+            popular, catalogue.brand[popular], len(catalogue.brands)
         )
 
     @property
@@ -78,6 +88,14 @@ class Recommender:
     def n_items(self) -> int:
         """Number of rows of the catalogue it is bound to."""
         return self._n_items
+
+    def within(self, paths: tuple[str, ...]) -> Recommender:
+        """Return the same model, proposing nothing but what is of some categories, or of one below them.
+
+        Args:
+            paths: category paths; of none of them nothing is left out.
+        """
+        return self._within(paths) if paths else self
 
     def telling(self, withheld: frozenset[str]) -> NDArray[np.int32]:
         """Return how telling each item is of the classes named, shape (n_items,), int32, read-only.
@@ -233,6 +251,14 @@ class Recommender:
         found[scored.support[largest] == 0] = Source.BY_CONTENT.value
         return found
 
+    def _within_of(self, paths: tuple[str, ...]) -> Recommender:
+        of_them = self._catalogue.within(paths)[self._catalogue.category]
+        narrowed = copy(self)
+        narrowed._offer(  # noqa: SLF001  # of its own kind
+            self._available & of_them, self._popular[of_them[self._popular]]
+        )
+        return narrowed
+
     def _telling_of(self, withheld: frozenset[str]) -> NDArray[np.int32]:
         model = self._artefact
         counted = np.isin(
@@ -300,6 +326,10 @@ class NoModel:
     def n_items(self) -> int:
         """Number of rows of the catalogue."""
         return self._n_items
+
+    def within(self, paths: tuple[str, ...]) -> NoModel:  # noqa: ARG002  # the null twin takes what the model takes
+        """Return itself: there is nothing to leave out."""
+        return self
 
     def telling(self, withheld: frozenset[str]) -> NDArray[np.int32]:  # noqa: ARG002  # the null twin takes what the model takes
         """Return that nothing is known."""

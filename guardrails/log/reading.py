@@ -28,6 +28,7 @@ from guardrails.log.record import open_body
 from guardrails.request import (
     AgeAssurance,
     Context,
+    Continuation,
     Entry,
     Pattern,
     Placement,
@@ -248,7 +249,15 @@ def request_of(req: Json, *, has_page: bool) -> Request:
             **presentation | {"patterns": frozenset(map(Pattern, presentation["patterns"]))}
         ),
         local_minute=req["local_minute"],
+        within=tuple(req.get("within", ())),  # records of before there were such lists say nothing of it
+        continues=_continues(req.get("continues")),
     )
+
+
+def _continues(continues: Json | None) -> Continuation | None:
+    if continues is None:
+        return None
+    return Continuation(continues["decision"], tuple(continues["before"]))
 
 
 def admission_of(consent: Json, request: Request, muted: frozenset[str]) -> Admission:

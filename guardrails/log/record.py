@@ -35,7 +35,7 @@ from guardrails.log.codes import ReasonCode
 from guardrails.log.packing import pack, unpack
 from guardrails.log.sealing import digest
 from guardrails.reasons import MAX_TERMS
-from guardrails.request import Known, Placement, Presentation, Request, Visit
+from guardrails.request import Continuation, Known, Placement, Presentation, Request, Visit
 from guardrails.rules.base import Judgement, View
 
 FORMAT = 2
@@ -204,8 +204,14 @@ def _req(request: Request, catalogue: Catalogue) -> Json:
         "visit": _visit(request.visit),
         "presentation": _presentation(request.presentation),
         "local_minute": request.local_minute,
+        "within": list(request.within),
+        "continues": _continues(request.continues),
         "seed": base64.b64encode(request.seed).decode(),
     }
+
+
+def _continues(continues: Continuation | None) -> Json | None:
+    return None if continues is None else {"decision": continues.decision_id, "before": continues.before}
 
 
 def _visit(visit: Visit) -> Json:

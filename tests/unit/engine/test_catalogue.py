@@ -56,3 +56,18 @@ def test_an_empty_catalogue_holds_no_item():
 )
 def test_a_search_finds_the_categories_that_hold_all_its_words(text, codes):
     assert shop([1]).categories_about(text) == codes
+
+
+@pytest.mark.parametrize(
+    ("paths", "codes"),
+    [
+        (("Food",), [0, 1, 2]),
+        (("Food > Goat Milk", "7-Up & Cola"), [2, 4]),
+        (("Foo", "Food > Goat", "food"), []),
+        ((), []),
+    ],
+)
+def test_a_category_holds_what_lies_below_it_and_nothing_that_is_only_named_alike(paths, codes):
+    found = shop([1]).within(paths)
+    assert np.flatnonzero(found).tolist() == codes
+    assert found.size == len(PATHS) + 1

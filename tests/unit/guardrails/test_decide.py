@@ -34,7 +34,16 @@ from guardrails.consent.purposes import KEY_OF, Purpose, communications_key
 from guardrails.decide import MOST_CONSIDERED, REFILL_FACTOR, THE_SHOP_ITSELF, Action, Outcome
 from guardrails.holding import Hold, HoldKind
 from guardrails.policy.limits import EvidenceLimits, Limits, ScoreLimits
-from guardrails.request import AgeAssurance, Context, Exposure, Mute, MuteScope, SubjectKind
+from guardrails.request import (
+    AgeAssurance,
+    Context,
+    Continuation,
+    Exposure,
+    Mute,
+    MuteScope,
+    Request,
+    SubjectKind,
+)
 from guardrails.rules.base import Effect
 
 AGREED = Choices(a_ledger(*EVERYTHING))
@@ -341,6 +350,76 @@ class TestWhatIsSaidOfIt:
         fired = [taken.judged.rules[index].id for index in taken.judged.fired(sensitive)]
         assert "G05" in fired
         assert taken.judged.effect[sensitive] >= Effect.BLOCK
+
+
+class TestSomeCategories:
+    DAIRY = a_catalogue().category == CATEGORY
+
+    @pytest.mark.parametrize("known", [knowing(REGULAR), knowing()], ids=["history", "nothing"])
+    @pytest.mark.parametrize("placement", ["home", "search"])
+    def test_nothing_else_is_considered_and_nothing_stands_in_from_elsewhere(self, placement, known):
+        request = a_request(placement, count=8, within=("Food > Dairy",))
+        decision = decided(request, AGREED, known)
+        assert decision.suggestions
+        assert all(self.DAIRY[taken.candidates.item_idx].all() for taken in decision.rounds)
+
+    def test_what_lies_below_a_category_belongs_to_it_and_what_is_only_named_alike_does_not(self):
+        paths = ("Food > Bread", "Food > Dairy")
+        below, each = (decided(a_request(count=20, within=within)) for within in (("Food",), paths))
+        assert items_of(below) == items_of(each) != []
+        assert not decided(a_request(within=("Foo", "Food > D"))).suggestions
+
+    def test_a_page_of_another_category_proposes_nothing_of_its_own(self):
+        request = a_request("search", count=8, within=("Food > Dairy",), context=on_page("bread-0"))
+        decision = decided(request, AGREED)
+        assert decision.suggestions
+        assert self.DAIRY[[each.item_idx for each in decision.suggestions]].all()
+
+    def test_a_list_that_was_asked_for_by_category_may_be_of_one(self):
+        assert decided(a_request(within=("Food",))).rounds[0].view.category_bound
+        assert not decided(a_request()).rounds[0].view.category_bound
+
+    def test_before_any_model_there_is_nothing_to_keep_to(self):
+        request = a_request(within=("Food",))
+        assert not decided(request, house=shops.a_house_without_a_model()).suggestions
+
+
+class TestFurtherPages:
+    def continued(self, first, **overrides):
+        shown = tuple(a_catalogue().item_ids[each.item_idx] for each in first.suggestions)
+        return a_request(continues=Continuation("the-first", shown), **overrides)
+
+    @pytest.mark.parametrize(
+        ("known", "basis"),
+        [(knowing(PAST), Basis.PROFILE), (knowing(), Basis.POPULAR)],
+        ids=["history", "nothing"],
+    )
+    def test_two_pages_are_one_longer_list(self, known, basis):
+        long = decided(a_request(count=8), AGREED, known)
+        first = decided(a_request(count=4), AGREED, known)
+        second = decided(self.continued(first, count=4), AGREED, known)
+        assert first.basis == second.basis == long.basis == basis
+        assert items_of(first) + items_of(second) == items_of(long)
+        assert [each.rank for each in second.suggestions] == [5, 6, 7, 8]
+
+    def test_what_is_due_again_goes_on_where_the_page_before_ended(self):
+        bought = [did(item, age_days=40) for item in ("milk-1", "milk-2", "milk-3", "bread-0", "bread-1")]
+
+        def due(request: Request) -> list[str]:
+            candidates = decided(request, AGREED, knowing(bought)).rounds[0].candidates
+            rows = candidates.item_idx[candidates.source == Source.BUY_AGAIN]
+            return [a_catalogue().item_ids[row] for row in rows.tolist()]
+
+        first = due(a_request(count=4))
+        second = due(a_request(count=4, continues=Continuation("the-first", tuple(first))))
+        assert len(first) == len(second) == 2
+        assert first + second == due(a_request(count=8))
+
+    def test_what_the_shop_does_not_sell_any_more_counts_for_the_rank_alone(self):
+        gone = Continuation("the-first", ("gone-1", "gone-2"))
+        decision = decided(a_request(count=2, continues=gone))
+        assert items_of(decision) == items_of(decided(a_request(count=2)))
+        assert [each.rank for each in decision.suggestions] == [3, 4]
 
 
 class TestAskingAgain:
