@@ -20,7 +20,16 @@ from engine.serving.recommender import NoModel, Recommender
 from engine.snapshots import Snapshots
 from guardrails.errors import GuardrailError
 from guardrails.house import Recommender as AnyRecommender
-from guardrails.log.replay import Finding, Governing, Replayed, replay_candidates, replay_rules, shadow_of
+from guardrails.log.replay import (
+    Finding,
+    Governing,
+    Replayed,
+    decide_with,
+    judge_with,
+    replay_candidates,
+    replay_rules,
+    shadow_of,
+)
 
 MOST_KEPT = 4
 """So many policies, models and catalogues each stay loaded while many records are replayed."""
@@ -88,6 +97,36 @@ class Replayer:
             replay_rules(sections, header, policy, self._build),
             self._candidates(conn, sections, header, policy),
         )
+
+    def slate(
+        self, conn: Connection, sections: Mapping[str, bytes], policy: str, model: str | None
+    ) -> tuple[str, ...]:
+        """Return the items that a recorded decision would have shown otherwise, best first.
+
+        Args:
+            conn: a read transaction.
+            sections: canonical bytes of the five sections of the record, by name.
+            policy: version of the policy to judge by.
+            model: version of the model to propose by; ``None`` for none.
+
+        Raises:
+            EdgeError: the policy cannot be read.
+            GuardrailError: it cannot be asked, or the record does not hold what it takes.
+            ArtefactError: the model is not there any more.
+            SnapshotError: the state of the catalogue is not.
+        """
+        governs, cand = self._governing(conn, policy, None), orjson.loads(sections["cand"])
+        if cand["model"] == model:
+            decision = judge_with(sections, governs)
+        else:
+            catalogue = self._catalogue(cand["catalogue"])
+            try:
+                recommender = self._recommender(conn, {"model": model}, catalogue)
+            except _Erased:
+                raise ArtefactError("the arrays of the model were removed") from None
+            decision = decide_with(sections, governs, recommender, catalogue)
+        item_ids = decision.rounds[-1].view.catalogue.item_ids
+        return tuple(item_ids[each.item_idx] for each in decision.suggestions)
 
     def _candidates(
         self, conn: Connection, sections: Mapping[str, bytes], header: Mapping[str, Any], policy: Governing

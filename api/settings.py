@@ -67,6 +67,8 @@ class Settings:
         recipients: who is handed data and must be told of an erasure (GDPR 19).
         attribution_hours: how long after a suggestion was made a purchase of it, or an addition to the
             cart, is owed to it, where that is measured at all.
+        too_personal_ceiling_micro: share of the suggestions seen that may be found too personal, in
+            millionths; what is measured is held against it.
         time_zone: whose clock is taken for the customer's where a request does not tell the time, by
             its name at IANA; ``None`` where nothing is to be taken for it.
         purges_daily: whether the server removes, once a day, what is kept no longer than it serves.
@@ -113,6 +115,7 @@ class Settings:
     consent_url: str = ""
     recipients: tuple[str, ...] = ()
     attribution_hours: int = 24
+    too_personal_ceiling_micro: int = 5_000
     time_zone: ZoneInfo | None = None
     purges_daily: bool = True
     pseudonym_key: bytes | None = field(default=None, repr=False)
@@ -359,6 +362,7 @@ _READERS: Mapping[str, Reader] = {
     f"{PREFIX}CONSENT_URL": _text,
     f"{PREFIX}RECIPIENTS": _names,
     f"{PREFIX}ATTRIBUTION_HOURS": _whole_number(1, 720),
+    f"{PREFIX}TOO_PERSONAL_CEILING_MICRO": _whole_number(1, 1_000_000),
     f"{PREFIX}TIME_ZONE": _time_zone,
     f"{PREFIX}PURGES_DAILY": _one_of(_YES_OR_NO),
     f"{PREFIX}PSEUDONYM_KEY": _key,

@@ -18,6 +18,7 @@ from api.cli.imports import import_group
 from api.cli.keys import keys
 from api.cli.leakage import leakage
 from api.cli.log import log
+from api.cli.measure import experiment, measure
 from api.cli.policy import policy
 from api.cli.purge import purge
 from api.cli.serving import serve
@@ -64,6 +65,8 @@ for command in (
     calibrate,
     evaluate,
     leakage,
+    measure,
+    experiment,
     catalog,
     keys,
     export,

@@ -40,7 +40,7 @@ from api.storage.bodies import OF_BODY, SealedBody, open_those_that_open, with_b
 from api.storage.connection import reading
 from api.storage.consents import read_choices
 from api.storage.legal_holds import holds_of
-from api.storage.measured import OUTCOMES
+from api.storage.measured import OF_DECISION, OUTCOMES
 from api.storage.requests import requests_of
 from api.storage.retention import Retention
 from api.storage.rights import read_corrections, read_signals
@@ -531,7 +531,7 @@ def measured(of: Subject) -> Iterator[Row]:
     shown_, items = tables.measured_suggestions, tables.items
     query = (
         select(shown_, items.c.item_id, items.c.title)
-        .join(items, items.c.item_no == shown_.c.item_no)
+        .join(items, items.c.item_no == shown_.c.item_no, isouter=True)  # nothing was shown, or that is gone
         .where(of.owns(shown_))
     )
     for row in _paged(of, query, shown_.c.at_ms, shown_.c.decision_id, shown_.c.item_no):
@@ -541,7 +541,7 @@ def measured(of: Subject) -> Iterator[Row]:
             row["item_id"],
             row["title"],
             word(Channel(row["channel"])),
-            word(Intent(row["intent"])),
+            None if row["intent"] == OF_DECISION else word(Intent(row["intent"])),
             row["arm"],
             [measure.value for measure, bit in OUTCOMES.items() if row["outcomes"] & bit],
         )

@@ -1,8 +1,9 @@
 """What is measured (P7): what was shown to whom and what came of it, for a while, and sums, for good.
 
-A row a suggestion that was shown to somebody who agreed to be measured, with a bit for each thing that came
-of it: so nothing counts twice, and a purchase finds the suggestion it is owed to. It tells whose it is, and
-goes when they object, are erased, or after a while. The sums beside it tell of nobody, and stay.
+A row a suggestion that was shown to somebody who agreed to be measured, and one for an answer without any,
+with a bit for each thing that came of it: so nothing counts twice, and a purchase finds the suggestion it is
+owed to. It tells whose it is, and goes when they object, are erased, or after a while. The sums beside it
+tell of nobody, and stay.
 
 Sums are of the day of the decision, whenever something came of it, so no share is ever above one.
 """
@@ -24,6 +25,9 @@ from engine.vocabulary import Channel, Intent
 
 OF_DECISION = -1
 """Stands for the intent in what is counted of whole decisions."""
+
+NO_ITEM = 0
+"""Stands for the item in the row of a decision that showed nothing: who got nothing counts as well."""
 
 
 class Measure(StrEnum):
@@ -143,8 +147,10 @@ def insert_measured(conn: Connection, placed: Sequence[Placed]) -> None:
         of_decision = Cell(day, kind_no, channel, OF_DECISION, measured.arm, Measure.DECISION)
         counted[of_decision] += 1
         counted[of_decision._replace(measure=Measure.SLATE)] += bool(measured.suggestions)
-        for item_no, intent in measured.suggestions:
+        for _, intent in measured.suggestions:
             counted[of_decision._replace(intent=int(intent), measure=Measure.SUGGESTED)] += 1
+        shown = [(item_no, int(intent)) for item_no, intent in measured.suggestions]
+        for item_no, intent_no in shown or [(NO_ITEM, OF_DECISION)]:
             rows.append(
                 {
                     "decision_id": decision_id,
@@ -153,7 +159,7 @@ def insert_measured(conn: Connection, placed: Sequence[Placed]) -> None:
                     "at_ms": measured.at_ms,
                     "kind_no": kind_no,
                     "channel": channel,
-                    "intent": int(intent),
+                    "intent": intent_no,
                     "arm": measured.arm,
                 }
             )

@@ -86,6 +86,12 @@ def changed_at_ms(conn: Connection) -> int | None:
     return changed
 
 
+def since_ms(conn: Connection) -> dict[str, int]:
+    """Return when what is in force was put there, milliseconds since the epoch, by name."""
+    found = select(active_versions.c.name, active_versions.c.changed_at_ms)
+    return {row.name: row.changed_at_ms for row in conn.execute(found)}
+
+
 def activate(conn: Connection, name: str, version: str, now_ms: int) -> None:
     """Put a version of model or policy in force."""
     row = {"name": name, "version": version, "changed_at_ms": now_ms}

@@ -179,9 +179,8 @@ def off_policy(
 
 def _sums_by_unit(logged: Logged, *columns: NDArray[np.float64]) -> NDArray[np.float64]:
     """Add up columns over the observations of each unit; shape (n_units, number of columns)."""
-    return np.stack(
-        [np.bincount(logged.unit, weights=column, minlength=logged.n_units) for column in columns], axis=1
-    )
+    sums = [np.bincount(logged.unit, weights=column, minlength=logged.n_units) for column in columns]
+    return np.stack(sums, axis=1).astype(np.float64)  # of no observations they are whole numbers
 
 
 def _drawn(sums: NDArray[np.float64], n_resamples: int, seed: int) -> NDArray[np.float64]:

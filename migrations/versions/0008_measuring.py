@@ -16,14 +16,14 @@ def upgrade() -> None:
     op.create_table(
         "measured_suggestions",
         sa.Column("decision_id", sa.Text(), nullable=False),
-        sa.Column("item_no", sa.BigInteger(), nullable=False),
+        sa.Column("item_no", sa.BigInteger(), nullable=False, comment="0 where a decision showed nothing"),
         sa.Column("subject_key", sa.LargeBinary(length=16), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False, comment="of the decision"),
         sa.Column(
             "kind_no", sa.BigInteger(), nullable=False, comment="what the decision has in common with others"
         ),
         sa.Column("channel", sa.SmallInteger(), nullable=False),
-        sa.Column("intent", sa.SmallInteger(), nullable=False),
+        sa.Column("intent", sa.SmallInteger(), nullable=False, comment="-1 where a decision showed nothing"),
         sa.Column("arm", sa.Text(), nullable=False, comment="empty where nothing is compared"),
         sa.Column(
             "outcomes",
@@ -31,9 +31,6 @@ def upgrade() -> None:
             nullable=False,
             server_default="0",
             comment="bit mask of what came of it",
-        ),
-        sa.ForeignKeyConstraint(
-            ["item_no"], ["items.item_no"], name=op.f("fk_measured_suggestions_item_no_items")
         ),
         sa.PrimaryKeyConstraint("decision_id", "item_no", name=op.f("pk_measured_suggestions")),
         comment="what was shown to who agreed to be measured; goes when they object, or after a while",
