@@ -18,6 +18,8 @@ from api.forgetting.worker import Cascades, Forgetting
 from api.logbook import Logbook, open_logbook
 from api.logkeeping import LogKeeper
 from api.metrics import Metrics
+from api.models.runs import Trainings
+from api.models.shadowing import ShadowModels
 from api.policies.clock import PolicyClock
 from api.runtime import Runtime
 from api.seen_keys import SeenKeys
@@ -51,6 +53,8 @@ class Wiring:
         runtime: model, catalogue and policy in force.
         cascades: removes what is to be forgotten.
         policy_clock: puts policies in force, and ends what is over, when their time has come.
+        trainings: trains beside the requests.
+        shadow_models: asks a model in shadow about what was just decided.
         metrics: what is counted.
         build: SHA-256 of the build manifest, named by every record.
         clock: milliseconds since the epoch.
@@ -69,6 +73,8 @@ class Wiring:
     runtime: Runtime
     cascades: Cascades
     policy_clock: PolicyClock
+    trainings: Trainings
+    shadow_models: ShadowModels
     metrics: Metrics
     build: str
     clock: Callable[[], int] = now_ms
@@ -82,6 +88,8 @@ class Wiring:
         self.log_keeper.close()
         self.cascades.close()
         self.policy_clock.close()
+        self.trainings.close()
+        self.shadow_models.close()
         self.runtime.close()
         self.logbook.close()
         self.engine.dispose()
@@ -111,11 +119,13 @@ def wire(settings: Settings) -> Wiring:
         Forgetting(logbook, settings, now_ms), engine, metrics, purges_daily=settings.purges_daily
     )
     policy_clock = PolicyClock(logbook, now_ms)
+    shadow_models = ShadowModels(logbook, runtime, now_ms)
     recorder.start()
     log_keeper.start()
     runtime.start()
     cascades.start()
     policy_clock.start()
+    shadow_models.start()
     return Wiring(
         settings=settings,
         engine=engine,
@@ -127,6 +137,8 @@ def wire(settings: Settings) -> Wiring:
         runtime=runtime,
         cascades=cascades,
         policy_clock=policy_clock,
+        trainings=Trainings(logbook, settings, now_ms),
+        shadow_models=shadow_models,
         metrics=metrics,
         build=build,
     )

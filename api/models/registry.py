@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import Connection, Engine
@@ -30,7 +30,9 @@ from api.storage.versions import (
 )
 from engine.artefact import Manifest, load_artefact, manifest_of, write_artefact
 from engine.errors import ArtefactError
-from engine.training import Trained
+
+if TYPE_CHECKING:
+    from engine.training import Trained  # learners are slow to import and not needed to serve
 
 MICRO = 1_000_000
 

@@ -244,33 +244,3 @@ class CounterfactualsSchema(Schema):
     logged_at = fields.Integer(
         required=True, metadata={"description": "where in the log this look is itself recorded"}
     )
-
-
-class ModelSchema(Schema):
-    """A model and how it came to be."""
-
-    version = fields.String(required=True)
-    active = fields.Boolean(required=True)
-    created_at_ms = fields.Integer(required=True)
-    erased_at_ms = fields.Integer(
-        required=True,
-        allow_none=True,
-        metadata={"description": "when its arrays were removed to forget somebody"},
-    )
-    manifest = fields.Dict(required=True)
-
-
-class ModelsSchema(Schema):
-    """Every model in the store, newest first."""
-
-    models = fields.List(fields.Nested(ModelSchema), required=True)
-
-
-class ActivationSchema(Schema):
-    """A model was made the active one."""
-
-    version = fields.String(required=True)
-    in_force = fields.Boolean(
-        required=True,
-        metadata={"description": "the process that answered serves it already; otherwise it soon will"},
-    )
