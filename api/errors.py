@@ -8,6 +8,7 @@
     ├── WitnessError         a witness cannot be asked, or cannot look up what it has seen
     │   └── WitnessRefusedError  it does not sign; says why
     ├── ImportFileError      a whole file cannot be read (single bad rows never raise)
+    ├── RunFileError         the file of a batch cannot be gone on with
     ├── DemoDataError        the demo's data is not installed or cannot be read
     ├── NothingToMeasureError  the store holds nothing to measure on
     ├── FieldError           one field of one record cannot be used; names field and reason
@@ -76,6 +77,10 @@ class WitnessRefusedError(WitnessError):
 
 class ImportFileError(EdgeError):
     """A whole file cannot be read."""
+
+
+class RunFileError(EdgeError):
+    """The file of a batch cannot be gone on with."""
 
 
 class DemoDataError(EdgeError):

@@ -197,6 +197,10 @@ class Runtime:
             self._wake.set()
         self._thread.start()
 
+    def load(self) -> None:
+        """Load the house once, and watch nothing: for what reads and is done."""
+        self._load()
+
     def close(self) -> None:
         """Stop watching."""
         self._closed.set()

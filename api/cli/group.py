@@ -21,6 +21,7 @@ from api.cli.log import log
 from api.cli.measure import experiment, measure
 from api.cli.policy import policy
 from api.cli.purge import purge
+from api.cli.recommend import recommend
 from api.cli.serving import serve
 from api.cli.training import train
 from api.cli.witness import witness
@@ -62,6 +63,7 @@ for command in (
     database,
     import_group,
     train,
+    recommend,
     calibrate,
     evaluate,
     leakage,

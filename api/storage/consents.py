@@ -192,6 +192,25 @@ def subjects_with(conn: Connection, purpose: str, at_ms: int) -> dict[int, Ledge
     return {customer_no: Ledger(of_customer) for customer_no, of_customer in sorted(states.items())}
 
 
+def customer_ids_with(conn: Connection, purpose: str, at_ms: int) -> list[str]:
+    """Return the shop's keys of the customers whose consent to ``purpose`` was given by then, oldest first.
+
+    Whether it still stands, and whether anything stands against it, is for the check to say.
+    """
+    return list(
+        conn.scalars(
+            select(customers.c.customer_id)
+            .join(consent_states, consent_states.c.subject_key == customers.c.subject_key)
+            .where(
+                consent_states.c.purpose == purpose,
+                consent_states.c.status.in_(sorted(GRANTS)),
+                consent_states.c.at_ms <= at_ms,
+            )
+            .order_by(customers.c.customer_no)
+        )
+    )
+
+
 def _read_ledgers(conn: Connection, subject_keys: Iterable[bytes]) -> dict[bytes, Ledger]:
     """Return where the purposes of each subject stand; one statement for up to 500."""
     states: dict[bytes, dict[str, PurposeState]] = {key: {} for key in subject_keys}

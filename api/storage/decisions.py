@@ -285,6 +285,17 @@ def _body_of(row: Any) -> SealedBody:
     return SealedBody(row.entry, row.sealed, row.subject_key, row.minute)
 
 
+def places_of(conn: Connection, decision_ids: Sequence[str]) -> dict[str, int]:
+    """Return the positions in the log of those of the decisions that are in it."""
+    return {
+        row.decision_id: row.log_index
+        for some in chunks(decision_ids)
+        for row in conn.execute(
+            select(decisions.c.decision_id, decisions.c.log_index).where(decisions.c.decision_id.in_(some))
+        )
+    }
+
+
 def has_body(conn: Connection, decision_id: str) -> bool:
     """Tell whether a decision is in the log and its body was not removed."""
     query = (
