@@ -7,6 +7,7 @@ cannot be written, in the spool, and then it is an answer that uses nothing of a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from api.errors import Finding, InvalidRequestError, StoreRefusedError, StoreUna
 from api.languages import choose_language
 from api.logbook import MINUTE_MS
 from api.logging import warn
+from api.paging import continuation
 from api.pointers import pointer_to
 from api.routes.resource import Resource
 from api.runtime import Snapshot
@@ -38,6 +40,7 @@ from engine.catalogue import NO_CODE, Catalogue
 from engine.vocabulary import Channel, from_word
 from guardrails.consent.signals.gpc import gpc_from_header
 from guardrails.decide import decide
+from guardrails.messages import Phrase
 from guardrails.request import (
     Choices,
     Context,
@@ -86,6 +89,9 @@ def recommend(asked: dict[str, Any]) -> Response:
     cannot be read, the answer steps down to what sells well, or to nothing, and `degraded` says so.
     Where the log cannot be written, it is what sells well for whoever asks: nothing of the customer, the
     visit or the page is used, and its record enters the log as soon as that is back.
+
+    With `after` a list goes on: the next ranks, without what its pages have shown. Each page is a decision of
+    its own, made by what is permitted, in stock and in force at that moment, and names the one before it.
     """
     found = wiring()
     subject = Person.of(
@@ -98,6 +104,8 @@ def recommend(asked: dict[str, Any]) -> Response:
     try:
         answer, log_index = _recommended(asked, subject, found)
     except (StoreUnavailableError, StoreRefusedError) as error:
+        if "after" in asked:  # where the pages before cannot be read, a further one would repeat them
+            raise
         warn("decision:record:failed", error)
         answer = _recommended_to_anybody(asked, found)
     else:
@@ -154,7 +162,9 @@ def _question(asked: dict[str, Any], subject: Person, snapshot: Snapshot, found:
     """Turn the body into a request.
 
     Raises:
-        InvalidRequestError: the placement or an item is unknown, or the placement holds fewer.
+        InvalidRequestError: the placement, an item or a category is unknown, the placement holds fewer, or
+            there is no such list to go on with.
+        StoreUnavailableError: it cannot be read which list that is.
     """
     language = choose_language(asked.get("language"))
     placement = placement_named(asked["placement"], snapshot)
@@ -175,6 +185,8 @@ def _question(asked: dict[str, Any], subject: Person, snapshot: Snapshot, found:
         visit=_visit(asked["visit"]),
         presentation=_presentation(asked["presentation"]),
         local_minute=local_minute(asked.get("local_time"), now_ms, found.settings.time_zone),
+        within=_within(asked.get("categories", ()), snapshot.house.catalogue),
+        continues=continuation(asked["after"], subject, placement, found) if "after" in asked else None,
     )
 
 
@@ -195,7 +207,7 @@ def _question_of_nobody(asked: dict[str, Any], snapshot: Snapshot, found: Wiring
     Who looks is not known either, so it may be anybody.
 
     Raises:
-        InvalidRequestError: the placement is unknown or holds fewer.
+        InvalidRequestError: the placement or a category is unknown, or the placement holds fewer.
     """
     placement = placement_named(asked["placement"], snapshot)
     now_ms = found.clock() // MINUTE_MS * MINUTE_MS
@@ -211,7 +223,23 @@ def _question_of_nobody(asked: dict[str, Any], snapshot: Snapshot, found: Wiring
         language=choose_language(asked.get("language")),
         presentation=_presentation(asked["presentation"]),
         local_minute=local_minute(None, now_ms, found.settings.time_zone),
+        within=_within(asked["categories"], snapshot.house.catalogue),
     )
+
+
+def _within(paths: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the categories to keep to, each once, in order.
+
+    Raises:
+        InvalidRequestError: the shop has nothing of one of them, nor of any below it.
+    """
+    unknown = {at: path for at, path in enumerate(paths) if not catalogue.within([path]).any()}
+    if unknown:
+        raise InvalidRequestError(
+            Finding(Phrase("unknown category `{name}`", name=path), pointer=pointer_to("categories", at))
+            for at, path in unknown.items()
+        )
+    return tuple(sorted(set(paths)))
 
 
 def _visit(asked: dict[str, Any]) -> Visit:

@@ -28,6 +28,7 @@ from guardrails.sensitive.occasions import OCCASIONS
 MAX_COUNT = 50
 DEFAULT_COUNT = 10
 MAX_BASKET = 100
+MAX_CATEGORIES = 20
 MAX_PAGES = 100_000
 MAX_VISIT_S = 604_800
 DECISION_TYPES = ("recommendation", "credit", "price_individual", "access")
@@ -108,6 +109,21 @@ class RecommendationRequestSchema(RequestSchema):
             "description": f"most suggestions wanted; by default {DEFAULT_COUNT}, or what the placement "
             "holds if that is less. More than it holds is refused."
         },
+    )
+    categories = fields.List(
+        Text(most=500),
+        load_default=list,
+        validate=validate.Length(max=MAX_CATEGORIES),
+        metadata={
+            "description": "category paths, e.g. `Food > Tea`: nothing is suggested but what is of these or "
+            "below them; everything if left out"
+        },
+    )
+    after = Id(
+        metadata={
+            "description": "the `decision_id` of the page before: the list goes on behind it, with what may "
+            "be suggested now. It must have been for the same customer and placement"
+        }
     )
     mode = fields.String(
         load_default=MODES[0],
@@ -194,7 +210,9 @@ class SuggestionSchema(Schema):
     """One suggestion."""
 
     item_id = fields.String(required=True)
-    rank = fields.Integer(required=True, metadata={"description": "1 for the first"})
+    rank = fields.Integer(
+        required=True, metadata={"description": "1 for the first; on a further page it goes on counting"}
+    )
     score = fields.Integer(required=True, metadata={"description": "higher is better; not a probability"})
     intent = one_of_words(Intent, required=True)
     sponsored = fields.Boolean(
