@@ -18,6 +18,7 @@ from api.forgetting.files import forget_in_rehearsals
 from api.forgetting.pruning import before_days, prunable, prune
 from api.imports.importer import Progress
 from api.logbook import Logbook
+from api.models.retirement import idle_catalogues, idle_models, retire_catalogues, retire_models
 from api.settings import Settings
 from api.storage.cascades import (
     Cascade,
@@ -58,6 +59,12 @@ KEYS_OF_YEARS = "keys of years that are over"
 PRUNED = "entries of the log"
 """Entries that the log is pruned of, if it is set for how long they are kept; the tree stays."""
 
+MODELS = "models that nothing needs"
+"""Models that are not asked for suggestions, and that no record is kept of."""
+
+CATALOGUES = "states of the catalogue that nothing needs"
+"""What decisions were made from none of which a record is kept."""
+
 PROFILES = "profiles whose consent has ended"
 """Customers that a withdrawal is begun for: their consent to profiling has expired, or an import ended it."""
 
@@ -90,6 +97,7 @@ def purge(
 
     Raises:
         StoreUnavailableError: the database or the keys cannot be used now; what was removed stays removed.
+        ArtefactError, SnapshotError: the files of a model or of a catalogue cannot be removed.
         OSError: what rehearsals keep of decisions cannot be removed.
     """
     found = _Purge(logbook, settings, now_ms, keep or Retention(), noted)
@@ -108,10 +116,12 @@ def stores(engine: Engine, settings: Settings, now_ms: int) -> list[str]:
     return [
         *(rule.store for rule in _rules(engine, settings, Retention(), now_ms)),
         *BODY_STORES,
-        KEYS_OF_YEARS,
-        PRUNED,
-        PROFILES,
+        *_REST,
     ]
+
+
+_FILES = (MODELS, CATALOGUES)
+_REST = (KEYS_OF_YEARS, PRUNED, PROFILES, *_FILES)
 
 
 class _Purge:
@@ -127,10 +137,12 @@ class _Purge:
 
     def stores(self) -> list[str]:
         """Return every store, in order."""
-        return [*self._rules, *BODY_STORES, KEYS_OF_YEARS, PRUNED, PROFILES]
+        return [*self._rules, *BODY_STORES, *_REST]
 
     def count(self, store: str) -> int:
         """Return how much of a store is kept too long."""
+        if store in _FILES:
+            return self._count_files(store)
         with reading(self._engine) as conn:
             if store in self._rules:
                 return self._rules[store].count(conn)
@@ -147,6 +159,8 @@ class _Purge:
         """Remove what is kept too long; return how much that was."""
         if store in self._rules:
             return self._in_runs(store, lambda conn: self._rules[store].apply(conn, RUN_ROWS))
+        if store in _FILES:
+            return self._once(store, self._remove_files(store))
         if store in BODY_STORES:
             with reading(self._engine) as conn:
                 expired = Expired.of(conn, store, self._keep, self._now_ms)
@@ -156,6 +170,16 @@ class _Purge:
         if store == PRUNED:
             return self._once(store, prune(self._logbook, self._pruned_before_ms, self._now_ms).n_entries)
         return _end_profiles(self._engine, self._settings, self._now_ms, dry_run=False, noted=self._noted)
+
+    def _count_files(self, store: str) -> int:
+        if store == MODELS:
+            return len(idle_models(self._engine, self._settings.model_keep_days, self._now_ms))
+        return len(idle_catalogues(self._engine, self._settings))
+
+    def _remove_files(self, store: str) -> int:
+        if store == MODELS:
+            return retire_models(self._engine, self._settings, self._now_ms, unseen)
+        return retire_catalogues(self._engine, self._settings)
 
     def _remove_bodies(self, conn: Connection, expired: Expired) -> int:
         """Remove some bodies; of visits first the keys that open nothing else.
