@@ -19,6 +19,7 @@ from api.cli.keys import keys
 from api.cli.leakage import leakage
 from api.cli.log import log
 from api.cli.measure import experiment, measure
+from api.cli.models import models
 from api.cli.policy import policy
 from api.cli.purge import purge
 from api.cli.recommend import recommend
@@ -63,6 +64,7 @@ for command in (
     database,
     import_group,
     train,
+    models,
     recommend,
     calibrate,
     evaluate,
