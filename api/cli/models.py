@@ -119,7 +119,7 @@ def compare(a: str, b: str, *, as_json: bool) -> None:
     console().print(table)
     slates, edges = found["slates"], found["edges"]
     say(
-        f"of {found['n_items_compared']:,} items known to both {slates['equal_micro'] / 10_000:.1f} % have "
+        f"of {found['n_items_compared']:,} items both know {slates['equal_micro'] / 10_000:.1f} % have "
         f"the same {slates['k']} suggestions, and {slates['overlap_micro'] / 10_000:.1f} % of suggestions are "
         f"in both; {edges['n_added']:,} pairs are new in b, {edges['n_removed']:,} are in a alone"
     )
