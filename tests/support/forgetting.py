@@ -29,10 +29,11 @@ from api.storage.feedback import FeedbackKind, add_feedback
 from api.storage.holds import put_holds
 from api.storage.interactions import insert_interactions
 from api.storage.legal_holds import LegalHold, insert_hold
+from api.storage.measured import MeasuredDecision
 from api.storage.requests import RequestKind, open_request
 from api.training import ModelForgetting
 from engine.interactions import DAY_MS
-from engine.vocabulary import Kind
+from engine.vocabulary import Channel, Intent, Kind
 from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.holding import Hold, HoldKind
 from guardrails.request import Mute, MuteScope, SubjectKind
@@ -264,6 +265,7 @@ def _plant_decisions(
                     terms=("rule:G17", f"reason:{number}"),
                     **({} if number % 2 else in_visit(store, visit)),
                     exposure=seen if number % 2 or number % 3 == 0 else None,
+                    measured=MeasuredDecision(NOW_MS, Channel.WEB, "", ((item_no, Intent.SIMILAR),)),
                 )
             ],
         )

@@ -77,6 +77,7 @@ def test_what_was_found_is_what_was_removed_store_by_store(store, mode):
         "interactions": interactions,
         "exposures": before["exposures"],
         "feedback": 6,
+        "measured_suggestions": 6,
         "decision_bodies": 6,
         "decision_subjects": 6,
         "mutes": 4,
@@ -97,13 +98,13 @@ def test_what_was_found_is_what_was_removed_store_by_store(store, mode):
         "cascade_steps": -16,
         "suppressions": -1,
     }
-    visits = 260 + 3 + 1 + 3 + 1 + 5 + 1
+    visits = 260 + 6 + 1 + 3 + 1 + 5 + 1
     assert counts == {
         "serving": 0,
         "keys": 2,
         "model": 0,
         "visits": visits,
-        "feedback": 3,
+        "feedback": 6,
         "exposures": 3,
         "decisions": 6,
         "disclosures": 1,

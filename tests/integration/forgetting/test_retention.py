@@ -33,13 +33,14 @@ from api.storage.feedback import FeedbackKind, add_feedback
 from api.storage.holds import put_holds, read_holds
 from api.storage.interactions import read_for_training
 from api.storage.items import load_catalogue
+from api.storage.measured import MeasuredDecision
 from api.storage.requests import RequestKind, RequestState, close_request, open_request
 from api.storage.retention import Retention
 from api.storage.suppressions import is_suppressed, suppress
 from api.storage.training import training_customers
 from api.storage.versions import POLICY, activate, put_policy
 from engine.interactions import DAY_MS
-from engine.vocabulary import Kind, Provenance
+from engine.vocabulary import Channel, Intent, Kind, Provenance
 from guardrails.consent.events import WHOLE_SUBJECT
 from guardrails.consent.ledger import Status
 from guardrails.consent.purposes import KEY_OF, Purpose, sensitive_key
@@ -173,6 +174,20 @@ def test_decisions_keep_their_headers_and_lose_their_bodies(store):
     counts = row_counts(store)
     assert (counts["decisions"], counts["decision_bodies"], counts["decision_subjects"]) == (2, 1, 1)
     assert purged(store) == {}
+
+
+def test_what_was_measured_is_kept_for_an_experiment_and_the_sums_for_good(store):
+    item_no = store_items(store, "lamp")["lamp"]
+    with writing(store.engine) as conn:
+        for name, days in (("new", KEEP.measured_days), ("old", KEEP.measured_days + 1)):
+            at_ms = NOW_MS - days * DAY_MS
+            measured = MeasuredDecision(at_ms, Channel.WEB, "", ((item_no, Intent.SIMILAR),))
+            key = store.subjects.account("anna")
+            append_decisions(conn, store.keyring, [a_decision(name, subject_key=key, measured=measured)])
+    before = row_counts(store)["measurements"]
+    assert purged(store) == {"measured suggestions": 1}
+    assert purged(store) == {}
+    assert row_counts(store)["measurements"] == before > 0
 
 
 def test_proof_of_consent_is_kept_three_years_beyond_its_end(store):
@@ -329,7 +344,8 @@ def plant_to_the_last_store(store, customer_id):
 
 OF_SUBJECTS = (
     *("history", "orders kept as facts alone", "order facts", "visits", "links to visits"),
-    *("exposures", "feedback", "decision bodies", "decision bodies of visits", "disclosures", "legal holds"),
+    *("exposures", "feedback", "measured suggestions", "decision bodies", "decision bodies of visits"),
+    *("disclosures", "legal holds"),
     *("consent states", "consents", "notices served", "mutes", "holds", "corrections", PROFILES),
 )
 
