@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Integer, Select, bindparam, or_, select, type_coerce, update
 from sqlalchemy.dialects import sqlite
 
+from api.storage.bulk import read_bulk
 from api.storage.statements import chunks
 from api.storage.tables import customers, interactions
 from engine.catalogue import Catalogue
@@ -49,7 +50,6 @@ _INSERT_ON_POSTGRESQL = """
         %s::smallint[])
     ON CONFLICT (event_key) DO NOTHING
 """
-_FETCHED = 50_000
 
 _READ_COLUMNS: tuple[Any, ...] = (
     interactions.c.item_no,
@@ -79,15 +79,6 @@ _SESSION = (
     select(*_READ_COLUMNS)
     .where(interactions.c.session_key == bindparam("key"), interactions.c.at_ms >= bindparam("since_ms"))
     .order_by(*_IN_ORDER)
-)
-_TRAINING = (
-    select(interactions.c.customer_no, *_READ_COLUMNS[:-1])
-    .where(
-        interactions.c.customer_no.is_not(None),
-        interactions.c.purpose.in_(bindparam("purposes", expanding=True)),
-    )
-    .order_by(interactions.c.customer_no, *_IN_ORDER)
-    .execution_options(yield_per=_FETCHED)
 )
 
 
@@ -213,15 +204,8 @@ def read_for_training(
     purposes only where a measurement asks for them that learns nothing and keeps nothing.
     ``customer_idx`` is the position of the customer in ascending ``customer_nos``.
     """
-    wanted = np.array(sorted(set(customer_nos)), np.int64)
-    runs = conn.execute(_TRAINING, {"purposes": [int(each) for each in purposes]}).partitions()
-    parts = [_training_part(_table(run), wanted, catalogue) for run in runs]
-    return (Interactions.joined(*parts) if parts else Interactions.empty()), int(wanted.size)
-
-
-def _training_part(table: NDArray[np.int64], wanted: NDArray[np.int64], catalogue: Catalogue) -> Interactions:
-    table = table[np.isin(table[:, 0], wanted)]
-    return _interactions(np.searchsorted(wanted, table[:, 0]), table[:, 1:], catalogue)
+    wanted = np.unique(np.fromiter(customer_nos, np.int64))
+    return read_bulk(conn, catalogue, wanted, tuple(purposes)).interactions, int(wanted.size)
 
 
 def _read(conn: Connection, query: Select[Any], key: int | bytes, since_ms: int) -> NDArray[np.int64]:
@@ -235,16 +219,10 @@ def _table(rows: Sequence[Any]) -> NDArray[np.int64]:
 
 
 def _from_table(table: NDArray[np.int64], catalogue: Catalogue) -> Interactions:
-    return _interactions(np.zeros(len(table), np.int64), table, catalogue)
-
-
-def _interactions(
-    customer_idx: NDArray[np.int64], table: NDArray[np.int64], catalogue: Catalogue
-) -> Interactions:
-    """Build interactions from columns in the order of ``_READ_COLUMNS``; unknown items are left out."""
+    """Build one customer's interactions from columns in the order of ``_READ_COLUMNS``, of known items."""
     item_idx = catalogue.idx_of_no(table[:, 0])
     found = Interactions(
-        customer_idx=customer_idx.astype(np.int32),
+        customer_idx=np.zeros(len(table), np.int32),
         item_idx=item_idx,
         kind=table[:, 1].astype(np.int8),
         at_ms=table[:, 2].copy(),
