@@ -284,7 +284,7 @@ class TestLowPass(LearnerContract):
         expected = (vectors @ vectors.T) * np.sqrt(by_item) / np.sqrt(by_item)[:, None]
         expected[(expected < 0) | (shared_customers(weights) == 0)] = 0.0
         np.fill_diagonal(expected, 0.0)
-        learned = LowPass(n_factors=5, n_iterations=30).fit(weights).item_to_item_.toarray()
+        learned = LowPass(n_factors=5, n_iterations=60).fit(weights).item_to_item_.toarray()
         assert np.allclose(learned, expected, atol=1e-4)
 
     def test_something_is_always_filtered_out(self):
