@@ -53,6 +53,8 @@ class Manifest:
         data_from_ms: time of the oldest interaction learned from; 0 where there are no times.
         data_to_ms: time of the youngest.
         as_of_ms: what ages were counted to; 0 where it is not known.
+        read_to: number, in the shop's store, of the last interaction that there was when it was learned; 0
+            where it is not known.
         training_digest: 32 hex digits that stand for everything the arrays were made from, equal
             whenever that is; empty where it is not known.
         scale_exponent: ``WEIGHT_SCALE`` in W stands for 2 to the power of it.
@@ -82,6 +84,7 @@ class Manifest:
     data_from_ms: int = 0
     data_to_ms: int = 0
     as_of_ms: int = 0
+    read_to: int = 0
     training_digest: str = ""
     scale_exponent: int = 0
     n_customers: int = 0
@@ -119,8 +122,8 @@ class ModelArrays:
         row_source: shape (n_items,), int32, a ``RowSource``: what each row of W rests on.
         popularity: shape (n_items,), int64, decayed purchase counts in units of
             1 / ``engine.interactions.WEIGHT_ONE``; 0 for items with too few customers to name.
-        repeat: shape (n_items,), int32, share of an item's buyers who bought it on another
-            day, in units of 1 / ``WEIGHT_SCALE``; 0 where too few did.
+        repeat: shape (n_items,), int32, how much an item makes its buyers come back for it, see
+            ``engine.training.repeats``, in units of 1 / ``WEIGHT_SCALE``; 0 where too few did.
         repeat_support: shape (n_items,), int32, distinct customers who did.
         repeat_interval_days: shape (n_items,), int32, median days between such purchases; 0
             where unknown.

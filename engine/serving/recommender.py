@@ -16,8 +16,12 @@ from engine.serving import kernel
 from engine.serving.candidates import Candidates, Evidence, Mask
 from engine.vocabulary import Kind, Origin, RowSource, Source
 
-DUE_AFTER = 2
-"""An item is due again once its last purchase is older than the usual interval divided by this."""
+DUE_AFTER = 30
+"""An item may be due again once its last purchase is older than the usual interval divided by this.
+
+Only what was just bought is held back: a day for what lasts a month. Of what households bought again
+in four weeks of groceries, half the interval would have kept out a sixth, and a thirtieth 1 %.
+"""
 
 
 N_REMEMBERED = 16
@@ -170,10 +174,9 @@ class Recommender:
     def buy_again(self, evidence: Evidence, n: int) -> Candidates:
         """Return the ``n`` likeliest repeat purchases among what the customer bought before.
 
-        An item is due when at least half of the usual interval between its purchases has
-        passed since the customer's last one. Each purchase contributes its weight times the
-        share of the item's buyers who come back, in the units of ``goes_with``; its support
-        is the number of customers who came back.
+        What was just bought is not due again; see ``DUE_AFTER``. Each purchase contributes its weight
+        times how much the item makes buyers come back, see ``engine.training.repeats``, in the units of
+        ``goes_with``; its support is the number of customers who came back.
         """
         bought = (evidence.origin == Origin.HISTORY) & (evidence.kind == Kind.PURCHASE)
         piece = np.flatnonzero(bought & (evidence.item_idx >= 0)).astype(np.int32)

@@ -9,7 +9,7 @@ from support import models
 from engine.artefact import WEIGHT_SCALE, Manifest, ModelArrays, load_artefact, write_artefact
 from engine.interactions import WEIGHT_ONE
 from engine.serving.candidates import Candidates
-from engine.serving.recommender import NoModel, Recommender
+from engine.serving.recommender import DUE_AFTER, NoModel, Recommender
 from engine.vocabulary import Kind, Origin, RowSource, Source
 
 NOTHING = np.empty(0, np.int32)
@@ -76,16 +76,19 @@ def test_many_customers_at_once_get_what_each_gets_alone(bind):
         assert [pairs(found) for found in together] == alone
 
 
-def test_an_item_is_bought_again_only_once_half_its_usual_interval_has_passed(bind):
-    half = WEIGHT_SCALE // 2
+def test_what_was_just_bought_is_not_due_again(bind):
+    half, interval = WEIGHT_SCALE // 2, 3 * DUE_AFTER
     recommender = bind(
-        models.model(EDGES, repeat=[half, 0, half, half, half], interval_days=[30, 30, 0, 31, 30])
+        models.model(
+            EDGES, repeat=[half, 0, half, half, half], interval_days=[interval, interval, 0, interval + 1, 1]
+        )
     )
-    due = recommender.buy_again(models.evidence([0, 1, 2, 3], age_days=15), 10)
+    due = recommender.buy_again(models.evidence([0, 1, 2, 3], age_days=3), 10)
     assert pairs(due) == [(0, half)]
     assert due.source.tolist() == [Source.BUY_AGAIN]
     assert due.support.tolist() == [30]
-    assert len(recommender.buy_again(models.evidence([0], age_days=14), 10)) == 0
+    assert len(recommender.buy_again(models.evidence([0], age_days=2), 10)) == 0
+    assert len(recommender.buy_again(models.evidence([4], age_days=0), 10)) == 0
 
 
 def test_only_purchases_in_the_history_are_bought_again(bind):

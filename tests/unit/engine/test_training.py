@@ -12,7 +12,6 @@ from engine.errors import ModelFitError
 from engine.interactions import DAY_MS, WEIGHT_ONE, Interactions
 from engine.models import LEARNERS
 from engine.training import TrainingSettings, fit
-from engine.training.repeats import DOUBT, repeats
 from engine.training.weights import strongest, summed_weights, without
 from engine.vocabulary import Channel, Kind
 
@@ -186,33 +185,6 @@ def test_interactions_outside_the_catalogue_and_tiers_of_the_wrong_length_are_re
         run(replace(grouped, item_idx=grouped.item_idx - 1))
     with pytest.raises(ModelFitError, match="tier"):
         run(grouped, TIER[:5])
-
-
-def test_an_item_is_bought_again_by_its_returning_customers_after_the_median_interval():
-    rows = [
-        (0, 1, 900),
-        (0, 1, 910),
-        (0, 1, 940),
-        (1, 1, 900),
-        (1, 1, 900),
-        (1, 1, 914),
-        (2, 1, 950),
-        (3, 0, 950),
-    ]
-    found = repeats(interactions(rows), 3, np.full(3, 2, np.int32))
-    assert found.support.tolist() == [0, 2, 0]
-    assert found.interval_days.tolist() == [0, 14, 0]
-    assert found.repeat.tolist() == [0, round(2 / (3 + DOUBT) * WEIGHT_SCALE), 0]
-
-
-def test_with_fewer_returning_customers_than_the_floor_nothing_is_said_about_repeats():
-    found = repeats(interactions([(0, 0, 900), (0, 0, 910)]), 1, np.full(1, 2, np.int32))
-    assert (found.repeat[0], found.support[0], found.interval_days[0]) == (0, 0, 0)
-
-
-def test_views_are_no_repeat_purchases():
-    viewed = interactions([(c, 0, day) for c in range(3) for day in (900, 920)], Kind.VIEW)
-    assert repeats(viewed, 1, np.ones(1, np.int32)).repeat.tolist() == [0]
 
 
 def test_weights_are_summed_by_customer_and_item_and_halved_with_age():
