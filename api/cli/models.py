@@ -120,8 +120,8 @@ def compare(a: str, b: str, *, as_json: bool) -> None:
     slates, edges = found["slates"], found["edges"]
     say(
         f"of {found['n_items_compared']:,} items both know {slates['equal_micro'] / 10_000:.1f} % have "
-        f"the same {slates['k']} suggestions, and {slates['overlap_micro'] / 10_000:.1f} % of suggestions are "
-        f"in both; {edges['n_added']:,} pairs are new in b, {edges['n_removed']:,} are in a alone"
+        f"the same {slates['k']} suggestions, and {slates['overlap_micro'] / 10_000:.1f} % of suggestions "
+        f"are in both; {edges['n_added']:,} pairs are new in b, {edges['n_removed']:,} are in a alone"
     )
     if not found["same_validation"]:
         say("the figures were not measured on the same customers")
