@@ -169,6 +169,8 @@ def _question(asked: dict[str, Any], subject: Person, snapshot: Snapshot, found:
     language = choose_language(asked.get("language"))
     placement = placement_named(asked["placement"], snapshot)
     now_ms = found.clock()
+    catalogue = snapshot.house.catalogue
+    context = _context(asked["context"], catalogue, found)
     return Request(
         subject_kind=subject.kind,
         placement=placement,
@@ -176,7 +178,7 @@ def _question(asked: dict[str, Any], subject: Person, snapshot: Snapshot, found:
         count=count_in(asked["count"], placement),
         now_ms=now_ms,
         seed=found.new_seed(),
-        context=_context(asked["context"], snapshot.house.catalogue, found),
+        context=context,
         non_profiled=asked["mode"] == MODES[1],
         gpc=gpc_from_header(request.headers.get("Sec-GPC")),
         shared_device=asked["shared_device"],
@@ -185,7 +187,7 @@ def _question(asked: dict[str, Any], subject: Person, snapshot: Snapshot, found:
         visit=_visit(asked["visit"]),
         presentation=_presentation(asked["presentation"]),
         local_minute=local_minute(asked.get("local_time"), now_ms, found.settings.time_zone),
-        within=_within(asked.get("categories", ()), snapshot.house.catalogue),
+        within=_within(asked.get("categories", ()), catalogue) or _searched(context, catalogue),
         continues=continuation(asked["after"], subject, placement, found) if "after" in asked else None,
     )
 
@@ -240,6 +242,13 @@ def _within(paths: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
             for at, path in unknown.items()
         )
     return tuple(sorted(set(paths)))
+
+
+def _searched(context: Context, catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the categories that a search is about; it is answered from there, whoever asks."""
+    if context.item_idx is not None:
+        return ()
+    return tuple(sorted(catalogue.categories[code] for code in context.categories))
 
 
 def _visit(asked: dict[str, Any]) -> Visit:

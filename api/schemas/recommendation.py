@@ -53,7 +53,13 @@ class ContextSchema(RequestSchema):
         validate=validate.OneOf(OCCASIONS),
         metadata={"description": "the occasion that the page or the message is about"},
     )
-    query = Text(most=500, metadata={"description": "the search text; matched against categories, not kept"})
+    query = Text(
+        most=500,
+        metadata={
+            "description": "the search text; matched against categories, and not kept. Where it "
+            "names any, nothing is suggested from others, unless `categories` says from where"
+        },
+    )
 
 
 class VisitSchema(RequestSchema):

@@ -182,6 +182,15 @@ def test_a_search_is_answered_with_what_sells_well_in_what_was_searched_for(shop
     assert all(item.startswith("lamp") for item in ids(answer))
 
 
+def test_what_is_known_of_who_searches_orders_what_was_searched_for_and_adds_nothing_else(shop):
+    the_customer_agrees(shop)
+    answer = suggested(shop, placement="search", context={"query": "lamps"}, customer_id=BUYER)
+    assert answer["basis"] == "profile"
+    assert set(codes(answer).values()) <= {"bought_before"}
+    assert ids(answer)
+    assert all(item.startswith("lamp") for item in ids(answer))
+
+
 def test_a_search_for_what_the_shop_has_no_word_for_is_answered_as_if_nothing_was_searched_for(shop):
     answer = suggested(shop, placement="search", context={"query": "zeppelins"})
     assert answer["basis"] == "popular"
