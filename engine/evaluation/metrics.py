@@ -96,16 +96,19 @@ def diversity(ranked: NDArray[np.int32], has: csr_matrix) -> float:
         has: shape (n_customers, n_items): who has what; the cosine is that of two columns.
     """
     columns = csr_matrix((has.T != 0).astype(np.float64))
-    columns.data /= np.sqrt(np.repeat(np.diff(columns.indptr), np.diff(columns.indptr)))
-    by_list = []
-    for row in ranked:
-        unit = columns[row[row >= 0]]
-        n_shown = unit.shape[0]
-        if n_shown > 1:
-            # The sum over all pairs, less each item with itself.
-            alike = float((unit @ unit.T).sum() - (unit.data @ unit.data))
-            by_list.append(1 - alike / (n_shown * (n_shown - 1)))
-    return float(np.mean(by_list)) if by_list else 0.0
+    n_having = np.diff(columns.indptr)
+    columns.data /= np.sqrt(np.repeat(n_having, n_having))
+    shown = ranked >= 0
+    starts = np.concatenate([[0], np.cumsum(shown.sum(axis=1))])
+    lists = csr_matrix(
+        (np.ones(starts[-1]), ranked[shown], starts), shape=(ranked.shape[0], columns.shape[0])
+    )
+    # The sum over all pairs of a list is the squared length of its sum, less each item with itself.
+    together = csr_matrix(lists @ columns)
+    alike = np.asarray(together.multiply(together).sum(axis=1)).ravel() - lists @ (n_having > 0)
+    n_pairs = np.diff(starts) * (np.diff(starts) - 1)
+    several = n_pairs > 0
+    return float(np.mean(1 - alike[several] / n_pairs[several])) if several.any() else 0.0
 
 
 def _found(ranked: NDArray[np.int32], relevant: csr_matrix) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

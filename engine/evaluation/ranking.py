@@ -29,7 +29,9 @@ _MATRIX = (read("int64"), read("int32"), read("int32"))
 _PIECES = (read("int64"), read("int32"), read("int64"))
 _SEEN = (read("int64"), read("int32"))
 
-Arrays = tuple[NDArray[np.int64] | NDArray[np.int32], ...]
+Matrix = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]
+Pieces = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]
+Items = tuple[NDArray[np.int64], NDArray[np.int32]]
 
 
 def rank(
@@ -101,16 +103,16 @@ def _by_part(fill: Callable[[slice], None], n_customers: int) -> None:
         list(pool.map(fill, parts))
 
 
-def _matrix_of(pairs: Pairs) -> Arrays:
+def _matrix_of(pairs: Pairs) -> Matrix:
     matrix = quantized(pairs).item_to_item
     return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data.astype(np.int32)
 
 
-def _pieces_of(evidence: csr_matrix) -> Arrays:
+def _pieces_of(evidence: csr_matrix) -> Pieces:
     return *_items_of(evidence), np.rint(evidence.data * WEIGHT_ONE).astype(np.int64)
 
 
-def _items_of(matrix: csr_matrix) -> Arrays:
+def _items_of(matrix: csr_matrix) -> Items:
     return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
 
 
@@ -119,13 +121,8 @@ def _by_popularity(
 ) -> NDArray[np.int32]:
     order = np.argsort(-popularity, kind="stable").astype(np.int32)
     order = order[popularity[order] > 0]
-    ranked = np.full((customers.size, k), -1, np.int32)
-    for position, customer in enumerate(customers.tolist()):
-        known = seen.indices[seen.indptr[customer] : seen.indptr[customer + 1]]
-        head = order[: k + known.size]
-        items = head[~np.isin(head, known)][:k]
-        ranked[position, : items.size] = items
-    return ranked
+    (ranked,) = _first_unseen(order, *_items_of(seen), customers.astype(np.int64), popularity.size, k)
+    return ranked.reshape(-1, k)
 
 
 @compiled()
@@ -140,7 +137,7 @@ def _add_up(
     sums: NDArray[np.int64],
     found: NDArray[np.int32],
 ) -> int:
-    """Add the rows of one customer's evidence up; return how many columns were found. All terms are above 0."""
+    """Add the rows of one customer's evidence up, all terms above 0; return how many columns were found."""
     n_found = 0
     for piece in range(piece_ptr[customer], piece_ptr[customer + 1]):
         row, weight = piece_item[piece], piece_weight[piece]
@@ -156,9 +153,7 @@ def _add_up(
 
 
 @compiled()
-def _seat(
-    items: NDArray[np.int32], scores: NDArray[np.int64], n_seated: int, item: int, score: int
-) -> int:
+def _seat(items: NDArray[np.int32], scores: NDArray[np.int64], n_seated: int, item: int, score: int) -> int:
     """Put an item among the best so far, best first, ties by ascending item; return how many there are."""
     place = n_seated
     if n_seated == items.size:
@@ -175,6 +170,33 @@ def _seat(
     items[place] = item
     scores[place] = score
     return min(n_seated + 1, items.size)
+
+
+@compiled(
+    signature((read("int32"), *_SEEN, read("int64"), types.int64, types.int64), ("int32",)),
+)
+def _first_unseen(
+    order: NDArray[np.int32],
+    seen_ptr: NDArray[np.int64],
+    seen_item: NDArray[np.int32],
+    customers: NDArray[np.int64],
+    n_items: int,
+    k: int,
+) -> tuple[NDArray[np.int32]]:
+    seen_by = np.full(n_items, -1, np.int64)
+    ranked = np.full(customers.size * k, -1, np.int32)
+    for position in range(customers.size):
+        customer = customers[position]
+        for at in range(seen_ptr[customer], seen_ptr[customer + 1]):
+            seen_by[seen_item[at]] = position
+        n_ranked = 0
+        for item in order:
+            if n_ranked == k:
+                break
+            if seen_by[item] != position:
+                ranked[position * k + n_ranked] = item
+                n_ranked += 1
+    return (ranked,)
 
 
 @compiled(signature((*_MATRIX, *_PIECES, *_SEEN, read("int64"), types.int64), ("int32",)))

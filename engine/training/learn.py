@@ -11,17 +11,19 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from sklearn.base import clone
 
 from engine.artefact import FORMAT, Manifest, ModelArrays
 from engine.errors import ModelFitError
 from engine.interactions import DAY_MS, WEIGHT_ONE, Interactions, Weighting
 from engine.models import LEARNERS, learner_named
-from engine.models.base import Learner
-from engine.models.pairs import Pairs
+from engine.models.base import Counted, Learner
+from engine.models.pairs import Pairs, Product, count_pairs
 from engine.training.backoff import Goods, filled_rows
 from engine.training.histories import Histories, digest, histories
 from engine.training.lift import MIN_SUPPORT, Classes, lifts
 from engine.training.repeats import repeats
+from engine.training.trend import trend_of
 from engine.training.usefulness import in_real_units, in_units_of_scores
 from engine.training.weights import saturated, strongest, summed_weights
 from engine.vocabulary import RowSource
@@ -80,6 +82,10 @@ class Recipe(NamedTuple):
         metrics: what each learner achieved; see ``engine.artefact.Manifest``.
         notes: what a reader of the model card should know.
         usefulness: score from which on it beat popularity, in units of W; 0.0 where not measured.
+        trend: how columns of W are scaled, as keywords of ``engine.training.trend.trend_of``; empty if not.
+        validation: how what was compared by was cut off; see ``engine.artefact.Manifest``.
+        floor_curve: what each floor costs.
+        segments: for whom it does well.
     """
 
     learner: Learner
@@ -87,6 +93,10 @@ class Recipe(NamedTuple):
     metrics: list[dict[str, Any]]
     notes: list[str]
     usefulness: float = 0.0
+    trend: dict[str, Any] = {}  # noqa: RUF012  a default of a tuple, which nobody writes to
+    validation: dict[str, Any] = {}  # noqa: RUF012  as above
+    floor_curve: list[dict[str, Any]] = []  # noqa: RUF012  as above
+    segments: list[dict[str, Any]] = []  # noqa: RUF012  as above
 
 
 class Shop(NamedTuple):
@@ -157,7 +167,17 @@ def recipe_of(manifest: Manifest, settings: TrainingSettings) -> Recipe:
     learner.set_params(**manifest.params)
     min_support = max(manifest.min_support, settings.min_supports[0])
     usefulness = in_real_units(manifest.usefulness_floor, manifest.scale_exponent)
-    return Recipe(learner, min_support, manifest.metrics, manifest.notes, usefulness)
+    return Recipe(
+        learner,
+        min_support,
+        manifest.metrics,
+        manifest.notes,
+        usefulness,
+        manifest.trend,
+        manifest.validation,
+        manifest.floor_curve,
+        manifest.segments,
+    )
 
 
 def what_is_known(interactions: Interactions, shop: Shop, settings: TrainingSettings) -> Histories:
@@ -204,6 +224,48 @@ def floor_of(tier: NDArray[np.int8], min_support: int, settings: TrainingSetting
     return np.where(tier > 0, sensitive, min_support).astype(np.int32)
 
 
+def learned_pairs(
+    recipe: Recipe, weighed: Weighed, known: Interactions, floor: NDArray[np.int32], as_of_ms: int
+) -> Pairs:
+    """Learn W from weights, its columns scaled by the trend.
+
+    Args:
+        recipe: the learner, and whether there is a trend.
+        weighed: what to learn from.
+        known: the same as interactions.
+        floor: shape (n_items,), int32; see ``floor_of``.
+        as_of_ms: what ages are counted to.
+    """
+    if isinstance(recipe.learner, Counted):
+        product = counted_product(recipe, weighed.learned, known, floor, as_of_ms)
+        return count_pairs(product, floor, recipe.learner.n_neighbours)
+    learner = clone(recipe.learner).fit(weighed.learned, floor)
+    return scaled(Pairs(learner.item_to_item_, learner.support_), recipe.trend, known, floor, as_of_ms)
+
+
+def counted_product(
+    recipe: Recipe, weights: csr_matrix, known: Interactions, floor: NDArray[np.int32], as_of_ms: int
+) -> Product:
+    """Return the product that W holds the best entries of, its columns scaled by the trend."""
+    product: Product = recipe.learner.product(weights)
+    if not recipe.trend:
+        return product
+    trend = trend_of(known, floor.size, floor, as_of_ms, **recipe.trend)
+    return product._replace(column_scale=product.column_scale * trend)
+
+
+def scaled(
+    pairs: Pairs, trend: dict[str, Any], known: Interactions, floor: NDArray[np.int32], as_of_ms: int
+) -> Pairs:
+    """Return W with its columns scaled by a trend; see ``Recipe``."""
+    if not trend:
+        return pairs
+    by_column = trend_of(known, floor.size, floor, as_of_ms, **trend)
+    matrix = pairs.item_to_item.copy()
+    matrix.data *= by_column[matrix.indices]
+    return Pairs(matrix, pairs.support)
+
+
 def made_from(
     total: NDArray[np.uint64], recipe: Recipe, shop: Shop, settings: TrainingSettings, as_of_ms: int
 ) -> str:
@@ -219,6 +281,7 @@ def made_from(
         "texts": _hashed(orjson.dumps(shop.goods.texts)),
         "learner": type(recipe.learner).__name__,
         "params": recipe.learner.get_params(),
+        "trend": recipe.trend,
         "as_of_day": as_of_ms // DAY_MS,
         "weighting": asdict(settings.weighting),
         "popularity_half_life_days": settings.popularity_half_life_days,
@@ -277,7 +340,7 @@ def finished(
     )
     manifest = Manifest(
         learner=next(name for name, kind in LEARNERS.items() if kind is type(recipe.learner)),
-        params=dict(recipe.learner.get_params()),
+        params=_as_json(recipe.learner.get_params()),
         latent=recipe.learner.latent,
         data_from_ms=int(known.interactions.at_ms.min()),
         data_to_ms=int(known.interactions.at_ms.max()),
@@ -293,11 +356,21 @@ def finished(
         max_items_per_customer=settings.max_items_per_customer,
         n_lifts=int(arrays.lift_item.size),
         min_support_lift=MIN_SUPPORT,
+        trend=recipe.trend,
+        validation=recipe.validation,
         metrics=recipe.metrics,
+        floor_curve=recipe.floor_curve,
+        segments=recipe.segments,
         notes=recipe.notes,
         libraries=_libraries(),
     )
     return Trained(arrays, manifest)
+
+
+def _as_json(params: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters as they are read again from a file."""
+    read: dict[str, Any] = orjson.loads(orjson.dumps(params))
+    return read
 
 
 def _libraries() -> dict[str, str]:

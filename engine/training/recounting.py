@@ -8,6 +8,7 @@ that too few customers share for anybody to know.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +16,21 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
 from engine.artefact import WEIGHT_SCALE, ModelArrays
+from engine.interactions import Interactions
 from engine.models.base import Counted
 from engine.models.integers import quantized, scale_exponent
 from engine.models.pairs import Pairs, Product, count_pairs
 from engine.training.histories import Histories
-from engine.training.learn import Recipe, Shop, Trained, TrainingSettings, finished, floor_of, weigh
+from engine.training.learn import (
+    Recipe,
+    Shop,
+    Trained,
+    TrainingSettings,
+    counted_product,
+    finished,
+    floor_of,
+    weigh,
+)
 
 
 class Change(NamedTuple):
@@ -77,15 +88,15 @@ def recounted(
     def weights(known: Histories) -> csr_matrix:
         return weigh(known.interactions, (known.n_customers, model.n_items), settings, as_of_ms).learned
 
-    stay, go, come = (weights(each) for each in (change.stay, change.go, change.come))
-    stale = _stale(
-        learner.product(csr_matrix(vstack([stay, go]))),
-        learner.product(csr_matrix(vstack([stay, come]))),
-        change.stay.n_customers,
-    )
-    weighed = weigh(change.after.interactions, (change.after.n_customers, model.n_items), settings, as_of_ms)
-    product = learner.product(weighed.learned)
     floor = floor_of(shop.tier, recipe.min_support, settings)
+
+    def product_with(others: Histories) -> Product:
+        together = csr_matrix(vstack([weights(change.stay), weights(others)]))
+        return counted_product(recipe, together, _together(change.stay, others), floor, as_of_ms)
+
+    stale = _stale(product_with(change.go), product_with(change.come), change.stay.n_customers)
+    weighed = weigh(change.after.interactions, (change.after.n_customers, model.n_items), settings, as_of_ms)
+    product = counted_product(recipe, weighed.learned, change.after.interactions, floor, as_of_ms)
     rebuilt = count_pairs(product, floor, learner.n_neighbours, np.flatnonzero(stale))
     if not _keeps_scale(model, stale, rebuilt, exponent):
         stale[:] = True
@@ -94,6 +105,12 @@ def recounted(
     edges = _with_rows(model, stale, quantized(rebuilt, exponent))
     trained = finished(edges, exponent, recipe, change.after, weighed, shop, settings, as_of_ms)
     return Recounted(trained, int(np.count_nonzero(stale)))
+
+
+def _together(some: Histories, others: Histories) -> Interactions:
+    """Return interactions of disjoint sets of customers, numbered one set after the other."""
+    numbers = others.interactions.customer_idx + np.int32(some.n_customers)
+    return Interactions.joined(some.interactions, replace(others.interactions, customer_idx=numbers))
 
 
 def _stale(before: Product, after: Product, n_stay: int) -> NDArray[np.bool_]:

@@ -59,6 +59,7 @@ def recipes(draw) -> Manifest:
         learner=name,
         params={**LEARNERS[name]().get_params(), "n_neighbours": draw(st.sampled_from([2, 100]))},
         min_support=2,
+        trend=draw(st.sampled_from([{}, {"half_life_days": 28, "exponent": 1.0}])),
     )
 
 
