@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Integer, Select, bindparam, or_, select, type_coerce, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    column,
+    func,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects import sqlite
 
 from api.storage.bulk import read_bulk
-from api.storage.statements import chunks
 from api.storage.tables import customers, interactions
 from engine.catalogue import Catalogue
 from engine.interactions import Interactions
@@ -62,14 +77,24 @@ _READ_COLUMNS: tuple[Any, ...] = (
     interactions.c.interaction_no,
 )
 _IN_ORDER = (interactions.c.at_ms, interactions.c.interaction_no)
-_HISTORIES = (
-    select(interactions.c.customer_no, *_READ_COLUMNS)
-    .where(
-        interactions.c.customer_no.in_(bindparam("keys", expanding=True)),
-        interactions.c.at_ms >= bindparam("since_ms"),
+
+
+def _histories_of(customer_no: ColumnElement[int], since_ms: ColumnElement[int]) -> Select[Any]:
+    return select(interactions.c.customer_no, *_READ_COLUMNS).where(
+        interactions.c.customer_no == customer_no, interactions.c.at_ms >= since_ms
     )
-    .order_by(interactions.c.customer_no, *_IN_ORDER)
+
+
+_ASKED_ON_SQLITE = func.json_each(bindparam("wanted", type_=Text)).table_valued("value")
+_HISTORIES_ON_SQLITE = _histories_of(
+    func.json_extract(_ASKED_ON_SQLITE.c.value, "$[0]"), func.json_extract(_ASKED_ON_SQLITE.c.value, "$[1]")
 )
+_ASKED_ON_POSTGRESQL = (
+    func.unnest(bindparam("numbers", type_=ARRAY(BigInteger)), bindparam("times", type_=ARRAY(BigInteger)))
+    .table_valued(column("customer_no", BigInteger), column("since_ms", BigInteger))
+    .render_derived()
+)
+_HISTORIES_ON_POSTGRESQL = _histories_of(_ASKED_ON_POSTGRESQL.c.customer_no, _ASKED_ON_POSTGRESQL.c.since_ms)
 _HISTORY = (
     select(*_READ_COLUMNS)
     .where(interactions.c.customer_no == bindparam("key"), interactions.c.at_ms >= bindparam("since_ms"))
@@ -134,38 +159,43 @@ def read_history(conn: Connection, customer_no: int, since_ms: int, catalogue: C
 def read_histories(
     conn: Connection, since_ms: Mapping[int, int], catalogue: Catalogue
 ) -> dict[int, Interactions]:
-    """Return what ``read_history`` does for each of many customers.
+    """Return what ``read_history`` does for each of many customers; one statement for all.
 
     Args:
         conn: a connection.
-        since_ms: from when on, by customer; those with the same time are read together.
+        since_ms: from when on, by customer.
         catalogue: what the shop sells.
     """
-    together: dict[int, list[int]] = {}
-    for customer_no, from_ms in since_ms.items():
-        together.setdefault(from_ms, []).append(customer_no)
+    if not since_ms:
+        return {}
+    if len(since_ms) == 1:  # the usual request: there is a shorter statement for it
+        ((customer_no, from_ms),) = since_ms.items()
+        return {customer_no: read_history(conn, customer_no, from_ms, catalogue)}
+    wanted = sorted(since_ms)
+    rows = conn.execute(*_histories(conn, [(customer_no, since_ms[customer_no]) for customer_no in wanted]))
+    flat = np.fromiter(itertools.chain.from_iterable(rows), np.int64)
+    table = flat.reshape(-1, 1 + len(_READ_COLUMNS))
+    table = table[catalogue.idx_of_no(table[:, 1]) >= 0]
+    table = table[np.lexsort((table[:, -1], table[:, _AT_MS], table[:, 0]))]
+    found = _from_table(table[:, 1:], catalogue)
+    ends = np.searchsorted(table[:, 0], wanted, side="right").tolist()
+    starts = [0, *ends[:-1]]
     return {
-        customer_no: found
-        for from_ms, customer_nos in together.items()
-        for some in chunks(sorted(customer_nos))
-        for customer_no, found in _read_histories(conn, some, from_ms, catalogue)
+        customer_no: found.between(start, end)
+        for customer_no, start, end in zip(wanted, starts, ends, strict=True)
     }
 
 
-def _read_histories(
-    conn: Connection, customer_nos: Sequence[int], since_ms: int, catalogue: Catalogue
-) -> Iterator[tuple[int, Interactions]]:
-    if len(customer_nos) == 1:  # the usual request: no statement to write out for it
-        yield customer_nos[0], read_history(conn, customer_nos[0], since_ms, catalogue)
-        return
-    rows = conn.execute(_HISTORIES, {"keys": customer_nos, "since_ms": since_ms}).all()
-    flat = np.fromiter(itertools.chain.from_iterable(rows), np.int64)
-    table = flat.reshape(len(rows), 1 + len(_READ_COLUMNS))
-    table = table[catalogue.idx_of_no(table[:, 1]) >= 0]
-    found = _from_table(table[:, 1:], catalogue)
-    ends = np.searchsorted(table[:, 0], customer_nos, side="right").tolist()
-    for customer_no, start, end in zip(customer_nos, [0, *ends], ends, strict=False):
-        yield customer_no, found.between(start, end)
+_AT_MS = 3
+"""Where the time stands in a row of the histories of many."""
+
+
+def _histories(conn: Connection, wanted: Sequence[tuple[int, int]]) -> tuple[Select[Any], dict[str, Any]]:
+    """Return the statement that reads histories, in no order, and what it asks for: customer and time."""
+    if conn.dialect.name == "postgresql":
+        numbers, times = zip(*wanted, strict=True)
+        return _HISTORIES_ON_POSTGRESQL, {"numbers": list(numbers), "times": list(times)}
+    return _HISTORIES_ON_SQLITE, {"wanted": orjson.dumps(wanted).decode()}
 
 
 def read_session(conn: Connection, session_key: bytes, since_ms: int, catalogue: Catalogue) -> Interactions:

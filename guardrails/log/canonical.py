@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -49,10 +50,9 @@ def _check(value: object) -> None:
     elif isinstance(value, np.ndarray):
         _check_array(value)
     elif isinstance(value, dict):
-        for key, member in value.items():
-            if not _is_key(key):
-                raise RecordError("a key leaves the profile")
-            _check(member)
+        if not all(map(_is_key, value)):
+            raise RecordError("a key leaves the profile")
+        _check_members(value.values())
     elif isinstance(value, list | tuple):
         _check_list(value)
     else:
@@ -61,10 +61,18 @@ def _check(value: object) -> None:
 
 def _check_list(members: list[object] | tuple[object, ...]) -> None:
     """Check the members; long columns of plain ASCII strings, which most are, are checked as one."""
-    if all(type(member) is str for member in members) and "".join(map(str, members)).isascii():
-        return
+    if set(map(type, members)) != {str} or not "".join(map(str, members)).isascii():
+        _check_members(members)
+
+
+def _check_members(members: Iterable[object]) -> None:
+    """Check each; a call for each of the hundreds of leaves of a record would take most of the time."""
     for member in members:
-        _check(member)
+        if type(member) is str:
+            if not member.isascii():
+                _check_text(member)
+        elif type(member) is not bool and member is not None:
+            _check(member)
 
 
 @lru_cache(maxsize=1024)  # a record has a few hundred keys, always the same

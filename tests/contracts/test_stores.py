@@ -42,7 +42,7 @@ from api.storage.decisions import (
 from api.storage.devices import is_shared, seen_on_device
 from api.storage.exposures import insert_exposures, read_exposure, read_exposures
 from api.storage.feedback import FeedbackKind, add_feedback
-from api.storage.interactions import read_for_training, read_history, read_session
+from api.storage.interactions import read_for_training, read_histories, read_history, read_session
 from api.storage.items import Counts, ItemRow, item_numbers, load_catalogue, read_item, upsert_items
 from api.storage.keyring import KeyName
 from api.storage.log import read_entry
@@ -317,6 +317,32 @@ class TestInteractions:
         assert history.customer_idx.tolist() == [0, 0]
         types = ("int32", "int32", "int8", "int64", "int8", "int8", "bool", "int8")
         assert tuple(str(column.dtype) for column in vars(history).values()) == types
+
+    def test_histories_read_together_are_those_read_one_by_one(self, store):
+        numbers = store_items(store, "lamp", "milk", "soap")
+        people = [store_customer(store, name) for name in ("anna", "otto", "nobody", "late")]
+        rows = [
+            an_interaction(store, numbers[item], customer_no=people[who], at_ms=at_ms)
+            for who, item, at_ms in (
+                (0, "milk", 20),
+                (1, "lamp", 8),
+                (0, "lamp", 10),
+                (1, "soap", 30),
+                (0, "soap", 20),
+                (3, "lamp", 5),
+            )
+        ]
+        store_interactions(store, rows)
+        catalogue, since_ms = catalogue_of(store), dict(zip(people, (10, 0, 0, 6), strict=True))
+        with reading(store.engine) as conn:
+            together = read_histories(conn, since_ms, catalogue)
+            alone = {each: read_history(conn, each, since_ms[each], catalogue) for each in people}
+            assert read_histories(conn, {}, catalogue) == {}
+        assert [len(together[each]) for each in people] == [3, 2, 0, 0]
+        for each in people:
+            for name, column in vars(alone[each]).items():
+                other = getattr(together[each], name)
+                assert (other.tolist(), other.dtype) == (column.tolist(), column.dtype)
 
     def test_a_visit_says_only_what_happened_in_it(self, store):
         numbers = store_items(store, "lamp", "milk")

@@ -212,7 +212,7 @@ def test_what_was_recorded_and_not_written_out_is_given_up_and_decided_again(set
 
 
 def test_killed_it_leaves_whole_lines_and_goes_on(settings, tmp_path):
-    customers = [f"k-{number}" for number in range(1200)]
+    customers = [f"k-{number}" for number in range(400)]
     path, out = listed(tmp_path, customers), tmp_path / "out.jsonl"
     command = [Path(sys.executable).parent / "tactful", "recommend", path, *MAIL, "--output", out]
     command = [*map(str, command), "--processes", "2"]
