@@ -32,7 +32,7 @@ def models() -> None:
 @json_option
 def list_models(*, as_json: bool) -> None:
     """List every model, newest first."""
-    from api.models.cards import chosen_row, day, with_interval  # noqa: PLC0415  not needed for --help
+    from api.models.cards import chosen_row, day  # noqa: PLC0415  not needed for --help
     from api.models.registry import registrations  # noqa: PLC0415  as above
 
     with _shop() as shop:
@@ -45,12 +45,13 @@ def list_models(*, as_json: bool) -> None:
     table = Table("model", "state", "stored", "learner", "NDCG", "customers", "floor", box=None)
     for each in found:
         manifest = each.manifest
+        measured = chosen_row(manifest)
         table.add_row(
             each.model.version[:12],
             each.state.value,
             day(each.model.created_at_ms),
             manifest.learner,
-            with_interval(chosen_row(manifest) or {}, "ndcg"),
+            "" if measured is None else f"{measured['ndcg']:.4f}",
             f"{manifest.n_customers:,}",
             str(manifest.min_support),
         )

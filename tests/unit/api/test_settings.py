@@ -111,6 +111,10 @@ def test_a_name_that_means_nothing_is_refused(name):
                 "postgresql://db/x",
             )
         ),
+        ("TACTFUL_MODEL_KEEP_DAYS", "-1"),
+        ("TACTFUL_LINEAGE_FILE", ""),
+        *(("TACTFUL_LINEAGE_URL", text) for text in ("", "lineage.example", "ftp://x/y", "http:///x")),
+        ("TACTFUL_LINEAGE_NAMESPACE", " "),
         ("TACTFUL_CONSENT_VALID_FOR_DAYS", "0"),
         ("TACTFUL_CONSENT_GPC_SCOPE", "everything"),
         ("TACTFUL_CONSENT_GPC_OVERRIDE_ALLOWED", "2"),
@@ -169,3 +173,19 @@ def test_a_shop_with_a_purpose_on_a_basis_that_cannot_carry_it_does_not_start(pu
         entry = next(each for each in REGISTER if f"P{each.purpose.value}" == purposes)
         in_force = Settings.from_env(environ).consent.in_force(entry)
         assert in_force.basis is LawfulBasis.LEGITIMATE_INTEREST
+
+
+def test_where_lineage_is_told_is_set_and_neither_its_address_nor_its_key_is_ever_shown():
+    settings = Settings.from_env(
+        {
+            "TACTFUL_LINEAGE_FILE": "var/lineage.jsonl",
+            "TACTFUL_LINEAGE_URL": "https://lineage.example/api/v1/lineage",
+            "TACTFUL_LINEAGE_KEY": "secret",
+            "TACTFUL_LINEAGE_NAMESPACE": "shop",
+            "TACTFUL_MODEL_KEEP_DAYS": "0",
+        }
+    )
+    assert settings.lineage_file == Path("var/lineage.jsonl")
+    assert (settings.lineage_namespace, settings.model_keep_days) == ("shop", 0)
+    assert "secret" not in repr(settings)
+    assert "lineage.example" not in repr(settings)
