@@ -177,7 +177,7 @@ def test_feedback_said_twice_counts_once(shop):
     path = f"/v1/decisions/{answer['decision_id']}/feedback"
     assert shop.ask("POST", path, json=said).json()["stored"] == len(answer["items"])
     again = shop.ask("POST", path, json=said).json()
-    assert again == {"stored": 0, "muted": [], "muted_until_ms": None}
+    assert again == {"stored": 0, "counted": 0, "muted": [], "muted_until_ms": None}
 
 
 def test_nobody_is_muted_by_feedback_on_a_decision_for_nobody(shop):

@@ -10,6 +10,7 @@ from api.auth import access_of
 from api.problems import PROBLEMS
 from api.storage.api_keys import Role
 from api.wiring import now_ms
+from guardrails.consent.purposes import KEY_OF, Purpose
 
 PUBLIC = {
     "/healthz",
@@ -160,7 +161,7 @@ def test_an_unknown_kind_of_problem_has_none(shop_on_sqlite):
 
 def test_real_answers_are_what_the_description_promises(shop):
     document = shop.client.get("/openapi.json").json()
-    shop.choose("given", *EVERYTHING)
+    shop.choose("given", *EVERYTHING, KEY_OF[Purpose.PERFORMANCE])
     suggestions = shop.recommend(customer_id=BUYER)
     decision_id = suggestions.json()["decision_id"]
     said = {"items": [{"item_id": suggestions.json()["items"][0]["item_id"], "kind": "helpful"}]}
@@ -195,6 +196,7 @@ def test_real_answers_are_what_the_description_promises(shop):
         ),
         ("/v1/decisions", shop.ask("GET", "/v1/decisions", Role.AUDITOR)),
         ("/v1/decisions/{decision_id}", shop.ask("GET", f"/v1/decisions/{decision_id}", Role.AUDITOR)),
+        ("/v1/measurements", shop.ask("GET", "/v1/measurements?by=day,arm", Role.MARKETER)),
         ("/v1/models", shop.ask("GET", "/v1/models", Role.ADMIN)),
         *((f"{of_customer}/{name}", shop.ask("GET", f"{mine}/{name}")) for name in ("interests", "privacy")),
         *((f"{of_customer}/{name}", shop.ask("POST", f"{mine}/{name}", json=body)) for name, body in asked),
