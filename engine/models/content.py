@@ -78,8 +78,11 @@ class Content(Learner):
 
     def _alike(self, item_texts: Sequence[str], new: NDArray[np.bool_]) -> Pairs:
         words, rows = _weighed_words(item_texts), np.flatnonzero(new)
+        items_of = csr_matrix(words.T)
         found = _Likenesses.joined(
-            _likenesses(words, rows[start : start + _ROWS_AT_ONCE], self.least_alike).best(self.n_neighbours)
+            _likenesses(words, items_of, rows[start : start + _ROWS_AT_ONCE], self.least_alike).best(
+                self.n_neighbours
+            )
             for start in range(0, rows.size, _ROWS_AT_ONCE)
         )
         to_known = found.take(~new[found.column])
@@ -122,9 +125,14 @@ def _weighed_words(item_texts: Sequence[str]) -> csr_matrix:
     return kept
 
 
-def _likenesses(words: csr_matrix, rows: NDArray[np.int64], least: float) -> _Likenesses:
-    """Return what is at least so much like the items of ``rows``, themselves left out."""
-    product = csr_matrix(words[rows] @ words.T)
+def _likenesses(
+    words: csr_matrix, items_of: csr_matrix, rows: NDArray[np.int64], least: float
+) -> _Likenesses:
+    """Return what is at least so much like the items of ``rows``, themselves left out.
+
+    ``items_of`` is ``words`` the other way round.
+    """
+    product = csr_matrix(words[rows] @ items_of)
     row = np.repeat(rows, np.diff(product.indptr))
     column, steps = product.indices.astype(np.int64), np.rint(product.data * _STEPS).astype(np.int64)
     return _Likenesses(row, column, steps).take((column != row) & (steps >= least * _STEPS))

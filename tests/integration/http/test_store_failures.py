@@ -330,3 +330,16 @@ def test_a_database_that_was_never_set_up_is_told(tmp_path, sqlite_store):
         assert ready.status_code == 503
         assert ready.json()["ready"] is False
         assert is_unavailable(shop.recommend())
+
+
+def test_a_list_does_not_go_on_while_what_it_has_shown_cannot_be_read(sqlite_store):
+    settings = sqlite_store.settings
+    with serving(settings, fill(settings)) as shop:
+        further = {"count": 3, "after": shop.recommend(count=3).json()["decision_id"]}
+        file = Path(make_url(settings.database_url).database)
+        away = file.with_suffix(".away")
+        file.rename(away)
+        assert is_about_nobody(shop.recommend(count=3))
+        assert is_unavailable(shop.recommend(**further))
+        away.rename(file)
+        assert shop.recommend(**further).status_code == 200
