@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from api.consents.erased import without_interest_in_the_erased
 from api.consents.people import Person
 from api.imports.new_interactions import NewInteraction
-from api.storage.consents import read_choices
+from api.storage.consents import lock_subject, read_choices
 from api.storage.feedback import FeedbackKind
 from api.storage.measured import (
     OUTCOMES,
@@ -65,6 +65,7 @@ def count_feedback(
     channel = measured_channel(conn, decision_id)
     if subject_key is None or channel is None:
         return 0
+    lock_subject(conn, subject_key)  # whoever takes it back meanwhile comes before or after
     people = _People(conn, subjects, consent)
     if not people.may_be_measured(subject_key, (), now_ms, channel, gpc=gpc):
         return 0

@@ -14,7 +14,14 @@ from api.errors import UnknownModelError
 from api.runtime import Snapshot
 from api.storage.consents import read_choices
 from api.storage.subjects import Subjects
-from api.storage.versions import SYSTEM, ModelRow, challenge_with_model, challenger_model, get_model
+from api.storage.versions import (
+    SYSTEM,
+    ModelRow,
+    challenge_with_model,
+    challenger_model,
+    get_model,
+    lock_models,
+)
 from engine.errors import ArtefactError
 from engine.vocabulary import Channel
 from guardrails.errors import PolicyError
@@ -41,6 +48,7 @@ def begin_experiment(
     """
     if not 0 < share_micro <= MICRO:
         raise PolicyError("an experiment takes a share of customers above 0 and at most 1")
+    lock_models(conn)  # or its arrays could be removed meanwhile
     _require_there(get_model(conn, version))
     challenge_with_model(conn, version, share_micro, now_ms, actor)
 
