@@ -166,6 +166,24 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="mostrecent",
         )
+        self.model_updates = Counter(
+            "tactful_model_updates",
+            "times that the model learned from what was new",
+            ("path",),
+            registry=self._registry,
+        )
+        self.model_updated_at = Gauge(
+            "tactful_model_updated_timestamp_seconds",
+            "when it did so last, in seconds since the epoch",
+            registry=self._registry,
+            multiprocess_mode="max",
+        )
+        self.model_update_seconds = Gauge(
+            "tactful_model_update_seconds",
+            "how long that took",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
         self.cascades_open = Gauge(
             "tactful_cascades_open",
             "erasures and withdrawals under way",

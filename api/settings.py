@@ -88,6 +88,8 @@ class Settings:
         log_keep_days: after how many days the daily purge prunes the log of entries that nobody needs; 0
             keeps them all. The tree over them stays.
         log_witnesses: who is asked to witness the log, each as ``<url>|<vkey>``.
+        model_update_s: how often it is looked whether there is something new that the model in force can
+            learn from at once, in seconds; 0 never looks.
         model_keep_days: after how many days the daily purge removes a model that nothing needs: it is not
             served, not watched, and no record names it that is kept; 0 keeps them all.
         lineage_file: file that OpenLineage events of trainings are appended to, one JSON object a line;
@@ -128,6 +130,7 @@ class Settings:
     log_heartbeat_minutes: int = 10
     log_keep_days: int = 0
     log_witnesses: tuple[Witness, ...] = ()
+    model_update_s: int = 30
     model_keep_days: int = 30
     lineage_file: Path | None = None
     lineage_url: str = field(default="", repr=False)
@@ -375,6 +378,7 @@ _READERS: Mapping[str, Reader] = {
     f"{PREFIX}LOG_HEARTBEAT_MINUTES": _whole_number(1, 1440),
     f"{PREFIX}LOG_KEEP_DAYS": _whole_number(0, 36_500),
     f"{PREFIX}LOG_WITNESSES": _witnesses,
+    f"{PREFIX}MODEL_UPDATE_S": _whole_number(0, 86_400),
     f"{PREFIX}MODEL_KEEP_DAYS": _whole_number(0, 36_500),
     f"{PREFIX}LINEAGE_FILE": _folder,
     f"{PREFIX}LINEAGE_URL": _http_url,

@@ -23,8 +23,8 @@ from api.models.alone import LOCK_FILE, TRAINING_LOCK, alone
 from api.models.lineage import Job, Told, lineage_of
 from api.models.registry import Activation, register_model, write_model
 from api.settings import Settings
+from api.storage.bulk import last_interaction_no, read_bulk
 from api.storage.connection import reading, writing
-from api.storage.interactions import read_for_training
 from api.storage.items import load_catalogue
 from api.storage.notices import consent_in_force
 from api.storage.training import once_learned_from, training_customers
@@ -52,6 +52,7 @@ from engine.errors import ArtefactError, ModelFitError
 from engine.interactions import Interactions
 from engine.training import Classes, Goods, Trained, fit, forget, refit
 from guardrails.admit import SENSITIVE_FROM_TIER
+from guardrails.consent.purposes import Purpose
 from guardrails.consent.settings import ConsentSettings
 from guardrails.policy.limits import Limits
 from guardrails.training_gate import Learnable, TrainingCustomer, learnable
@@ -137,9 +138,9 @@ def train(
     with alone(engine, settings, progress), lineage_of(settings, Job.TRAIN, now_ms, run_id) as told:
         progress(0, None, "reading what may be learned from")
         with reading(engine) as conn:
-            shop = _read_shop(conn, settings)
-            found = _read_customers(conn, shop, training_customers(conn, shop.consent, now_ms))
-        admitted = _gate(shop, found, now_ms)
+            shop = read_shop(conn, settings)
+            found = read_customers(conn, shop, training_customers(conn, shop.consent, now_ms))
+        admitted = gate(shop, found, now_ms)
         trained = fit(
             admitted.interactions,
             shop.catalogue.item_ids,
@@ -150,6 +151,7 @@ def train(
             budget_s=budget_s,
             progress=lambda stage, done, total: progress(done, total, stage),
         )
+        trained = read_up_to(trained, found.read_to)
         activation = Activation.IF_NO_WORSE if may_activate else Activation.NEVER
         registered = register_model(engine, settings, trained, now_ms, activation, actor)
         told.learned(settings.lineage_namespace, trained.manifest, registered.version)
@@ -284,47 +286,53 @@ def _without(
         return None
     progress(0, 3, "reading what may be learned from")
     with reading(engine) as conn:
-        shop = _read_shop(conn, settings)
+        shop = read_shop(conn, settings)
         stay = training_customers(conn, shop.consent, now_ms)
         stay = {customer_no: each for customer_no, each in stay.items() if customer_no not in gone}
-        found = _read_customers(conn, shop, stay | once_learned_from(conn, gone, manifest.as_of_ms))
+        everybody = stay | once_learned_from(conn, gone, manifest.as_of_ms)
+        found = read_customers(conn, shop, everybody, manifest.read_to)
     progress(1, 3, "forgetting")
     is_gone = np.isin(found.customer_nos, np.array(sorted(gone), np.int64))
     try:
         without = None if model is None else _taken_out(model, shop, found, is_gone)
         if without is None:
-            trained = _learned_anew(manifest, shop, found, is_gone, now_ms)
-            without = _Without(_noted(trained, row.version), "refit", len(shop.catalogue.item_ids))
+            trained = read_up_to(_learned_anew(manifest, shop, found, is_gone, now_ms), found.read_to)
+            without = _Without(
+                noted(trained, _FORGETTING_NOTE, row.version), "refit", len(shop.catalogue.item_ids)
+            )
     except ModelFitError as error:
         warn("model:forget:nothing_left", error)
         return None
     return without
 
 
-def _taken_out(model: Artefact, shop: _Shop, found: _Found, is_gone: NDArray[np.bool_]) -> _Without | None:
+def _taken_out(model: Artefact, shop: ShopNow, found: Found, is_gone: NDArray[np.bool_]) -> _Without | None:
     """Return the model without the customers who go, if what it was made from is what is found now."""
     if model.item_ids != shop.catalogue.item_ids:
         return None
-    as_of_ms = model.manifest.as_of_ms
-    allowed = _gate(shop, found, as_of_ms)
+    as_of_ms, read_to = model.manifest.as_of_ms, model.manifest.read_to
+    allowed = gate(shop, found, as_of_ms)
     classes, goods = classes_of(shop.catalogue, allowed), goods_of(shop.catalogue)
-    known = allowed.interactions.where(allowed.interactions.at_ms <= as_of_ms)
+    was_there = ~found.is_new[allowed.kept] if read_to else allowed.interactions.at_ms <= as_of_ms
+    known = allowed.interactions.where(was_there)
     goes = is_gone[known.customer_idx]
     nobody = np.zeros_like(goes)
     for out in (goes, nobody):  # nobody, where an earlier pass took them out
         split = known.where(~goes), known.where(out)
         forgotten = forget(model, model.manifest, *split, shop.catalogue.tier, classes=classes, goods=goods)
         if forgotten is not None:
-            trained = _noted(forgotten.trained, model.version) if out.any() else forgotten.trained
-            return _Without(trained, "incremental", forgotten.n_rows_rebuilt)
+            trained = (
+                noted(forgotten.trained, _FORGETTING_NOTE, model.version) if out.any() else forgotten.trained
+            )
+            return _Without(read_up_to(trained, read_to), "incremental", forgotten.n_rows_rebuilt)
     return None
 
 
 def _learned_anew(
-    manifest: Manifest, shop: _Shop, found: _Found, is_gone: NDArray[np.bool_], now_ms: int
+    manifest: Manifest, shop: ShopNow, found: Found, is_gone: NDArray[np.bool_], now_ms: int
 ) -> Trained:
     """Learn from what may be learned from now, as the model was learned; see ``refit`` for errors."""
-    admitted = _gate(shop, found, now_ms)
+    admitted = gate(shop, found, now_ms)
     classes, goods = classes_of(shop.catalogue, admitted), goods_of(shop.catalogue)
     allowed = admitted.interactions.where(~is_gone[admitted.interactions.customer_idx])
     return refit(
@@ -352,14 +360,18 @@ def _load(row: ModelRow) -> tuple[Artefact | None, Manifest | None]:
         return None, None
 
 
-def _noted(trained: Trained, version: str) -> Trained:
+def noted(trained: Trained, note: str, version: str) -> Trained:
     """Say in the manifest which model it was before; of several times the last."""
-    notes = [note for note in trained.manifest.notes if not note.startswith(_FORGETTING_NOTE)]
-    notes.append(f"{_FORGETTING_NOTE}{version}")
-    return trained._replace(manifest=replace(trained.manifest, notes=notes))
+    notes = [each for each in trained.manifest.notes if not each.startswith(note)]
+    return trained._replace(manifest=replace(trained.manifest, notes=[*notes, f"{note}{version}"]))
 
 
-class _Shop(NamedTuple):
+def read_up_to(trained: Trained, read_to: int) -> Trained:
+    """Say in the manifest up to which interaction was read."""
+    return trained._replace(manifest=replace(trained.manifest, read_to=read_to))
+
+
+class ShopNow(NamedTuple):
     """What the gate needs to know beside the customers."""
 
     catalogue: Catalogue
@@ -367,27 +379,40 @@ class _Shop(NamedTuple):
     consent: ConsentSettings
 
 
-class _Found(NamedTuple):
-    """Interactions of customers; ``customer_idx`` points into both lists."""
+class Found(NamedTuple):
+    """Interactions of customers; ``customer_idx`` points into both lists.
+
+    ``is_new`` tells of each interaction whether it was stored after a model was learned, and
+    ``read_to`` is the number of the last one that there is, whoever did it.
+    """
 
     interactions: Interactions
     customer_nos: list[int]
     customers: list[TrainingCustomer]
+    is_new: NDArray[np.bool_]
+    read_to: int
 
 
-def _read_shop(conn: Connection, settings: Settings) -> _Shop:
+def read_shop(conn: Connection, settings: Settings) -> ShopNow:
+    """Return what the gate goes by, as it is now."""
     policy, _ = policy_in_force(conn)
     catalogue = load_catalogue(conn, settings.consent.raised_classes)
-    return _Shop(catalogue, policy.limits, consent_in_force(conn, settings.consent))
+    return ShopNow(catalogue, policy.limits, consent_in_force(conn, settings.consent))
 
 
-def _read_customers(conn: Connection, shop: _Shop, customers: dict[int, TrainingCustomer]) -> _Found:
-    interactions, _ = read_for_training(conn, shop.catalogue, customers)
+def read_customers(
+    conn: Connection, shop: ShopNow, customers: dict[int, TrainingCustomer], read_to: int = 0
+) -> Found:
+    """Return what customers did; what was stored after the interaction ``read_to`` is new."""
     customer_nos = sorted(customers)
-    return _Found(interactions, customer_nos, [customers[each] for each in customer_nos])
+    wanted = np.array(customer_nos, np.int64)
+    interactions, is_new = read_bulk(conn, shop.catalogue, wanted, (Purpose.PROFILING,), read_to)
+    last_no = last_interaction_no(conn)
+    return Found(interactions, customer_nos, [customers[each] for each in customer_nos], is_new, last_no)
 
 
-def _gate(shop: _Shop, found: _Found, at_ms: int) -> Learnable:
+def gate(shop: ShopNow, found: Found, at_ms: int) -> Learnable:
+    """Keep what a model may learn from."""
     return learnable(
         found.interactions, found.customers, shop.catalogue, shop.limits.evidence, shop.consent, at_ms
     )

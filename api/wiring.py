@@ -28,6 +28,7 @@ from api.storage.connection import open_engine
 from api.storage.recorder import Recorder
 from api.storage.spool import Spool
 from api.storage.subjects import Subjects, open_subjects
+from api.updating import ModelKeeper
 from guardrails.log.canonical import canonical
 
 EXTENSION = "tactful"
@@ -52,6 +53,7 @@ class Wiring:
         log_keeper: does for the log what no request does.
         runtime: model, catalogue and policy in force.
         cascades: removes what is to be forgotten.
+        model_keeper: lets the model in force learn from what is new.
         policy_clock: puts policies in force, and ends what is over, when their time has come.
         trainings: trains beside the requests.
         shadow_models: asks a model in shadow about what was just decided.
@@ -72,6 +74,7 @@ class Wiring:
     log_keeper: LogKeeper
     runtime: Runtime
     cascades: Cascades
+    model_keeper: ModelKeeper
     policy_clock: PolicyClock
     trainings: Trainings
     shadow_models: ShadowModels
@@ -87,6 +90,7 @@ class Wiring:
         self.recorder.close()
         self.log_keeper.close()
         self.cascades.close()
+        self.model_keeper.close()
         self.policy_clock.close()
         self.trainings.close()
         self.shadow_models.close()
@@ -118,12 +122,14 @@ def wire(settings: Settings) -> Wiring:
     cascades = Cascades(
         Forgetting(logbook, settings, now_ms), engine, metrics, purges_daily=settings.purges_daily
     )
+    model_keeper = ModelKeeper(engine, settings, metrics, now_ms)
     policy_clock = PolicyClock(logbook, now_ms)
     shadow_models = ShadowModels(logbook, runtime, now_ms)
     recorder.start()
     log_keeper.start()
     runtime.start()
     cascades.start()
+    model_keeper.start()
     policy_clock.start()
     shadow_models.start()
     return Wiring(
@@ -136,6 +142,7 @@ def wire(settings: Settings) -> Wiring:
         log_keeper=log_keeper,
         runtime=runtime,
         cascades=cascades,
+        model_keeper=model_keeper,
         policy_clock=policy_clock,
         trainings=Trainings(logbook, settings, now_ms),
         shadow_models=shadow_models,

@@ -61,12 +61,14 @@ class Learnable:
 
     Attributes:
         interactions: those that passed, in their order.
+        kept: shape (n_found,), bool: which of those found they are.
         kept_out: rule id to number of interactions kept out, in order of the rule ids.
         agreed: shape (n_customers, n_classes), bool, by ``customer_idx`` and class code: who agreed that
             their purchases of the class may be learned from, and so whether they bought any.
     """
 
     interactions: Interactions
+    kept: NDArray[np.bool_]
     kept_out: tuple[tuple[str, int], ...]
     agreed: NDArray[np.bool_]
 
@@ -97,19 +99,22 @@ def learnable(
         settings: how long consent lasts.
         now_ms: the clock.
     """
-    about_taste = found.where((found.item_idx >= 0) & np.isin(found.kind, LEARNED_FROM))
+    is_about_taste = (found.item_idx >= 0) & np.isin(found.kind, LEARNED_FROM)
+    about_taste = found.where(is_about_taste)
     permissions = [_profiling(customer, now_ms, settings) for customer in customers]
     age_days = age_in_days(about_taste.at_ms, now_ms)
     agreed = _agreed(customers, permissions, catalogue.sensitive_classes, settings, now_ms)
-    return _kept(
-        about_taste,
-        agreed,
+    standing, kept_out = _standing(
+        len(about_taste),
         ("G01", _consented(about_taste, permissions) & _since_the_start(about_taste, customers)),
         ("G06", _may_be_known(about_taste, customers, catalogue, agreed, age_days, limits)),
         ("G09", _at_home(about_taste, customers, settings, now_ms)),
         ("G11", ~about_taste.is_gift),
         ("G21", age_days <= limits.max_age_days()[about_taste.kind]),
     )
+    kept = np.zeros(len(found), np.bool_)
+    kept[is_about_taste] = standing
+    return Learnable(about_taste.where(standing), kept, kept_out, agreed)
 
 
 def _profiling(customer: TrainingCustomer, at_ms: int, settings: ConsentSettings) -> Permission | None:
@@ -207,11 +212,13 @@ def _tiers(
     return tier
 
 
-def _kept(found: Interactions, agreed: NDArray[np.bool_], *tests: tuple[str, NDArray[np.bool_]]) -> Learnable:
-    """Apply the tests in order; the first that an interaction fails is the one counted."""
+def _standing(
+    n: int, *tests: tuple[str, NDArray[np.bool_]]
+) -> tuple[NDArray[np.bool_], tuple[tuple[str, int], ...]]:
+    """Apply the tests in order; return who passes all, and how many failed which one first."""
     kept_out: Counter[str] = Counter()
-    standing = np.ones(len(found), np.bool_)
+    standing = np.ones(n, np.bool_)
     for rule_id, passes in tests:
         kept_out[rule_id] = int(np.count_nonzero(standing & ~passes))
         standing &= passes
-    return Learnable(found.where(standing), tuple(sorted((+kept_out).items())), agreed)
+    return standing, tuple(sorted((+kept_out).items()))

@@ -1,0 +1,325 @@
+"""Let the model in force learn from what customers have done since, soon after they did it.
+
+Only models whose edges are counted pairs: what is new reaches some of their rows, and these are counted
+again. The outcome is the same, to the bit, as if the learner had learned anew from everything. Other
+models wait for the next training. With the first look after midnight (UTC) everything has aged by a
+day, and the learner does learn anew.
+
+A keeper in every process that serves looks for what is new; the lock that trainings take lets one of
+them work, and the others then find nothing to do.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import orjson
+from sqlalchemy import Connection, Engine, exists, select
+
+from api.errors import StoreUnavailableError
+from api.imports.importer import Progress
+from api.logging import note, warn
+from api.metrics import Metrics
+from api.models.alone import WAITING, alone
+from api.models.lineage import Job, Told, lineage_of
+from api.models.registry import Activation, register_model
+from api.settings import Settings
+from api.storage.bulk import last_interaction_no
+from api.storage.connection import reading, writing
+from api.storage.tables import artefacts_used, interactions
+from api.storage.training import training_customers
+from api.storage.versions import (
+    MODEL,
+    ModelRow,
+    active,
+    challenger_model,
+    get_model,
+    list_models,
+    mark_retired,
+    shadow_model,
+)
+from engine.artefact import Manifest, erase_artefact, load_artefact, manifest_of
+from engine.errors import ModelFitError
+from guardrails.consent.purposes import Purpose
+
+UPDATE_NOTE = "what customers did since was added to model "
+"""What the manifest of a model that was updated says, followed by the version before."""
+
+REST = 4.0
+"""After an update, rest this many times as long as it took: it takes at most a fifth of the time."""
+
+GRACE_MS = 120_000
+"""How long a model that an update took the place of is there still, for who is about to load it."""
+
+_CLOSING_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUpdate:
+    """What an update of the model in force did.
+
+    Attributes:
+        before: version of the model that was in force; ``None`` when there was none.
+        after: version of the one that is in force now.
+        path: ``none`` when there was nothing new to learn from, ``incremental`` when what is new was
+            added, ``refit`` when the learner has learned anew from everything, ``not_counted`` when the
+            model's edges are not counted, and it waits for the next training.
+        n_new: interactions learned from that are new.
+        n_rows_rebuilt: rows of the item-to-item matrix that were computed again.
+        seconds: how long it took.
+    """
+
+    before: str | None
+    after: str | None
+    path: Literal["none", "incremental", "refit", "not_counted"]
+    n_new: int = 0
+    n_rows_rebuilt: int = 0
+    seconds: float = 0.0
+
+
+def update_model(engine: Engine, settings: Settings, now_ms: int, progress: Progress) -> ModelUpdate:
+    """Let the model in force learn from what was stored since it was learned, as far as that is permitted.
+
+    Nobody who has withdrawn is learned from; who was learned from and has withdrawn since is no longer
+    in a model that learns anew, and is taken out of others by ``forget_customers``.
+
+    Args:
+        engine: the database.
+        settings: where models are kept; how long consent lasts.
+        now_ms: the clock, milliseconds since the epoch.
+        progress: is told how far it has come, also while it waits for a training to end.
+
+    Raises:
+        ArtefactError: a model cannot be read or written.
+        StoreUnavailableError: the database cannot be used.
+    """
+    started = time.monotonic()
+    with alone(engine, settings, progress), lineage_of(settings, Job.UPDATE, now_ms, None) as told:
+        done = _update(engine, settings, now_ms, progress, told)
+    return replace(done, seconds=time.monotonic() - started)
+
+
+def _update(engine: Engine, settings: Settings, now_ms: int, progress: Progress, told: Told) -> ModelUpdate:
+    # Learners are not needed to serve, and slow to import.
+    from api import training  # noqa: PLC0415
+    from engine.models import LEARNERS  # noqa: PLC0415
+    from engine.models.base import Counted  # noqa: PLC0415
+    from engine.training import refit, update  # noqa: PLC0415
+
+    with reading(engine) as conn:
+        row = _in_force(conn)
+        if row is None:
+            return ModelUpdate(None, None, "none")
+        unchanged = ModelUpdate(row.version, row.version, "none")
+        manifest = manifest_of(orjson.loads(row.manifest))
+        if not issubclass(LEARNERS.get(manifest.learner, object), Counted):
+            return replace(unchanged, path="not_counted")
+        if not manifest.read_to or not _has_new(conn, manifest.read_to):
+            return unchanged
+        progress(0, 2, "reading what may be learned from")
+        shop = training.read_shop(conn, settings)
+        customers = training_customers(conn, shop.consent, now_ms)
+        found = training.read_customers(conn, shop, customers, manifest.read_to)
+    allowed = training.gate(shop, found, now_ms)
+    is_new = found.is_new[allowed.kept]
+    if not is_new.any():
+        return unchanged
+    progress(1, 2, "adding what is new")
+    catalogue = shop.catalogue
+    classes, goods = training.classes_of(catalogue, allowed), training.goods_of(catalogue)
+    items = catalogue.item_ids, catalogue.tier
+    before, new = allowed.interactions.where(~is_new), allowed.interactions.where(is_new)
+    updated = update(
+        load_artefact(row.location),
+        manifest,
+        before,
+        new,
+        *items,
+        now_ms=now_ms,
+        classes=classes,
+        goods=goods,
+    )
+    if updated is None:
+        learned = refit(manifest, allowed.interactions, *items, now_ms=now_ms, classes=classes, goods=goods)
+    else:
+        learned = updated.trained
+    told.took_over(settings.lineage_namespace, row.version)
+    trained = training.noted(training.read_up_to(learned, found.read_to), UPDATE_NOTE, row.version)
+    registered = register_model(engine, settings, trained, now_ms, Activation.ALWAYS)
+    told.learned(settings.lineage_namespace, trained.manifest, registered.version)
+    return ModelUpdate(
+        before=row.version,
+        after=registered.version,
+        path="refit" if updated is None else "incremental",
+        n_new=len(new),
+        n_rows_rebuilt=len(catalogue.item_ids) if updated is None else updated.n_rows_rebuilt,
+    )
+
+
+def _in_force(conn: Connection) -> ModelRow | None:
+    version = active(conn).get(MODEL)
+    return None if version is None else get_model(conn, version)
+
+
+def _has_new(conn: Connection, read_to: int) -> bool:
+    """Tell whether anything was stored since, for a profile and of a customer who has an account."""
+    new = exists().where(
+        interactions.c.interaction_no > read_to,
+        interactions.c.purpose == int(Purpose.PROFILING),
+        interactions.c.customer_no.is_not(None),
+    )
+    return bool(conn.scalar(select(new)))
+
+
+def is_update(manifest: Manifest) -> bool:
+    """Tell whether a model came to be by an update: another takes its place every minute or so."""
+    return any(each.startswith(UPDATE_NOTE) for each in manifest.notes)
+
+
+def retire_superseded(engine: Engine, now_ms: int) -> int:
+    """Remove the arrays of updated models that others took the place of and that no record was made from.
+
+    Those that records were made from are kept as long as any model is.
+
+    Args:
+        engine: the database.
+        now_ms: the clock, milliseconds since the epoch.
+
+    Raises:
+        ArtefactError: something cannot be removed.
+        StoreUnavailableError: the database cannot be used.
+    """
+    with writing(engine) as conn:
+        asked = {active(conn).get(MODEL), shadow_model(conn), challenger_model(conn)}
+        used = set(conn.scalars(select(artefacts_used.c.version).where(artefacts_used.c.kind == MODEL)))
+        superseded = [
+            row
+            for row in list_models(conn)
+            if row.is_there
+            and row.version not in asked | used
+            and row.in_force_until_ms is not None
+            and row.in_force_until_ms <= now_ms - GRACE_MS
+            and is_update(manifest_of(orjson.loads(row.manifest)))
+        ]
+        retired = [mark_retired(conn, row.version, now_ms) for row in superseded]
+    for row in retired:
+        if row is not None:
+            erase_artefact(row.location)
+    return sum(row is not None for row in retired)
+
+
+class _NotNowError(Exception):
+    """Somebody else trains, forgets or updates."""
+
+
+class _Looked(NamedTuple):
+    """What the last look has seen: which model was in force, and how far it was read."""
+
+    version: str
+    last_no: int
+
+
+class ModelKeeper:
+    """Looks for what is new and lets the model learn from it, in one thread of this process.
+
+    Args:
+        engine: the database.
+        settings: how often to look; where models are kept.
+        metrics: where it is told how old the last update is.
+        clock: milliseconds since the epoch.
+    """
+
+    def __init__(
+        self, engine: Engine, settings: Settings, metrics: Metrics, clock: Callable[[], int]
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._looked: _Looked | None = None
+        self._told: str | None = None
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="tactful-model-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look, unless that is switched off. After a fork make a new one instead."""
+        if self._settings.model_update_s:
+            self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking; closing twice is fine."""
+        self._closed.set()
+        if self._thread.is_alive():
+            self._thread.join(_CLOSING_S)
+
+    def look(self) -> ModelUpdate | None:
+        """Let the model learn from what is new; ``None`` if there is nothing, or somebody else is at it.
+
+        Raises:
+            ArtefactError: a model cannot be read or written.
+            StoreUnavailableError: the database cannot be used.
+        """
+        seen = self._what_is_new()
+        if seen is None:
+            return None
+        try:
+            done = update_model(self._engine, self._settings, self._clock(), self._progress)
+        except _NotNowError:
+            return None
+        except ModelFitError as error:
+            warn("model:update:nothing_left", error)
+            done = ModelUpdate(seen.version, seen.version, "none")
+        self._looked = seen
+        if done.after != done.before:
+            n_retired = retire_superseded(self._engine, self._clock())
+            self._metrics.model_updates.labels(done.path).inc()
+            self._metrics.model_update_seconds.set(done.seconds)
+            self._metrics.model_updated_at.set(self._clock() / 1000)
+            note("model:update:done", path=done.path, n_new=done.n_new, n_retired=n_retired)
+        return done
+
+    def _what_is_new(self) -> _Looked | None:
+        """Return how far things have come, if there may be something that no look has seen."""
+        with reading(self._engine) as conn:
+            row = _in_force(conn)
+            if row is None:
+                return None
+            seen = _Looked(row.version, last_interaction_no(conn))
+            if seen == self._looked:
+                return None
+            read_to = orjson.loads(row.manifest).get("read_to", 0)
+            if not read_to:  # made by other software, or by hand: it waits for the next training
+                return None
+            if self._looked is not None and self._looked.version == row.version:
+                read_to = max(read_to, self._looked.last_no)
+            return seen if _has_new(conn, read_to) else None
+
+    def _progress(self, done: int, total: int | None, message: str) -> None:
+        """Wait for nobody, and stop between two steps when told to."""
+        del done, total
+        if message == WAITING or self._closed.is_set():
+            raise _NotNowError
+
+    def _watch(self) -> None:
+        rest_s = float(self._settings.model_update_s)
+        while not self._closed.wait(rest_s):
+            started = time.monotonic()
+            done = self._attempt()
+            took_s = time.monotonic() - started if done is not None else 0.0
+            rest_s = max(float(self._settings.model_update_s), REST * took_s)
+
+    def _attempt(self) -> ModelUpdate | None:
+        """Look; what goes wrong is told once, until it goes well or wrong otherwise."""
+        try:
+            done = self.look()
+        except Exception as error:  # noqa: BLE001  whatever it is, it must not end the only keeper
+            if not isinstance(error, StoreUnavailableError) and self._told != str(error):
+                warn("model:update:failed", error)
+            self._told = str(error)
+            return None
+        self._told = None
+        return done
