@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from api.cli.bench import bench
 from api.cli.calibrate import calibrate
 from api.cli.catalog import catalog
 from api.cli.database import database
@@ -80,5 +81,6 @@ for command in (
     policy,
     log,
     witness,
+    bench,
 ):
     main.add_command(command)

@@ -46,10 +46,10 @@ def run(*, quick: bool) -> list[dict[str, object]]:
         folder = Path(name)
         customers = _train_naive(folder)
         bodies = [_body(customer) for customer in customers]
-        bare = _load(_peer("bare", {}), bodies, seconds)
-        naive = _load(_peer("naive", {"BENCH_NAIVE": str(folder)}), bodies, seconds)
+        bare = load_of(_peer("bare", {}), bodies, seconds)
+        naive = load_of(_peer("naive", {"BENCH_NAIVE": str(folder)}), bodies, seconds)
         shutil.copytree(DEMO, folder / "shop")
-        ours = _load(_tactful(folder / "shop"), bodies, seconds, key)
+        ours = load_of(tactful(folder / "shop"), bodies, seconds, key)
     return [
         _row("bare Flask answering {}", bare, bare, naive),
         _row(f"naive Flask + implicit ALS, {len(customers)} customers", naive, bare, naive),
@@ -84,7 +84,7 @@ def _train_naive(folder: Path) -> list[str]:
     return customers
 
 
-def _load(
+def load_of(
     server: AbstractContextManager[int], bodies: Sequence[bytes], seconds: float, key: str | None = None
 ) -> Load:
     requests = [request_bytes(PATH, body, key) for body in bodies]
@@ -103,7 +103,7 @@ def _peer(name: str, environ: dict[str, str]) -> AbstractContextManager[int]:
     return _serving(command, port, environ)
 
 
-def _tactful(folder: Path) -> AbstractContextManager[int]:
+def tactful(folder: Path) -> AbstractContextManager[int]:
     port = _free_port()
     environ = {
         "TACTFUL_DATA_DIR": str(folder),
