@@ -17,6 +17,7 @@ from api.storage.versions import (
     MODEL,
     SHADOW_MODEL,
     SYSTEM,
+    Came,
     ModelRow,
     activate_model,
     active,
@@ -42,6 +43,7 @@ class Activation(StrEnum):
 
     IF_NO_WORSE = "if_no_worse"
     ALWAYS = "always"
+    """It was made from the one in force: it is the same one, having learned more."""
     NEVER = "never"
 
 
@@ -127,7 +129,8 @@ def register_model(
         put_model(conn, row)
         activated, because = _wanted(conn, row.version, trained.manifest, activation)
         if activated and active(conn).get(MODEL) != row.version:
-            activate_model(conn, row.version, now_ms, actor)
+            came = Came.OF if activation is Activation.ALWAYS else Came.AFTER
+            activate_model(conn, row.version, now_ms, actor, came=came)
     return Registered(row.version, activated, because)
 
 
@@ -215,7 +218,7 @@ def _state(row: ModelRow, standing: Mapping[str | None, ModelState]) -> ModelSta
 
 
 def put_in_force(
-    engine: Engine, version: str, now_ms: int, actor: str = SYSTEM, *, returning: bool = False
+    engine: Engine, version: str, now_ms: int, actor: str = SYSTEM, *, came: Came = Came.AFTER
 ) -> None:
     """Make a model the one in force, after every byte of it was checked.
 
@@ -229,7 +232,7 @@ def put_in_force(
     with writing(engine) as conn:
         lock_models(conn)
         servable(conn, version)  # it may have been removed meanwhile
-        activate_model(conn, version, now_ms, actor, returning=returning)
+        activate_model(conn, version, now_ms, actor, came=came)
 
 
 def roll_back(engine: Engine, now_ms: int, actor: str = SYSTEM) -> str:
@@ -247,7 +250,7 @@ def roll_back(engine: Engine, now_ms: int, actor: str = SYSTEM) -> str:
         raise ModelRefusedError("no model is in force")
     if present.preceded_by is None:
         raise ModelRefusedError("there was no model in force before this one")
-    put_in_force(engine, present.preceded_by, now_ms, actor, returning=True)
+    put_in_force(engine, present.preceded_by, now_ms, actor, came=Came.BACK)
     return present.preceded_by
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from api.errors import StoreUnavailableError
 from api.logbook import Logbook
@@ -150,14 +150,31 @@ def _items(decision: Decision) -> list[int]:
 def shadow_report(engine: Engine, version: str) -> list[Json]:
     """Return what was counted of a model in shadow, for each model it was held against, the last one first.
 
+    Updates of a model count as that model.
+
     Raises:
         StoreUnavailableError: the database cannot be used now.
     """
     with reading(engine) as conn:
         rows = read_shadows(conn, version)
         versions, watched = active(conn), shadow_model(conn)
-    now = watched == version
-    return [_told(row, Counts.from_json(row.counts), now and row.against == versions[MODEL]) for row in rows]
+        served = get_model(conn, versions[MODEL]) if MODEL in versions else None
+        now = None if watched != version or served is None else _against(conn, version, served)
+    return [_told(row, Counts.from_json(row.counts), row.against == now) for row in rows]
+
+
+def _against(conn: Connection, version: str, served: ModelRow) -> str:
+    """Return by which model that is served it is counted: updates of one model count as that one."""
+    for row in read_shadows(conn, version)[:1]:
+        former = get_model(conn, row.against)
+        if former is not None and _making(former) == _making(served):
+            return row.against
+    return served.version
+
+
+def _making(model: ModelRow) -> tuple[Any, Any]:
+    manifest = orjson.loads(model.manifest)
+    return manifest.get("learner", model.version), manifest.get("params")
 
 
 def _told(row: ShadowRow, counts: Counts, watched: bool) -> Json:  # noqa: FBT001  one of three that are told
@@ -236,10 +253,12 @@ class ShadowModels:
             versions, watched = active(conn), shadow_model(conn)
             share_micro, size = share_of(conn), read_state(conn).size
             model = None if watched is None else get_model(conn, watched)
-        if model is None or MODEL not in versions:
+            served = get_model(conn, versions[MODEL]) if MODEL in versions else None
+            against = "" if model is None or served is None else _against(conn, model.version, served)
+        if model is None or not against:
             self._bound = None
             return 0
-        claimed = self._claim(model.version, versions[MODEL], share_micro, size)
+        claimed = self._claim(model.version, against, share_micro, size)
         if claimed is None:
             return 0
         counts = Counts.from_json(claimed.counts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Connection, Text, cast, delete, func, select, text, true, update
@@ -33,6 +34,17 @@ SYSTEM = "system"
 """Who does what nobody asked for with a key."""
 
 _ACTIVE = select(active_versions.c.name, active_versions.c.version)
+
+
+class Came(StrEnum):
+    """How a model that comes into force stands to the one before it."""
+
+    AFTER = "after"
+    """It is another one, which it can be gone back from."""
+    OF = "of"
+    """It is the same one, having learned more: it is gone back from both at once."""
+    BACK = "back"
+    """It is gone back to: what it took the place of once stays what it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +128,7 @@ def activate_model(
     now_ms: int,
     actor: str = SYSTEM,
     *,
-    returning: bool = False,
+    came: Came = Came.AFTER,
 ) -> None:
     """Put a model in force, or none, and say so in the log.
 
@@ -127,7 +139,7 @@ def activate_model(
         version: of the model; ``None`` for no model.
         now_ms: the clock, milliseconds since the epoch.
         actor: id of the key that asked for it.
-        returning: it is gone back to; what it took the place of once stays what it did.
+        came: how it stands to the one before it.
     """
     lock_models(conn)
     before = active(conn).get(MODEL)
@@ -136,7 +148,7 @@ def activate_model(
     else:
         activate(conn, MODEL, version, now_ms)
     if before != version:
-        _note_change(conn, before, version, now_ms, returning=returning)
+        _note_change(conn, before, version, now_ms, came)
     if version is not None and shadow_model(conn) == version:
         deactivate(conn, SHADOW_MODEL)
     if version is not None and challenger_model(conn) == version:
@@ -144,14 +156,15 @@ def activate_model(
     append_entries(conn, [entry("model_active", now_ms, model=version, actor=actor)])
 
 
-def _note_change(
-    conn: Connection, before: str | None, after: str | None, now_ms: int, *, returning: bool
-) -> None:
+def _note_change(conn: Connection, before: str | None, after: str | None, now_ms: int, came: Came) -> None:
     """Remember which model took the place of which."""
     conn.execute(update(models).where(models.c.version == before).values(in_force_until_ms=now_ms))
     now_in_force: dict[str, str | int | None] = {"in_force_until_ms": None}
-    if not returning:
+    if came is Came.AFTER:
         now_in_force["preceded_by"] = before
+    elif came is Came.OF and before is not None:
+        former = get_model(conn, before)
+        now_in_force["preceded_by"] = None if former is None else former.preceded_by
     conn.execute(update(models).where(models.c.version == after).values(now_in_force))
 
 

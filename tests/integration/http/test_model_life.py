@@ -18,7 +18,7 @@ from api.storage.api_keys import Role, create_key
 from api.storage.connection import reading, writing
 from api.storage.items import item_numbers, upsert_items
 from api.storage.training_runs import RunState, TrainingRun, get_run, insert_run
-from api.storage.versions import ModelRow, activate_model, mark_erased, mark_retired, put_model
+from api.storage.versions import Came, ModelRow, activate_model, mark_erased, mark_retired, put_model
 from api.wiring import now_ms
 from engine.artefact import Manifest, write_artefact
 from engine.interactions import DAY_MS
@@ -348,6 +348,23 @@ def test_decisions_that_cannot_be_made_again_as_the_shop_stands_now_are_passed_o
     told = report_of(shop, other)
     assert (told["against"], told["n_passed_over"]) == (served, 0)
     assert told["n_decisions"] <= n_before + 1
+
+
+def test_updates_of_a_model_count_as_that_model_and_are_gone_back_from_at_once(shop):
+    first = shop.recommend().json()["model_version"]
+    served, updated, other = (store_described(shop, seed) for seed in (21, 22, 23))
+    in_force(shop, served)
+    watched(shop, other)
+    take_over(shop)
+    shop.wiring.shadow_models.work()
+    with writing(shop.wiring.engine) as conn:
+        activate_model(conn, updated, now_ms(), came=Came.OF)
+    until(lambda: shop.recommend().json()["model_version"] == updated)
+    shop.wiring.shadow_models.work()
+    (told,) = shop.ask("GET", f"/v1/models/{other}/shadow", Role.MARKETER).json()["against"]
+    assert (told["against"], told["watched"]) == (served, True)
+    assert told["n_decisions"]
+    assert roll_back(shop).json()["version"] == first
 
 
 @pytest.mark.parametrize("share_micro", [0, 1_000_001, "all"])
