@@ -30,6 +30,9 @@ Progress = Callable[[int, int, str], None]
 ALL_ON = "all rules on"
 ALL_OFF = "all but consent off"
 
+EVERY_GROUP = frozenset(GROUPS) - {NEVER_OFF}
+"""What can be switched off: all but consent."""
+
 _FOR_EVER_DAYS = 1_000_000
 _N_RESAMPLES = 1_000
 _SEED = bytes(16)
@@ -114,12 +117,11 @@ def measure(
     settings = _settings(house)
     served = []
     for at, (name, off) in enumerate(settings):
-        lenient = _without(house, off)
 
         def show(n_done: int, before: int = at * len(shoppers), name: str = name) -> None:
             progress(before + n_done, len(settings) * len(shoppers), name)
 
-        served.append(_serve_all(lenient, shoppers, placement, now_ms, off, show))
+        served.append(serve_all(house, shoppers, placement, now_ms, off, show))
     gains = [gains_by_customer(each.ranked, relevant) for each in served]
     kept = gains[0].ndcg
     return Restraint(
@@ -141,21 +143,37 @@ def measure(
     )
 
 
-class _Slates(NamedTuple):
-    """What was shown, shape (n, k), int32, -1 where a slate is shorter; and whether it rests on the past."""
+class Slates(NamedTuple):
+    """What was shown to n customers.
+
+    Attributes:
+        ranked: shape (n, k), int32, catalogue rows, best first, -1 where a slate is shorter.
+        personal: shape (n,), bool, whether a slate rests on the past.
+    """
 
     ranked: NDArray[np.int32]
     personal: NDArray[np.bool_]
 
 
-def _serve_all(
+def serve_all(
     house: House,
     shoppers: Sequence[Shopper],
     placement: Placement,
     now_ms: int,
     off: frozenset[str],
     show: Callable[[int], None],
-) -> _Slates:
+) -> Slates:
+    """Serve every shopper with groups of rules switched off.
+
+    Args:
+        house: with all rules in force.
+        shoppers: n customers.
+        placement: where; it holds k suggestions.
+        now_ms: the time of the decisions.
+        off: names of the groups that are off.
+        show: told after each how many are served.
+    """
+    house = _without(house, off)
     ranked = np.full((len(shoppers), placement.max_count), -1, np.int32)
     personal = np.zeros(len(shoppers), np.bool_)
     for row, shopper in enumerate(shoppers):
@@ -163,7 +181,7 @@ def _serve_all(
         ranked[row, : len(decision.suggestions)] = [each.item_idx for each in decision.suggestions]
         personal[row] = decision.basis is Basis.PROFILE
         show(row + 1)
-    return _Slates(ranked, personal)
+    return Slates(ranked, personal)
 
 
 def _settings(house: House) -> list[tuple[str, frozenset[str]]]:

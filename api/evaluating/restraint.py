@@ -35,11 +35,20 @@ def measure_restraint(
         NothingToMeasureError: there is nothing to measure on.
         ModelFitError: there is nothing to learn from.
     """
-    with reading(engine) as conn:
-        if placement not in read_placements(conn):  # asked before anything is learned, which takes a while
-            raise UnknownPlacementError(Phrase("unknown placement `{name}`", name=placement))
+    refuse_unknown(engine, placement)
     with past(engine, settings, now_ms, test_days, BUDGET_S, progress) as shop:
         return measure(shop.house, shop.shoppers, shop.relevant, shop.placements[placement], now_ms, progress)
+
+
+def refuse_unknown(engine: Engine, placement: str) -> None:
+    """Ask for a placement before anything is learned, which takes a while.
+
+    Raises:
+        UnknownPlacementError: the shop has no such placement.
+    """
+    with reading(engine) as conn:
+        if placement not in read_placements(conn):
+            raise UnknownPlacementError(Phrase("unknown placement `{name}`", name=placement))
 
 
 def draw(report: Restraint, path: Path) -> None:
