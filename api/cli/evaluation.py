@@ -1,63 +1,102 @@
-"""``tactful evaluate``: how well each learner does, and what each promise costs."""
+"""``tactful evaluate``: how well each learner does, what is found of purchases, what each promise costs."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from api.cli.terminal import console, json_option, print_json, progress, say
+from api.cli.terminal import (
+    budget_option,
+    console,
+    json_option,
+    memory_bytes_of,
+    memory_option,
+    print_json,
+    progress,
+    resume_option,
+    say,
+)
 
 if TYPE_CHECKING:
+    from engine.evaluation.folder import Report
+    from guardrails.purchases import Purchases
     from guardrails.restraint import Restraint
 
 
 @click.command()
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--k", type=click.IntRange(1, 1000), default=20, show_default=True, help="Length of a list.")
+@budget_option(480)
+@memory_option
+@resume_option
 @click.option("--guardrails", is_flag=True, help="Measure on the shop's own customers what the rules cost.")
-@click.option("--placement", default="home", show_default=True, help="With --guardrails: where.")
+@click.option("--purchases", is_flag=True, help="Measure on them what is found of repeat and new purchases.")
+@click.option("--placement", default="home", show_default=True, help="On the shop's own customers: where.")
 @click.option(
     "--days",
     type=click.IntRange(1, 365),
     default=28,
     show_default=True,
-    help="With --guardrails: how many of the last days are what is to be found.",
+    help="On the shop's own customers: how many of the last days are what is to be found.",
 )
 @click.option(
-    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="With --guardrails: a PNG to write."
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="On the shop's own customers: a PNG to write.",
 )
 @json_option
 def evaluate(
     folder: Path | None,
     k: int,
+    budget_s: float,
+    memory_gb: float | None,
+    resume: Path | None,
     placement: str,
     days: int,
     plot: Path | None,
     *,
     guardrails: bool,
+    purchases: bool,
     as_json: bool,
 ) -> None:
-    """Fit every learner on a folder's training part and measure it on its test part.
+    r"""Fit every learner on a folder's training part and measure it on its test part.
 
     FOLDER holds train.txt and test.txt (or .gz): a line a customer, first its number, then the
-    numbers of its items. Which learner is chosen is decided on a part of the training data alone.
+    numbers of its items. Learners, their parameters and the weights of their sum are compared on what is
+    held back of the training part; the test part is looked at when all of that is settled.
 
-    With --guardrails, and no folder, the shop's own last days are what is to be found: relevance is
-    reported with every rule on, and with each group of rules switched off, so that it can be seen
-    what each promise costs. Nothing of it is stored.
+    \b
+    JSON: {"chosen": {learner, recall, ndcg, params},
+           "learners": [{learner, recall, recall_low, recall_high, ndcg, ndcg_low, ndcg_high, coverage,
+                         answered, novelty, diversity, popularity_bias, fit_s, params, weights (of a
+                         blend), validation: {the same by what was held back}}],
+           "skipped": [{learner, skipped: why}],
+           "validation": {kind, n_customers, k, by_order: whether the ends of lines were held back}}
+
+    With --guardrails or --purchases, and no folder, the shop's own last days are what is to be found, by
+    a model chosen and learned on what was before them. Nothing of it is stored. --guardrails tells what
+    each promise costs: relevance with every rule on, and with each group of rules switched off.
+    --purchases tells what is found of what customers buy again and of what is new to them, beside what
+    their own frequency and what sells well would find.
     """
-    if guardrails is (folder is not None):
-        raise click.UsageError("give either a FOLDER or --guardrails")
-    if guardrails:
-        _refuse("--k goes with a FOLDER", "k")
-        _restraint(placement, days, plot, as_json=as_json)
+    if [guardrails, purchases, folder is not None].count(True) != 1:
+        raise click.UsageError("give either a FOLDER, --guardrails or --purchases")
+    if folder is not None:
+        _refuse(
+            "--placement, --days and --plot go with --guardrails or --purchases", "placement", "days", "plot"
+        )
+        _learners(folder, k, budget_s, memory_gb, resume, as_json=as_json)
         return
-    _refuse("--placement, --days and --plot go with --guardrails", "placement", "days", "plot")
-    _learners(folder or Path(), k, as_json=as_json)
+    _refuse("--budget-s, --memory-gb and --resume go with a FOLDER", "budget_s", "memory_gb", "resume")
+    if purchases:
+        _purchases(placement, days, k, plot, as_json=as_json)
+    else:
+        _refuse("--k goes with a FOLDER or --purchases", "k")
+        _restraint(placement, days, plot, as_json=as_json)
 
 
 def _refuse(because: str, *names: str) -> None:
@@ -67,21 +106,57 @@ def _refuse(because: str, *names: str) -> None:
         raise click.UsageError(because)
 
 
-def _learners(folder: Path, k: int, *, as_json: bool) -> None:
+def _learners(
+    folder: Path, k: int, budget_s: float, memory_gb: float | None, resume: Path | None, *, as_json: bool
+) -> None:
     from engine.evaluation.folder import evaluate_folder  # noqa: PLC0415  the engine is not needed for --help
 
     with progress("evaluating") as show:
-        report = evaluate_folder(folder, k, progress=lambda stage, done, total: show(done, total, stage))
+        report = evaluate_folder(
+            folder,
+            k,
+            progress=lambda stage, done, total: show(done, total, stage),
+            budget_s=budget_s,
+            memory_bytes=memory_bytes_of(memory_gb),
+            remember=resume,
+        )
     if as_json:
         print_json(report.as_dict())
-        return
+    else:
+        _show_learners(report)
+
+
+def _show_learners(report: Report) -> None:
     from rich.table import Table  # noqa: PLC0415  slow to import, not needed for --help
 
-    table = Table("learner", f"recall@{k}", f"ndcg@{k}", "learned in", "", box=None)
+    k = report.k
+    table = Table("learner", f"recall@{k}", f"ndcg@{k}", "held back", "learned in", "", box=None)
     for row in report.rows:
-        mark = "chosen on the training data alone" if row.learner == report.chosen else ""
-        table.add_row(row.learner, f"{row.recall:.4f}", f"{row.ndcg:.4f}", f"{row.fit_s:.1f} s", mark)
-    console().print(table)
+        if "skipped" in row:
+            table.add_row(row["learner"], "", "", "", "", "left out")
+            continue
+        table.add_row(
+            row["learner"],
+            _with_interval(row, "recall"),
+            _with_interval(row, "ndcg"),
+            f"{row['validation']['ndcg']:.4f}",
+            f"{row['fit_s']:.1f} s",
+            "chosen" if row["learner"] == report.chosen else "",
+        )
+    screen = console()
+    screen.print(table)
+    for row in report.rows:
+        if "skipped" in row:
+            screen.print(f"{row['learner']} was left out: {row['skipped']}")
+        for name, weight in row.get("weights", {}).items():
+            screen.print(f"{row['learner']}: {name} with a weight of {weight:g}")
+    screen.print(f"{report.chosen} was chosen on the training data alone")
+
+
+def _with_interval(row: dict[str, Any], name: str) -> str:
+    """Return a mean and how far the ends of its interval of 95 % are off."""
+    off = max(row[f"{name}_high"] - row[name], row[name] - row[f"{name}_low"])
+    return f"{row[name]:.4f} ± {off:.4f}"
 
 
 def _restraint(placement: str, days: int, plot: Path | None, *, as_json: bool) -> None:
@@ -115,3 +190,37 @@ def _show(report: Restraint) -> None:
         )
     console().print(table)
     say(f"{report.n_customers:,} customers who bought something in those days, placement {report.placement}")
+
+
+def _purchases(placement: str, days: int, k: int, plot: Path | None, *, as_json: bool) -> None:
+    from api.cli.shop import open_shop  # noqa: PLC0415  storage and engine are not needed for --help
+    from api.evaluating.purchases import draw, measure_shop  # noqa: PLC0415  as above
+
+    with open_shop() as shop, progress("evaluating") as show:
+        report = measure_shop(shop.engine, shop.settings, shop.now_ms, placement, days, k, show)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        _show_purchases(report)
+    if plot is not None:
+        draw(report, plot)
+        say(f"wrote `{plot}`")
+
+
+def _show_purchases(report: Purchases) -> None:
+    from rich.table import Table  # noqa: PLC0415  slow to import, not needed for --help
+
+    k = report.k
+    table = Table("purchases", "ranked by", f"recall@{k}", "95 %", f"ndcg@{k}", "95 %", "customers", box=None)
+    for question in report.questions:
+        for row in question.found:
+            table.add_row(
+                question.purchases,
+                row.ranked_by,
+                f"{row.recall:.4f}",
+                f"{row.recall_from:.4f} to {row.recall_to:.4f}",
+                f"{row.ndcg:.4f}",
+                f"{row.ndcg_from:.4f} to {row.ndcg_to:.4f}",
+                f"{question.n_customers:,}",
+            )
+    console().print(table)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,11 +16,21 @@ if TYPE_CHECKING:
 
     from api.imports.importer import Progress
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 PLAIN_EVERY_S = 5.0
 """How often progress is written where there is no terminal to draw on."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print data as JSON, and nothing else.")
 """The option of every command whose output is data."""
+
+
+resume_option = click.option(
+    "--resume",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file to keep in what was measured; what is in it already is not measured again.",
+)
+"""The option of commands that compare learners."""
 
 
 class NumberRange(click.FloatRange):
@@ -31,6 +42,28 @@ class NumberRange(click.FloatRange):
         if math.isnan(number):
             self.fail(f"`{value}` is not a number", param, ctx)
         return number
+
+
+memory_option = click.option(
+    "--memory-gb",
+    type=NumberRange(min=0, min_open=True),
+    help="GiB that learning may take; what the machine has left by default. Who needs more is left out.",
+)
+"""The option of commands that compare learners."""
+
+
+def budget_option(default_s: int) -> Callable[[Command], Command]:
+    """Return the option that says how long a command that compares learners may take."""
+    return click.option(
+        "--budget-s", type=NumberRange(min=1), default=default_s, show_default=True, help="Seconds in all."
+    )
+
+
+def memory_bytes_of(memory_gb: float | None) -> int | None:
+    """Return what learning may take; what the machine has left where nothing is said."""
+    from api.machine import GIBIBYTE, free_memory_bytes  # noqa: PLC0415  not needed for --help
+
+    return free_memory_bytes() if memory_gb is None else int(memory_gb * GIBIBYTE)
 
 
 def print_json(data: Any) -> None:
