@@ -158,8 +158,9 @@ class _Watch:
             warn("training:failed", error)
             self._end(RunState.FAILED, type(error).__name__)
         finally:
-            process.terminate()
-            process.join()
+            if process.pid is not None:
+                process.terminate()
+                process.join()
             ours.close()
 
     def _follow(self, ours: Pipe) -> None:

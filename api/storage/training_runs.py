@@ -88,7 +88,8 @@ def insert_run(conn: Connection, run: TrainingRun) -> TrainingRun | None:
     )
     conn.execute(left)
     row = {**asdict(run), "state": run.state.value, "under_way": 1}
-    if conn.execute(insert_new(conn, training_runs), row).rowcount == 1:
+    begun = insert_new(conn, training_runs).values(row).returning(training_runs.c.run_id)
+    if conn.execute(begun).first() is not None:
         return None
     found = conn.execute(select(*_COLUMNS).where(_UNDER_WAY)).mappings().one()
     return _run(dict(found))
