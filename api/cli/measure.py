@@ -176,7 +176,7 @@ def _estimate(shop: Shop, version: str, reward: str, clip: float, *, as_json: bo
 
 @click.group()
 def experiment() -> None:
-    """Serve a share of customers by another model; of policies `tactful policy activate` does that.
+    """Serve a share of customers by another model; of policies `tactful policy challenge` does that.
 
     Only customers who agreed to be measured are in an experiment.
     """

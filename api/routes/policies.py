@@ -406,7 +406,7 @@ def shadow_version(body: dict[str, int], name: str, version: str) -> Response:
     example={"share_micro": 100_000},
 )
 def challenge_version(body: dict[str, int], name: str, version: str) -> Response:
-    """Put an approved version in force for a share of customers, half of them at most."""
+    """Put an approved version in force for a share of those who agreed to be measured, half at most."""
     share_micro, until_ms = body["share_micro"], body.get("until_ms")
     taken = service.challenge(*_acting(name, version), version, share_micro=share_micro, until_ms=until_ms)
     return _taken(taken)

@@ -81,7 +81,10 @@ class PolicyChallengeSchema(PolicyWatchSchema):
     """How many customers a challenger is for."""
 
     share_micro = WholeNumber(
-        1, GREATEST_SHARE_MICRO, required=True, metadata={"description": "share of customers, millionths"}
+        1,
+        GREATEST_SHARE_MICRO,
+        required=True,
+        metadata={"description": "share of customers who agreed to be measured, in millionths"},
     )
 
 

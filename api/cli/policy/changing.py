@@ -147,7 +147,7 @@ def shadow(file_or_version: str, *, until: datetime | None, key_file: Path | Non
 def challenge(
     file_or_version: str, *, share: float, until: datetime | None, key_file: Path | None, as_json: bool
 ) -> None:
-    """Put an approved version in force for a share of customers."""
+    """Put an approved version in force for a share of customers, of those who agreed to be measured."""
     from api.policies import service  # noqa: PLC0415  storage is not needed for --help
 
     with acting(file_or_version, key_file) as act:
