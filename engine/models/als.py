@@ -36,7 +36,6 @@ class ALS(Learner):
         {},
         {"n_factors": 128},
         {"n_factors": 256},
-        {"n_factors": 128, "regularization": 0.1, "alpha": 1.0},
         {"n_factors": 128, "regularization": 10.0},
         {"n_factors": 128, "alpha": 40.0},
     )
