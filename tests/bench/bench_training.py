@@ -3,7 +3,8 @@
 Interactions are made up with a long tail: few items that many buy and many that few do, customers of whom
 some buy a hundred times as much as others, each with a few tastes that most purchases come from, and seasons.
 They are written to a file, and each figure is taken by a process of its own that reads it: seconds are
-those of the training alone, memory is the most that the whole process had resident.
+those of the training alone (of the clock, and of all cores together: these do not suffer from what else
+the machine does), memory is the most that the whole process had resident.
 
 ``walk`` learns by the learner of that name alone, counted, cut and quantized as a model; ``contest`` compares
 all learners and chooses a privacy floor, as ``tactful train`` does. The peers are implicit's cosine, with as
@@ -172,11 +173,11 @@ def _in_a_process(way: str, folder: Path, n_items: int) -> dict[str, Any]:
 
 def _measure(way: str, folder: Path, n_items: int) -> dict[str, Any]:
     found = read(folder)
-    started = time.perf_counter()
+    started, started_cpu = time.perf_counter(), time.process_time()
     more = WAYS[way](found, n_items)
-    seconds = time.perf_counter() - started
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
-    return {"seconds": seconds, "peak_gib": peak_gib, **more}
+    return {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_gib": peak_gib, **more}
 
 
 def _growth(row: dict[str, Any], before: dict[str, Any]) -> dict[str, float]:
