@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from sqlalchemy import Connection, Engine
 
 from api.imports.importer import Progress
 from api.logging import warn
+from api.machine import free_memory_bytes
 from api.models.alone import LOCK_FILE, TRAINING_LOCK, alone
 from api.models.lineage import Job, Told, lineage_of
 from api.models.registry import Activation, register_model, write_model
@@ -49,6 +51,7 @@ from engine.artefact import (
 )
 from engine.catalogue import NO_CODE, Catalogue
 from engine.errors import ArtefactError, ModelFitError
+from engine.evaluation.remembered import Remembered
 from engine.interactions import Interactions
 from engine.training import Classes, Goods, Trained, fit, forget, refit
 from guardrails.admit import SENSITIVE_FROM_TIER
@@ -114,6 +117,8 @@ def train(
     *,
     may_activate: bool = True,
     budget_s: float = BUDGET_S,
+    memory_bytes: int | None = None,
+    remember: Path | None = None,
     actor: str = SYSTEM,
     run_id: str | None = None,
 ) -> TrainingReport:
@@ -126,6 +131,8 @@ def train(
         progress: is told how far it has come.
         may_activate: put the model in force when it is no worse than the one that is.
         budget_s: time for learning.
+        memory_bytes: what learning may take; ``None`` for what the machine has left.
+        remember: file of what was measured when learners were compared; what is in it is not measured again.
         actor: id of the key that asked for it.
         run_id: UUID of the run; ``None`` draws one.
 
@@ -149,6 +156,8 @@ def train(
             classes=classes_of(shop.catalogue, admitted),
             goods=goods_of(shop.catalogue),
             budget_s=budget_s,
+            memory_bytes=free_memory_bytes() if memory_bytes is None else memory_bytes,
+            remember=Remembered(remember),
             progress=lambda stage, done, total: progress(done, total, stage),
         )
         trained = read_up_to(trained, found.read_to)

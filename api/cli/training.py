@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from api.cli.terminal import NumberRange, console, json_option, print_json, progress, say
+from api.cli.terminal import (
+    budget_option,
+    console,
+    json_option,
+    memory_bytes_of,
+    memory_option,
+    print_json,
+    progress,
+    resume_option,
+    say,
+)
 
 if TYPE_CHECKING:
     from api.training import TrainingReport
@@ -22,12 +33,14 @@ FIGURES = ("ndcg", "recall", "coverage", "answered")
     default=True,
     help="Put the model in force if it is no worse than the one that is (the default), or keep it aside.",
 )
-@click.option(
-    "--budget-s", type=NumberRange(min=1), default=60, show_default=True, help="Seconds for learning."
-)
+@budget_option(60)
+@memory_option
+@resume_option
 @json_option
-def train(*, may_activate: bool, budget_s: float, as_json: bool) -> None:
-    """Compare learners on the last stretch of time and learn a model with the best of them.
+def train(
+    *, may_activate: bool, budget_s: float, memory_gb: float | None, resume: Path | None, as_json: bool
+) -> None:
+    """Compare learners on the last stretch of time and learn a model with the best of them, or their sum.
 
     Only interactions are learned from that were collected for the profile, of customers whose
     consent to that stands now; sensitive ones only with the consent of their class.
@@ -37,7 +50,14 @@ def train(*, may_activate: bool, budget_s: float, as_json: bool) -> None:
 
     with open_shop() as shop, progress("training") as show:
         report = learn(
-            shop.engine, shop.settings, shop.now_ms, show, may_activate=may_activate, budget_s=budget_s
+            shop.engine,
+            shop.settings,
+            shop.now_ms,
+            show,
+            may_activate=may_activate,
+            budget_s=budget_s,
+            memory_bytes=memory_bytes_of(memory_gb),
+            remember=resume,
         )
     if as_json:
         print_json(asdict(report))
@@ -51,13 +71,23 @@ def _show(report: TrainingReport) -> None:
     table = Table("learner", *FIGURES, "learned in", "", box=None)
     for row in report.learners:
         if "skipped" in row:
-            table.add_row(row["learner"], *[""] * len(FIGURES), "", f"skipped: {row['skipped']}")
+            table.add_row(row["learner"], *[""] * len(FIGURES), "", "left out")
             continue
         mark = "chosen" if row["learner"] == report.learner else ""
         table.add_row(
-            row["learner"], *(f"{row[each]:.4f}" for each in FIGURES), f"{row['fit_s']:.1f} s", mark
+            row["learner"],
+            f"{row['ndcg']:.4f} ± {(row['ndcg_high'] - row['ndcg_low']) / 2:.4f}",
+            *(f"{row[each]:.4f}" for each in FIGURES[1:]),
+            f"{row['fit_s']:.1f} s",
+            mark,
         )
     console().print(table)
+    for row in report.learners:
+        if "skipped" in row:
+            say(f"{row['learner']} was left out: {row['skipped']}")
+        if "weights" in row:
+            weights = ", ".join(f"{name} {weight:g}" for name, weight in row["weights"].items())
+            say(f"{row['learner']} weighs {weights}")
     kept_out = ", ".join(f"{n:,} by {rule}" for rule, n in report.kept_out.items()) or "none"
     say(
         f"learned from {report.n_interactions:,} interactions of {report.n_customers:,} customers in "

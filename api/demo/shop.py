@@ -66,6 +66,8 @@ from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.consent.settings import ConsentSettings
 
 SOURCE_FOLDER = "source"
+TRAINING_BUDGET_S = 25.0
+"""How long learning may take: somebody waits for the demo."""
 ROLES = (Role.SITE, Role.MARKETER, Role.APPROVER, Role.AUDITOR, Role.ADMIN)
 
 _NEVER = Span(0, 0)
@@ -143,7 +145,7 @@ def _build(settings: Settings, engine: Engine, folder: Path, state: DemoState, s
         write_interactions(purchases, purposes, source / "purchases.parquet")
         imports["interactions"] = steps.take_in("interactions", "purchases.parquet", show)
     with stages("training") as show:
-        training = train(engine, settings, now_ms, show)
+        training = train(engine, settings, now_ms, show, budget_s=TRAINING_BUDGET_S)
     keys = _create_keys(engine, settings.data_dir, now_ms)
     with stages("examples and visitors") as show:
         examples = _open_doors(settings, keys, purchases, show)

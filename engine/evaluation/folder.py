@@ -33,6 +33,9 @@ Progress = Callable[[str, int, int], None]
 BUDGET_S = 480.0
 """How long an evaluation may take unless told otherwise, in seconds."""
 
+_FINAL_TAKES = 1.3
+"""Learning from everything and testing, as a multiple of learning from a cut and measuring."""
+
 _MAX_DIGITS = 18  # any number that long fits int64
 
 
@@ -129,7 +132,7 @@ def evaluate_folder(
         cuts,
         floor,
         k,
-        Means(until_s, each_after=1, memory_bytes=memory_bytes),
+        Means(until_s, each_after=_FINAL_TAKES, memory_bytes=memory_bytes),
         remembered=Remembered(remember),
         progress=lambda stage, done, total: progress(stage, done, total + len(names)),
         clock=clock,

@@ -82,8 +82,8 @@ class Means:
     """
 
     until_s: float
-    fits_after: int = 0
-    each_after: int = 0
+    fits_after: float = 0.0
+    each_after: float = 0.0
     memory_bytes: int | None = None
 
 
