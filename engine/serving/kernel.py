@@ -23,6 +23,9 @@ SHIFT = WEIGHT_ONE.bit_length() - 1
 
 _EMPTY = -1
 _ABSENT = -1
+_LINE = 16
+"""Entries of four bytes in one cache line."""
+
 _SPREAD = 0x9E3779B1  # 2**32 / golden ratio (Knuth, The Art of Computer Programming 3, 6.4)
 
 _DROPPED_BITS = 46  # of a double's 52 mantissa bits: 6 are left
@@ -92,6 +95,26 @@ def _empty_table(n_entries: int, exclude: NDArray[np.int32]) -> tuple[int, NDArr
         if column >= 0:
             keys[_slot_of(keys, column, n_bits)] = column
     return n_bits, keys
+
+
+@compiled()
+def _touch(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    weights: NDArray[np.int32],
+    rows: NDArray[np.int32],
+) -> np.int64:
+    """Ask the memory for all rows at once; what is returned says nothing, but that they were read.
+
+    In a large catalogue every row is a place that no cache holds. Adding up waits for one after the other;
+    nothing here depends on what was read before, so the processor waits for many of them at a time.
+    """
+    seen = np.int64(0)
+    for row in rows:
+        if row >= 0:
+            for at in range(indptr[row], indptr[row + 1], _LINE):
+                seen += indices[at] ^ weights[at]
+    return seen
 
 
 @compiled()
@@ -253,7 +276,9 @@ def _score(
     NDArray[np.int32],
     NDArray[np.int64],
 ]:
-    keys, sums, ranks, found, n_masked = _add_up(
+    noted = np.empty(2, np.int64)
+    noted[1] = _touch(indptr, indices, weights, rows)
+    keys, sums, ranks, found, noted[0] = _add_up(
         indptr, indices, weights, rows, row_weights, exclude, masked, personal
     )
     best = _best_first(keys, sums, _contenders(keys, sums, found, allowed, n), n)
@@ -274,7 +299,7 @@ def _score(
                 contributions[free[rank]] = _term(row_weights[piece], weights[at])
                 supports[free[rank]] = support[at]
                 free[rank] += 1
-    return keys[best], sums[best], ptr, pieces, contributions, supports, np.full(1, n_masked)
+    return keys[best], sums[best], ptr, pieces, contributions, supports, noted
 
 
 def score(
@@ -309,7 +334,7 @@ def score(
     All arrays are C-contiguous. Rows and columns out of range are not checked here: an
     artefact is checked when it is loaded.
     """
-    item, total, ptr, piece, contribution, supports, n_masked = _score(
+    item, total, ptr, piece, contribution, supports, noted = _score(
         indptr, indices, weights, support, allowed, rows, row_weights, exclude, masked, personal, max(n, 0)
     )
-    return Scored(item, total, ptr, piece, contribution, supports, int(n_masked[0]))
+    return Scored(item, total, ptr, piece, contribution, supports, int(noted[0]))
