@@ -177,10 +177,11 @@ def _agreed(
 ) -> NDArray[np.bool_]:
     """Who has agreed to which class, and to a profile at all; shape (n_customers, n_classes), bool."""
     agreed = np.zeros((len(customers), len(names)), np.bool_)
+    code_of = {sensitive_key(name): code for code, name in enumerate(names)}
     for idx, (customer, permission) in enumerate(zip(customers, permissions, strict=True)):
-        for code, name in enumerate(() if customer.limit_sensitive or permission is None else names):
-            if customer.ledger.get(sensitive_key(name)) is not None:  # never answered means no
-                agreed[idx, code] = bool(_ask(sensitive_key(name), customer, now_ms, settings))
+        if not customer.limit_sensitive and permission is not None:
+            for key in code_of.keys() & customer.ledger.states.keys():  # never answered means no
+                agreed[idx, code_of[key]] = bool(_ask(key, customer, now_ms, settings))
     return agreed
 
 
@@ -205,7 +206,8 @@ def _tiers(
 ) -> NDArray[np.int8]:
     """Tier of each item where its customer lives, shape (n,), int8."""
     tier, sensitive_class = catalogue.tier[found.item_idx], catalogue.sensitive_class[found.item_idx]
-    laws = [raised_where(customer.jurisdiction) for customer in customers]
+    law_of = {place: raised_where(place) for place in {customer.jurisdiction for customer in customers}}
+    laws = [law_of[customer.jurisdiction] for customer in customers]
     for law in sorted({*laws} - {frozenset()}, key=sorted):
         lives_there = np.array([each == law for each in laws], np.bool_)[found.customer_idx]
         tier = np.where(lives_there, raised(tier, sensitive_class, catalogue.sensitive_classes, law), tier)

@@ -187,8 +187,9 @@ def subjects_with(conn: Connection, purpose: str, at_ms: int) -> dict[int, Ledge
         .where(granted)
     )
     states: dict[int, dict[str, PurposeState]] = {}
-    for row in rows.mappings():
-        states.setdefault(row["customer_no"], {})[row["purpose"]] = _state(row)
+    for customer_no, *values in rows:
+        state = _state_of(values)
+        states.setdefault(customer_no, {})[state.purpose] = state
     return {customer_no: Ledger(of_customer) for customer_no, of_customer in sorted(states.items())}
 
 
