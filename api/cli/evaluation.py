@@ -211,16 +211,15 @@ def _show_purchases(report: Purchases) -> None:
     from rich.table import Table  # noqa: PLC0415  slow to import, not needed for --help
 
     k = report.k
-    table = Table("purchases", "ranked by", f"recall@{k}", "95 %", f"ndcg@{k}", "95 %", "customers", box=None)
     for question in report.questions:
+        table = Table(question.purchases, f"recall@{k}", "95 %", f"ndcg@{k}", "95 %", box=None)
         for row in question.found:
             table.add_row(
-                question.purchases,
                 row.ranked_by,
                 f"{row.recall:.4f}",
-                f"{row.recall_from:.4f} to {row.recall_to:.4f}",
+                f"{row.recall_from:.4f}-{row.recall_to:.4f}",
                 f"{row.ndcg:.4f}",
-                f"{row.ndcg_from:.4f} to {row.ndcg_to:.4f}",
-                f"{question.n_customers:,}",
+                f"{row.ndcg_from:.4f}-{row.ndcg_to:.4f}",
             )
-    console().print(table)
+        console().print(table)
+        say(f"{question.n_customers:,} customers bought {question.n_items:,} such items in those days")
