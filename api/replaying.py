@@ -178,10 +178,10 @@ def _location(conn: Connection, version: str) -> str:
         ArtefactError: it is not in the store any more.
     """
     row = get_model(conn, version)
-    if row is None:
-        raise ArtefactError("the model is not kept any more")
-    if row.erased_at_ms is not None:
+    if row is not None and row.erased_at_ms is not None:
         raise _Erased
+    if row is None or row.retired_at_ms is not None:
+        raise ArtefactError("the model is not kept any more")
     return row.location
 
 
