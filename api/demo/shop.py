@@ -66,7 +66,7 @@ from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.consent.settings import ConsentSettings
 
 SOURCE_FOLDER = "source"
-TRAINING_BUDGET_S = 25.0
+TRAINING_BUDGET_S = 30.0
 """How long learning may take: somebody waits for the demo."""
 ROLES = (Role.SITE, Role.MARKETER, Role.APPROVER, Role.AUDITOR, Role.ADMIN)
 

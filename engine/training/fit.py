@@ -53,6 +53,9 @@ Progress = Callable[[str, int, int], None]
 YARDSTICK = "popular"
 """The learner that every model has to beat to be of use."""
 
+CONTEST_SHARE = 0.6
+"""Of the time for everything; the rest is for trends, floors and learning from everything."""
+
 TRENDS: tuple[dict[str, Any], ...] = (
     {"half_life_days": 28, "exponent": 0.5},
     {"half_life_days": 28, "exponent": 1.0},
@@ -114,8 +117,8 @@ def fit(
         now_ms: what ages are counted to.
         classes: what is sensitive about the items, and of whom that is known; ``None`` where nothing is.
         goods: what the catalogue says of the items; ``None`` where it says nothing.
-        budget_s: time for everything. No setting of a learner is tried that would not leave enough of it for
-            what follows; at least one learner is always fitted.
+        budget_s: time for everything. Comparing learners takes the first part of it, ``CONTEST_SHARE``;
+            trends and floors are tried as long as there is time. At least one learner is always fitted.
         memory_bytes: what learning may take; who needs more is left out. ``None`` for any amount.
         remember: what has been measured before, and room for what is measured now.
         settings: see ``TrainingSettings``.
@@ -133,7 +136,7 @@ def fit(
         Cuts(held.cut),
         floor_of(tier, settings.min_supports[0], settings),
         settings.k,
-        Means(until_s, len(settings.min_supports) + len(TRENDS) + 1, 0, memory_bytes),
+        Means(until_s - (1 - CONTEST_SHARE) * budget_s, memory_bytes=memory_bytes),
         remembered=remember,
         progress=lambda stage, done, total: progress(stage, done, total + 2),
         clock=clock,

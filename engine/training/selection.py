@@ -75,14 +75,12 @@ class Means:
 
     Attributes:
         until_s: time of the clock by which everything has to be done.
-        fits_after: what still has to be done after the contest takes as long as so many times
-            learning and measuring the best setting.
-        each_after: the same for the best setting of each learner.
+        each_after: what still has to be done after the contest takes so many times as long as learning and
+            measuring the best setting of each learner.
         memory_bytes: what learning may take; ``None`` for any amount.
     """
 
     until_s: float
-    fits_after: float = 0.0
     each_after: float = 0.0
     memory_bytes: int | None = None
 
@@ -200,12 +198,7 @@ class Contest:
         return "the time for comparing learners was used up" if left_s <= ahead_s else ""
 
     def _after_s(self) -> float:
-        best = self._by_outlook()[:1]
-        each = sum(_takes_s(entry.row) for entry in self._entries.values())
-        return (
-            self._means.fits_after * sum(_takes_s(entry.row) for entry in best)
-            + self._means.each_after * each
-        )
+        return self._means.each_after * sum(_takes_s(entry.row) for entry in self._entries.values())
 
     def _measured(self, setting: Setting) -> Entry:
         near = self._measure(setting, self._cuts.near)
