@@ -1,6 +1,6 @@
 """What is held back from learning, to measure by: how a published split is cut once more.
 
-See ``engine/adr/0006`` for why the end of each line is held back, and why twice.
+See ``engine/adr/0015`` for why the end of each line is held back, and why twice.
 """
 
 from __future__ import annotations

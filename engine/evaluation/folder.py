@@ -102,7 +102,7 @@ def evaluate_folder(
 
     All items are ranked except the customer's training items; figures are averages over all
     customers with test items. The choice, of parameters too, is made on what is held back of the training
-    data (see ``engine/adr/0006``); test data is not touched before.
+    data (see ``engine/adr/0015``); test data is not touched before.
 
     Args:
         path: folder with ``train.txt[.gz]`` and ``test.txt[.gz]``.
