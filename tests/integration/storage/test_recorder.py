@@ -263,3 +263,24 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(store):
     assert acknowledged <= found
     with reading(store.engine) as conn:
         assert all(read_decision(conn, store.keyring, each).body is not None for each in found)
+
+
+def test_a_group_is_stored_together_and_each_is_told_its_place(store):
+    with recording(store, max_waiting=2) as recorder:
+        places = recorder.submit_all([a_decision(f"g-{number}") for number in range(5)])
+        assert recorder.submit_all([]) == []
+    assert places == list(range(places[0], places[0] + 5))
+    assert stored_ids(store) == {f"g-{number}" for number in range(5)}
+
+
+def test_of_a_group_that_is_not_recorded_whole_the_log_says_what_is_in_it_unanswered(store):
+    with recording(store) as recorder:
+        recorder.submit(a_decision("taken"))
+        with pytest.raises(StoreRefusedError):
+            recorder.submit_all([a_decision("first"), a_decision("taken"), a_decision("last")])
+    assert stored_ids(store) == {"taken", "first", "last"}
+    with reading(store.engine) as conn:
+        entries = [orjson.loads(each) for each in read_entries(conn, 0, read_state(conn).size)]
+    told = [each for each in entries if each.get("what") == "not_answered"]
+    assert len(told) == 2
+    assert all(entries[each["first"]].get("what") is None for each in told)
