@@ -34,6 +34,10 @@ GUARDED = "with guardrails and consents"
 
 _NOTHING = np.empty(0, np.int32)
 
+_ROOM = 4
+"""So many times the length is asked for: buying again may take up a part of a slate only, and what was
+bought once and is no longer among a customer's evidence may be suggested as new, and is left out here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -117,9 +121,10 @@ def measure_purchases(
     for_sale = _where(relevant, house.catalogue.available)
     owned = _owned(shoppers, house, now_ms)
     sellers = house.recommender.popular(house.catalogue.n_items, _NOTHING).item_idx
-    # Buying again may take up half a slate, so that twice the length is asked for.
-    again = replace(placement, max_count=2 * k, intents=frozenset({Intent.REPLENISH}))
-    other = replace(placement, max_count=k, intents=placement.intents - {Intent.REPLENISH})
+    has = owned.astype(np.bool_)
+    roomy = replace(placement, max_count=_ROOM * k)
+    again = replace(roomy, intents=frozenset({Intent.REPLENISH}))
+    other = replace(roomy, intents=placement.intents - {Intent.REPLENISH})
     asked = [
         (place, off, f"{kind}, {ranked_by}")
         for kind, place in ((REPEAT, again), (NEW, other))
@@ -132,15 +137,18 @@ def measure_purchases(
             progress(before + n_done, len(asked) * len(shoppers), message)
 
         slates = serve_all(house, shoppers, place, now_ms, off, show)
-        served.append(slates.ranked[:, :k])
+        served.append(slates.ranked)
     repeat = {
-        OWN_FREQUENCY: _ranked(owned, k),
-        POPULARITY: _ranked(_weighed_by_place(owned, sellers), k),
-        UNGUARDED: served[0],
-        GUARDED: served[1],
+        OWN_FREQUENCY: _ranked(_weighed(owned, house.catalogue.available), k),
+        POPULARITY: _ranked(_weighed(has, _places(sellers, owned.shape[1])), k),
+        UNGUARDED: served[0][:, :k],
+        GUARDED: served[1][:, :k],
     }
-    new = {POPULARITY: _first_others(sellers, owned, k), UNGUARDED: served[2], GUARDED: served[3]}
-    has = owned.astype(np.bool_)
+    new = {
+        POPULARITY: _first_others(sellers, owned, k),
+        UNGUARDED: _others(served[2], has, k),
+        GUARDED: _others(served[3], has, k),
+    }
     repeated, others = csr_matrix(for_sale.multiply(has)), csr_matrix(for_sale - for_sale.multiply(has))
     others.eliminate_zeros()
     return Purchases(
@@ -174,11 +182,17 @@ def _owned(shoppers: Sequence[Shopper], house: House, now_ms: int) -> csr_matrix
     return csr_matrix(entries, shape=shape)  # adds up what is there several times
 
 
-def _weighed_by_place(owned: csr_matrix, sellers: NDArray[np.int32]) -> csr_matrix:
-    """Return what is owned, weighed by how well it sells; what is not among the sellers is left out."""
-    weight = np.zeros(owned.shape[1])
-    weight[sellers] = np.arange(sellers.size, 0, -1)
-    weighed = csr_matrix((weight[owned.indices], owned.indices, owned.indptr), shape=owned.shape)
+def _places(sellers: NDArray[np.int32], n_items: int) -> NDArray[np.int64]:
+    """Return a number for each item that is greater the better it sells, 0 where it is not sold."""
+    places = np.zeros(n_items, np.int64)
+    places[sellers] = np.arange(sellers.size, 0, -1)
+    return places
+
+
+def _weighed(owned: csr_matrix, by_item: NDArray[np.bool_] | NDArray[np.int64]) -> csr_matrix:
+    """Return what is owned times a number an item; what that leaves nothing of is left out."""
+    weighed = owned.copy()
+    weighed.data = owned.data * by_item[owned.indices]
     weighed.eliminate_zeros()
     return weighed
 
@@ -202,6 +216,16 @@ def _first_others(sellers: NDArray[np.int32], owned: csr_matrix, k: int) -> NDAr
         others = head[~np.isin(head, owned.indices[start:end])][:k]
         ranked[row, : others.size] = others
     return ranked
+
+
+def _others(ranked: NDArray[np.int32], has: csr_matrix, k: int) -> NDArray[np.int32]:
+    """Return the first suggestions that each shopper does not own, shape (n, k), int32, -1 where it ends."""
+    first = np.full((ranked.shape[0], k), -1, np.int32)
+    for row, items in enumerate(ranked):
+        owned = has.indices[has.indptr[row] : has.indptr[row + 1]]
+        others = items[(items >= 0) & ~np.isin(items, owned)][:k]
+        first[row, : others.size] = others
+    return first
 
 
 def _question(purchases: str, relevant: csr_matrix, ranked: Mapping[str, NDArray[np.int32]]) -> Question:

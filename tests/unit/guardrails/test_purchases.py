@@ -107,6 +107,19 @@ def test_what_is_not_for_sale_is_not_to_be_found():
     assert {row.recall for asked in report.questions for row in asked.found} == {0.0}
 
 
+def test_rankings_of_what_sells_leave_what_is_owned_as_it_is():
+    catalogue = shops.a_catalogue()
+    sold = np.ones(catalogue.n_items, np.bool_)
+    sold[shops.idx("bread-0")] = False
+    report = measured(
+        [a_shopper("bread-0", "milk-0", "soap-0"), a_shopper("lamp-0")],
+        bought(("bread-0", "milk-0", "soap-0"), ("lamp-0", "milk-0")),
+        catalogue=replace(catalogue, available=sold),
+    )
+    assert [(asked.n_customers, asked.n_items) for asked in report.questions] == [(2, 3), (1, 1)]
+    assert found(report)[REPEAT, OWN_FREQUENCY].recall == 1.0
+
+
 def test_intervals_hold_the_figures_and_measuring_again_gives_the_same():
     shoppers = [a_shopper("milk-0", "bread-0"), a_shopper("soap-0"), a_shopper("milk-1", "soap-1")]
     relevant = bought(("milk-0", "soap-1"), ("milk-0", "soap-0"), ("milk-0", "milk-1"))
