@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
+from engine.evaluation.bootstrap import Bootstrap, interval
 from engine.evaluation.metrics import answered, coverage, ndcg_at_k, recall_at_k
 
 N_ITEMS = 12
@@ -73,3 +74,11 @@ def test_a_perfect_ranking_has_an_ndcg_of_one_and_nothing_to_find_one_of_zero():
     assert ndcg_at_k(np.array([[3, 1, -1]], np.int32), as_matrix([set()])) == 0.0
     assert coverage(np.empty((0, 3), np.int32), 0) == 0.0
     assert answered(np.empty((0, 3), np.int32)) == 0.0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
+def test_an_interval_holds_its_mean_and_nothing_that_no_customer_reaches(values):
+    by_customer = np.array(values)
+    low, high = interval(float(by_customer.mean()), Bootstrap(by_customer.size).means(by_customer))
+    assert low <= by_customer.mean() <= high
+    assert 0 <= low <= high <= by_customer.max() + 1e-12
