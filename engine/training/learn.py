@@ -275,6 +275,7 @@ def made_from(
         "format": FORMAT,
         "item_ids": _hashed("\0".join(shop.item_ids).encode()),
         "floor": _hashed(floor.astype("<i4").tobytes()),
+        "least_support": settings.min_supports[0],
         "classes": list(shop.classes.names),
         "class_of_item": _hashed(shop.classes.of_item.astype("<i2").tobytes()),
         "category": _hashed(shop.goods.shelves().astype("<i4").tobytes()),
@@ -318,7 +319,11 @@ def finished(
     row_source = np.full(n_items, RowSource.LEARNED, np.int32)
     if not recipe.learner.by_popularity:
         edges, row_source = filled_rows(edges, weighed.learned, floor, shop.tier, shop.goods)
-    bought_again = repeats(known.interactions, n_items, floor)
+    # What suggests it again is the customer's own purchase and no pair: the floor chosen for pairs, which
+    # may be 50, would leave out most of what households buy again.
+    bought_again = repeats(
+        known.interactions, n_items, floor_of(shop.tier, settings.min_supports[0], settings)
+    )
     n_distinct = np.bincount(weighed.seen.indices, minlength=n_items)
     popularity = np.where(n_distinct >= floor, np.rint(weighed.popularity * WEIGHT_ONE), 0)
     telling = lifts(weighed.seen, shop.classes._replace(agreed=known.agreed))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.artefact import WEIGHT_SCALE
+from engine.artefact import WEIGHT_SCALE, Manifest
 from engine.interactions import DAY_MS, Interactions
+from engine.training import TrainingSettings, refit
 from engine.training.repeats import DOUBT, MOST_RETURNS, repeats
 from engine.vocabulary import Channel, Kind, Provenance
 
@@ -67,3 +68,15 @@ def test_with_fewer_returning_customers_than_the_floor_nothing_is_said_about_rep
 def test_views_are_no_repeat_purchases():
     viewed = done([(customer, 0, day) for customer in range(3) for day in (900, 920)], Kind.VIEW)
     assert repeats(viewed, 1, floor(1, 1)).repeat.tolist() == [0]
+
+
+def test_the_floor_of_pairs_does_not_hold_for_what_a_customer_buys_again():
+    rows = [(customer, 0, day) for customer in range(3) for day in (900, 910)]
+    rows += [(customer, 1, 910) for customer in range(3)]
+    manifest = Manifest(learner="walk", min_support=50)
+    arrays = refit(manifest, done(rows), ("a", "b"), np.zeros(2, np.int8), now_ms=950 * DAY_MS).arrays
+    assert arrays.indices.size == 0
+    assert arrays.repeat_support.tolist() == [3, 0]
+    tier = np.ones(2, np.int8)
+    sensitive = refit(manifest, done(rows), ("a", "b"), tier, now_ms=950 * DAY_MS).arrays
+    assert TrainingSettings().min_support_sensitive > sensitive.repeat_support[0] == 0
