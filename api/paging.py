@@ -16,7 +16,8 @@ from guardrails.request import Continuation, Placement
 MAX_LISTED = 200
 """Most suggestions of a list, over all its pages: no more candidates are judged on one step."""
 
-_NO_LIST = "no list for this customer and placement goes on from there"
+def _no_list() -> InvalidRequestError:
+    return InvalidRequestError.at("/after", "no list for this customer and placement goes on from there")
 
 
 def continuation(decision_id: str, subject: Person, placement: Placement, found: Wiring) -> Continuation:
@@ -41,10 +42,10 @@ def continuation(decision_id: str, subject: Person, placement: Placement, found:
         warn("decision:open:failed", error)
         stored = whose = None
     if stored is None or stored.body is None or whose != subject.key:
-        raise InvalidRequestError.at("/after", _NO_LIST)
+        raise _no_list()
     sections = sections_of(stored.body)
     if sections["req"]["placement"]["name"] != placement.name:
-        raise InvalidRequestError.at("/after", _NO_LIST)
+        raise _no_list()
     earlier = sections["req"].get("continues") or {"before": ()}
     shown = (*earlier["before"], *(each["item"] for each in sections["out"]["list"]))
     if len(shown) >= MAX_LISTED:
