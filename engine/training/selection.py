@@ -5,7 +5,7 @@ learner first, as long as there is time. At last the best few are added up (``en
 
 Figures are stated of the near cut. Where there is a far one, settings are compared by their *outlook*:
 what is learned from nine tenths, against what is learned from eight tenths, tells how each setting
-fares with more data, and a model is learned from everything in the end. See ``engine/adr/0006``.
+fares with more data, and a model is learned from everything in the end. See ``engine/adr/0015``.
 """
 
 from __future__ import annotations
