@@ -457,7 +457,7 @@ class TestExposures:
             )
         waved_off = {"too_personal", "irrelevant", "not_interested", "dismissed"}
         assert read.dismissed is (kind.value in waved_off)
-        assert read.acted_on is (kind.value in {"clicked", "purchased"})
+        assert read.acted_on is (kind.value in {"clicked", "added_to_cart", "purchased"})
 
     def test_slates_are_told_apart_and_come_oldest_first(self, store):
         numbers = store_items(store, "lamp", "milk")
