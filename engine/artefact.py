@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from engine.errors import ArtefactError
 
-FORMAT = 3
+FORMAT = 4
 WEIGHT_SCALE = 1 << 30
 """Fixed-point one of W and of ``repeat``; W's strongest edge weighs ⅓ to ⅔ of it."""
 
@@ -32,9 +32,9 @@ MANIFEST_FILE = "manifest.json"
 ITEM_IDS_FILE = "item_ids.json"
 CLASSES_FILE = "classes.json"
 FACTS_FILE = "facts.json"
-"""What rules read of a manifest; a model that differs in it is another model."""
+"""What scores and rules read of a manifest; a model that differs in it is another model."""
 
-FACTS = ("latent", "usefulness_floor")
+FACTS = ("latent", "usefulness_floor", "repeat_shift")
 _HASHED_AT_ONCE = 1 << 20
 _LEFT_BY_A_WRITER = re.compile(r"\.draft-.*|[0-9a-f]{64}")
 _READABLE = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
@@ -42,9 +42,9 @@ _READABLE = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NU
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is known about how a model came to be. It describes; nothing in it changes a score.
+    """What is known about how a model came to be. It describes; but for ``FACTS`` it changes nothing.
 
-    ``FACTS`` names what rules go by; these are part of what a model's version stands for.
+    ``FACTS`` names what scores and rules go by; these are part of what a model's version stands for.
 
     Attributes:
         learner: name of the learner that was chosen.
@@ -63,6 +63,8 @@ class Manifest:
         n_edges: stored entries of W.
         usefulness_floor: score from which on its proposals beat what sells well, in the units of scores; 0
             where that was not measured.
+        repeat_shift: what is bought again counts 2 to the power of it beside what is new; see
+            ``engine.training.mixing``.
         min_support: distinct customers that every edge has at least.
         min_support_sensitive: the same for edges that touch an item of tier 1 or above.
         max_items_per_customer: most distinct items that one customer contributed.
@@ -70,6 +72,7 @@ class Manifest:
         min_support_lift: distinct customers that every one of them has at least.
         trend: how columns of W were scaled by what sells more, or less, than it used to; empty where
             they were not.
+        repeats: what ``repeat_shift`` was chosen by; empty where it was not measured.
         validation: how what learners were compared on was cut off.
         metrics: one row a learner: name, validation figures, seconds; or why it was skipped.
         floor_curve: one row a privacy floor that was tried, ascending: what it costs.
@@ -91,12 +94,14 @@ class Manifest:
     n_interactions: int = 0
     n_edges: int = 0
     usefulness_floor: int = 0
+    repeat_shift: int = 0
     min_support: int = 0
     min_support_sensitive: int = 0
     max_items_per_customer: int = 0
     n_lifts: int = 0
     min_support_lift: int = 0
     trend: dict[str, Any] = field(default_factory=dict)
+    repeats: dict[str, Any] = field(default_factory=dict)
     validation: dict[str, Any] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
     floor_curve: list[dict[str, Any]] = field(default_factory=list)

@@ -13,7 +13,7 @@ import orjson
 
 from api.errors import DemoDataError
 
-FORMAT = 3
+FORMAT = 4
 """Shops of the formats before have models that are no longer read, or lack keys and records."""
 STATE_FILE = "demo.json"
 KEYS_FILE = "keys.json"

@@ -31,6 +31,9 @@ N_NARROWED = 8
 """So many selections of categories keep what may be proposed of them."""
 
 HUNDRED_PERCENT = 100
+MOST_OF_A_TERM = (1 << 53) - 1
+"""No purchase contributes more: the greatest integer that every reader of JSON holds exactly."""
+
 MICRO = 1_000_000
 MICRO_PER_PERCENT = MICRO // HUNDRED_PERCENT
 MOST_PERCENT = np.iinfo(np.int32).max // MICRO_PER_PERCENT
@@ -57,6 +60,7 @@ class Recommender:
         self._repeat = self._by_item(artefact.repeat)
         self._repeat_support = self._by_item(artefact.repeat_support)
         self._interval_days = self._by_item(artefact.repeat_interval_days)
+        self._repeat_shift = artefact.manifest.repeat_shift
         self._offer(catalogue.available, _most_popular(self._popularity, catalogue.available))
 
     def _offer(self, available: NDArray[np.bool_], popular: NDArray[np.int32]) -> None:
@@ -175,8 +179,9 @@ class Recommender:
         """Return the ``n`` likeliest repeat purchases among what the customer bought before.
 
         What was just bought is not due again; see ``DUE_AFTER``. Each purchase contributes its weight
-        times how much the item makes buyers come back, see ``engine.training.repeats``, in the units of
-        ``goes_with``; its support is the number of customers who came back.
+        times how much the item makes buyers come back, see ``engine.training.repeats``, times as much as
+        was learned to make it comparable with ``goes_with``, see ``engine.training.mixing``; its support is
+        the number of customers who came back.
         """
         bought = (evidence.origin == Origin.HISTORY) & (evidence.kind == Kind.PURCHASE)
         piece = np.flatnonzero(bought & (evidence.item_idx >= 0)).astype(np.int32)
@@ -187,7 +192,8 @@ class Recommender:
         due = (
             (interval > 0) & (youngest[item].astype(np.int64) * DUE_AFTER >= interval) & self._available[item]
         )
-        term = (evidence.weight[piece] * self._repeat[item]) >> kernel.SHIFT
+        term = (evidence.weight[piece] * self._repeat[item]) >> (kernel.SHIFT - self._repeat_shift)
+        term = np.minimum(term, MOST_OF_A_TERM)
         kept = due & (term > 0)
         return _from_terms(item[kept], piece[kept], term[kept], self._repeat_support[item[kept]], n)
 

@@ -44,6 +44,7 @@ from engine.training.learn import (
     what_is_known,
 )
 from engine.training.lift import Classes
+from engine.training.mixing import mixed
 from engine.training.selection import Contest, Means, Outcome
 from engine.training.usefulness import best_scores, usefulness_floor
 from engine.training.weights import strongest, summed_weights, without
@@ -74,6 +75,7 @@ class _Held(NamedTuple):
         cut: what is learned from, and what was new to each customer after it.
         past: interactions before.
         weighed: the same as weights.
+        later: interactions within it.
         from_ms: where the stretch begins.
         to_ms: where it ends.
         item_age_days: see ``engine.evaluation.segments.by_age``.
@@ -83,6 +85,7 @@ class _Held(NamedTuple):
     cut: Cut
     past: Interactions
     weighed: Weighed
+    later: Interactions
     from_ms: int
     to_ms: int
     item_age_days: NDArray[np.int64]
@@ -231,13 +234,14 @@ class _Choice:
             "n_customers": int(cut.customers.size),
             "k": settings.k,
         }
-        return recipe._replace(
+        recipe = recipe._replace(
             min_support=min_support,
             usefulness=self._usefulness(kept),
             validation=validation,
             floor_curve=curve,
             segments=self._segments(_name_of(recipe), kept),
         )
+        return self._with_repeats(recipe, kept)
 
     def _trend(self, plain: Pairs) -> dict[str, Any]:
         """Return the best trend if it is better than none by more than the error of the difference."""
@@ -267,6 +271,16 @@ class _Choice:
             known = {name: figures[name] for name in ("ndcg", "ndcg_low", "ndcg_high", "recall", "coverage")}
             curve.append({"min_support": min_support, **known, "n_edges": int(learned.item_to_item.nnz)})
         return chosen, kept, [{**row, "chosen": row["min_support"] == chosen} for row in curve]
+
+    def _with_repeats(self, recipe: Recipe, pairs: Pairs) -> Recipe:
+        """Return the recipe with how much what is bought again counts, if there is time to find out."""
+        held, cut, settings = self._held, self._held.cut, self._settings
+        if not self._in_time():
+            note = "there was no time to find out how much what is bought again counts beside what is new"
+            return recipe._replace(notes=[*recipe.notes, note])
+        floor = floor_of(self._tier, settings.min_supports[0], settings)
+        found = mixed(pairs, cut.evidence, cut.seen, held.past, held.later, floor, held.from_ms, settings)
+        return recipe if found is None else recipe._replace(repeat_shift=found.shift, repeats=found._asdict())
 
     def _learned(self, recipe: Recipe, min_support: int) -> Pairs:
         floor = floor_of(self._tier, min_support, self._settings)
@@ -314,8 +328,8 @@ def _hold_out(known: Histories, n_items: int, settings: TrainingSettings) -> _He
     cut_ms = youngest - int((youngest - oldest) * settings.validation_share)
     before = rows.where(rows.at_ms < cut_ms)
     past = weigh(before, shape, settings, cut_ms)
-    later = summed_weights(rows.where(rows.at_ms >= cut_ms), shape, settings.weighting, youngest)
-    new = without(later, past.seen)
+    after = rows.where(rows.at_ms >= cut_ms)
+    new = without(summed_weights(after, shape, settings.weighting, youngest), past.seen)
     asked = np.flatnonzero((np.diff(new.indptr) > 0) & (np.diff(past.seen.indptr) > 0))
     if asked.size > MAX_VALIDATED:
         asked = np.sort(np.random.default_rng(_SEED).choice(asked, MAX_VALIDATED, replace=False))
@@ -323,7 +337,7 @@ def _hold_out(known: Histories, n_items: int, settings: TrainingSettings) -> _He
     cut = Cut(past.learned, evidence, past.seen, past.popularity, asked, new[asked])
     item_age = _age_days(rows.item_idx, rows.at_ms, n_items, cut_ms)
     customer_age = _age_days(before.customer_idx, before.at_ms, known.n_customers, cut_ms)
-    return _Held(cut, before, past, cut_ms, youngest, item_age, customer_age[asked])
+    return _Held(cut, before, past, after, cut_ms, youngest, item_age, customer_age[asked])
 
 
 def _age_days(which: NDArray[np.int32], at_ms: NDArray[np.int64], n: int, cut_ms: int) -> NDArray[np.int64]:

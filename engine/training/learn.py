@@ -86,6 +86,8 @@ class Recipe(NamedTuple):
         validation: how what was compared by was cut off; see ``engine.artefact.Manifest``.
         floor_curve: what each floor costs.
         segments: for whom it does well.
+        repeat_shift: what is bought again counts 2 to the power of it beside what is new.
+        repeats: what that was chosen by, see ``engine.training.mixing.Mixed``; empty where not measured.
     """
 
     learner: Learner
@@ -97,6 +99,8 @@ class Recipe(NamedTuple):
     validation: dict[str, Any] = {}  # noqa: RUF012  as above
     floor_curve: list[dict[str, Any]] = []  # noqa: RUF012  as above
     segments: list[dict[str, Any]] = []  # noqa: RUF012  as above
+    repeat_shift: int = 0
+    repeats: dict[str, Any] = {}  # noqa: RUF012  as above
 
 
 class Shop(NamedTuple):
@@ -177,6 +181,8 @@ def recipe_of(manifest: Manifest, settings: TrainingSettings) -> Recipe:
         manifest.validation,
         manifest.floor_curve,
         manifest.segments,
+        manifest.repeat_shift,
+        manifest.repeats,
     )
 
 
@@ -353,6 +359,7 @@ def finished(
         training_digest=made_from(known.total, recipe, shop, settings, now_ms),
         scale_exponent=exponent,
         usefulness_floor=in_units_of_scores(recipe.usefulness, exponent),
+        repeat_shift=recipe.repeat_shift,
         n_customers=known.n_customers,
         n_interactions=len(known.interactions),
         n_edges=int(arrays.indices.size),
@@ -362,6 +369,7 @@ def finished(
         n_lifts=int(arrays.lift_item.size),
         min_support_lift=MIN_SUPPORT,
         trend=recipe.trend,
+        repeats=recipe.repeats,
         validation=recipe.validation,
         metrics=recipe.metrics,
         floor_curve=recipe.floor_curve,

@@ -60,6 +60,7 @@ def recipes(draw) -> Manifest:
         params={**LEARNERS[name]().get_params(), "n_neighbours": draw(st.sampled_from([2, 100]))},
         min_support=2,
         trend=draw(st.sampled_from([{}, {"half_life_days": 28, "exponent": 1.0}])),
+        repeat_shift=draw(st.sampled_from([0, 6])),
     )
 
 
@@ -118,6 +119,7 @@ def test_taking_customers_out_gives_the_model_that_never_had_them(recipe, found,
     forgotten = without(trained, found, gone, tier, said).trained
     assert same(forgotten.arrays, never.arrays)
     assert forgotten.manifest == never.manifest
+    assert forgotten.manifest.repeat_shift == recipe.repeat_shift
 
 
 @tries(25)

@@ -121,7 +121,7 @@ def test_a_model_of_an_older_format_is_refused_and_the_log_says_what_to_do(shop,
     older = store_model(shop.settings, seed=21, active=False)
     manifest = shop.settings.artefacts_dir / older / "manifest.json"
     manifest.chmod(0o600)
-    manifest.write_bytes(manifest.read_bytes().replace(b'"format": 3', b'"format": 1'))
+    manifest.write_bytes(manifest.read_bytes().replace(b'"format": 4', b'"format": 1'))
     caplog.handler.setFormatter(JsonLines())
     with writing(shop.wiring.engine) as conn:
         activate(conn, MODEL, older, 1)

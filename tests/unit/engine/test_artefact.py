@@ -67,8 +67,8 @@ def test_the_same_arrays_have_the_same_version_whatever_else_the_manifest_says(t
     assert write_artefact(tmp_path / "elsewhere", arrays, Manifest(learner="als")) == folder.name
 
 
-@pytest.mark.parametrize("fact", [{"latent": True}, {"usefulness_floor": 7}])
-def test_what_rules_go_by_is_part_of_the_version(tmp_path, folder, arrays, fact):
+@pytest.mark.parametrize("fact", [{"latent": True}, {"usefulness_floor": 7}, {"repeat_shift": 4}])
+def test_what_scores_and_rules_go_by_is_part_of_the_version(tmp_path, folder, arrays, fact):
     assert write_artefact(tmp_path, arrays, replace(MANIFEST, **fact)) != folder.name
 
 

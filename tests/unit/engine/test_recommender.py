@@ -10,6 +10,7 @@ from engine.artefact import WEIGHT_SCALE, Manifest, ModelArrays, load_artefact, 
 from engine.interactions import WEIGHT_ONE
 from engine.serving.candidates import Candidates
 from engine.serving.recommender import DUE_AFTER, NoModel, Recommender
+from engine.training.mixing import MOST_SHIFT
 from engine.vocabulary import Kind, Origin, RowSource, Source
 
 NOTHING = np.empty(0, np.int32)
@@ -28,8 +29,9 @@ EDGES = np.array(
 
 @pytest.fixture
 def bind(tmp_path: Path):
-    def bound(arrays: ModelArrays, **catalogue) -> Recommender:
-        artefact = load_artefact(tmp_path / write_artefact(tmp_path, arrays, Manifest(learner="walk")))
+    def bound(arrays: ModelArrays, repeat_shift: int = 0, **catalogue) -> Recommender:
+        manifest = Manifest(learner="walk", repeat_shift=repeat_shift)
+        artefact = load_artefact(tmp_path / write_artefact(tmp_path, arrays, manifest))
         return Recommender(artefact, models.catalogue(catalogue.pop("ids", IDS), **catalogue))
 
     return bound
@@ -107,6 +109,30 @@ def test_repeat_purchases_are_ranked_by_weight_times_propensity_and_name_their_p
     )
     assert pairs(found) == [(0, WEIGHT_SCALE // 2), (1, WEIGHT_SCALE // 4)]
     assert found.evidence.tolist() == [1, 2]
+    assert found.contribution.tolist() == found.score.tolist()
+
+
+@pytest.mark.parametrize("shift", [0, 2, MOST_SHIFT])
+def test_what_is_bought_again_counts_as_much_as_was_learned_in_exact_integers(bind, shift):
+    odd = [WEIGHT_SCALE // 3, WEIGHT_SCALE // 7, 1, WEIGHT_SCALE, 5]
+    recommender = bind(models.model(EDGES, repeat=odd, interval_days=[2] * 5), repeat_shift=shift)
+    items, weights = [0, 1, 2, 3, 0], [3, WEIGHT_ONE + 1, WEIGHT_ONE // 2 + 7, 12_345, 1000 * WEIGHT_ONE]
+    found = recommender.buy_again(models.evidence(items, weights, age_days=5), 5)
+    exact = [(weight * odd[item] << shift) // WEIGHT_ONE for item, weight in zip(items, weights, strict=True)]
+    assert dict(pairs(found))[0] == exact[0] + exact[4]
+    assert dict(pairs(found))[1] == exact[1]
+    for row in range(len(found)):
+        parts = slice(found.ptr[row], found.ptr[row + 1])
+        assert found.score[row] == found.contribution[parts].sum()
+        assert found.contribution[parts].tolist() == [exact[piece] for piece in found.evidence[parts]]
+    assert found.score.tolist() == sorted(found.score.tolist(), reverse=True)
+
+
+def test_no_purchase_contributes_more_than_a_record_can_hold(bind):
+    arrays = models.model(EDGES, repeat=[WEIGHT_SCALE] * 5, interval_days=[2] * 5)
+    recommender = bind(arrays, repeat_shift=MOST_SHIFT)
+    found = recommender.buy_again(models.evidence([1], [5000 * WEIGHT_ONE], age_days=5), 5)
+    assert pairs(found) == [(1, 2**53 - 1)]
     assert found.contribution.tolist() == found.score.tolist()
 
 

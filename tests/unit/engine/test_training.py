@@ -149,6 +149,8 @@ def test_nothing_further_is_tried_once_there_is_no_time_left_for_what_follows(gr
     assert sorted(tried + skipped) == sorted(FEW.learners)
     assert skipped
     assert [row["min_support"] for row in short.manifest.floor_curve] == [2]
+    assert short.manifest.repeat_shift == 0
+    assert "bought again" in short.manifest.notes[-1]
     assert short.arrays.indices.size > 0
 
 
