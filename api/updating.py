@@ -55,6 +55,13 @@ REST = 4.0
 GRACE_MS = 120_000
 """How long a model that an update took the place of is there still, for who is about to load it."""
 
+MOST_SUPERSEDED = 200
+"""So many models that updates took the place of are kept for the records that were made from them.
+
+An update a minute would otherwise fill any disk. A decision of an older one is still explained to the byte
+from its record (L1); it is no longer made again from the model (L2).
+"""
+
 _CLOSING_S = 10.0
 
 
@@ -181,9 +188,9 @@ def is_update(manifest: Manifest) -> bool:
 
 
 def retire_superseded(engine: Engine, now_ms: int) -> int:
-    """Remove the arrays of updated models that others took the place of and that no record was made from.
+    """Remove the arrays of updated models that others took the place of.
 
-    Those that records were made from are kept as long as any model is.
+    Of those that records were made from the newest stay, ``MOST_SUPERSEDED`` at most.
 
     Args:
         engine: the database.
@@ -194,22 +201,28 @@ def retire_superseded(engine: Engine, now_ms: int) -> int:
         StoreUnavailableError: the database cannot be used.
     """
     with writing(engine) as conn:
-        asked = {active(conn).get(MODEL), shadow_model(conn), challenger_model(conn)}
         used = set(conn.scalars(select(artefacts_used.c.version).where(artefacts_used.c.kind == MODEL)))
-        superseded = [
-            row
-            for row in list_models(conn)
-            if row.is_there
-            and row.version not in asked | used
-            and row.in_force_until_ms is not None
-            and row.in_force_until_ms <= now_ms - GRACE_MS
-            and is_update(manifest_of(orjson.loads(row.manifest)))
-        ]
-        retired = [mark_retired(conn, row.version, now_ms) for row in superseded]
+        superseded = _superseded(conn, now_ms)
+        needed = [row.version for row in superseded if row.version in used][:MOST_SUPERSEDED]
+        retired = [mark_retired(conn, row.version, now_ms) for row in superseded if row.version not in needed]
     for row in retired:
         if row is not None:
             erase_artefact(row.location)
     return sum(row is not None for row in retired)
+
+
+def _superseded(conn: Connection, now_ms: int) -> list[ModelRow]:
+    """Return updated models that are there and that nobody is asked to use any more, newest first."""
+    asked = {active(conn).get(MODEL), shadow_model(conn), challenger_model(conn)}
+    return [
+        row
+        for row in list_models(conn)
+        if row.is_there
+        and row.version not in asked
+        and row.in_force_until_ms is not None
+        and row.in_force_until_ms <= now_ms - GRACE_MS
+        and is_update(manifest_of(orjson.loads(row.manifest)))
+    ]
 
 
 class _NotNowError(Exception):

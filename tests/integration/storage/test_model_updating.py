@@ -18,8 +18,10 @@ from support.learning import (
 )
 from support.stores import Clock, Store
 
+from api import updating
 from api.metrics import Metrics
 from api.models.registry import Activation, register_model
+from api.storage.artefacts_used import note_used
 from api.storage.connection import reading, writing
 from api.storage.items import ItemRow, upsert_items
 from api.storage.versions import MODEL, active, get_model, list_models
@@ -192,6 +194,23 @@ def test_updates_that_others_took_the_place_of_go_and_what_was_trained_stays(sho
         there = {row.version for row in list_models(conn) if row.is_there}
     assert there == {first, *made[1:]}
     assert {entry.name for entry in shop.settings.artefacts_dir.iterdir() if entry.is_dir()} == there
+
+
+def test_of_updates_that_records_were_made_from_only_the_newest_stay(shop, monkeypatch):
+    monkeypatch.setattr(updating, "MOST_SUPERSEDED", 1)
+    first = trained(shop)
+    clock = Clock(SOON_MS)
+    watching = keeper(shop, clock)
+    made = []
+    for number, item in enumerate(("item-01", "item-02", "item-03", "item-04")):
+        buys(shop, "c05", item, at_ms=clock.now_ms, event_id=f"again {number}")
+        made.append(watching.look().after)
+        with writing(shop.engine) as conn:
+            note_used(conn, [(number, made[-1], None)])
+        clock.advance(GRACE_MS)
+    with reading(shop.engine) as conn:
+        there = {row.version for row in list_models(conn) if row.is_there}
+    assert there == {first, *made[1:]}  # the one in force, the one just before, and one for its records
 
 
 def test_a_model_that_is_not_counted_waits_for_the_next_training(shop):
