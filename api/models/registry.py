@@ -171,7 +171,7 @@ def no_worse(new: Manifest, in_force: dict[str, Any] | None) -> tuple[bool, str]
     if in_force is None:
         return True, "there was no model in force"
     ndcg = {row["learner"]: row["ndcg"] for row in new.metrics if "ndcg" in row}
-    name, other = new.learner, str(in_force["learner"])
+    name, other = new.learner, str(in_force.get("learner"))
     if name not in ndcg or other not in ndcg:
         return True, f"`{other}` was not measured beside it, and consents may have changed since"
     figures = f"NDCG {ndcg[name]:.4f} against {ndcg[other]:.4f} on the same customers"

@@ -5,7 +5,7 @@ state of the database as all else. What is small of a row travels as one integer
 packs: the fewer values cross over, the sooner it is done. Memory holds the arrays in their final
 types, and for a moment the largest of them twice; there is never a list of all rows.
 
-Drivers that hand out Arrow tables (ADBC, ConnectorX) were measured beside this: no quicker on SQLite,
+Drivers that hand out Arrow tables (ADBC, ConnectorX) were measured beside this: hardly quicker on SQLite,
 slower on PostgreSQL, and each reads by a connection of its own.
 """
 
