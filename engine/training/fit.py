@@ -214,7 +214,7 @@ class _Choice:
         self._bootstrap = bootstrap_of(held.cut)
 
     def recipe(self, contest: Contest, progress: Progress) -> Recipe:
-        """Compare learners, then trends, then floors."""
+        """Compare learners, then trends, then how much repeats count, then floors."""
         settings, cut = self._settings, self._held.cut
         least = settings.min_supports[0]
         if cut.customers.size < settings.min_validated:
@@ -226,7 +226,10 @@ class _Choice:
         recipe = Recipe(made, least, outcome.rows, _notes(outcome))
         plain = self._learned(recipe, least)
         recipe = recipe._replace(trend=self._trend(plain))
-        min_support, kept, curve = self._floors(recipe, self._with_trend(plain, recipe.trend))
+        pairs = self._with_trend(plain, recipe.trend)
+        # Before floors, which take what time is left and matter less.
+        recipe = self._with_repeats(recipe, pairs)
+        min_support, kept, curve = self._floors(recipe, pairs)
         validation = {
             "kind": "time",
             "from_ms": self._held.from_ms,
@@ -234,14 +237,13 @@ class _Choice:
             "n_customers": int(cut.customers.size),
             "k": settings.k,
         }
-        recipe = recipe._replace(
+        return recipe._replace(
             min_support=min_support,
             usefulness=self._usefulness(kept),
             validation=validation,
             floor_curve=curve,
             segments=self._segments(_name_of(recipe), kept),
         )
-        return self._with_repeats(recipe, kept)
 
     def _trend(self, plain: Pairs) -> dict[str, Any]:
         """Return the best trend if it is better than none by more than the error of the difference."""
