@@ -93,7 +93,7 @@ def look(
         anchor_price_minor=_anchor_prices(request, catalogue, candidates.item_idx),
         basket_minor=_basket_value(request, catalogue),
         n_supported=_n_supported(edges, evidence, house.limits.support),
-        top_score=int(candidates.score.max(initial=0)),
+        top_score=_top_score(candidates),
         usefulness_floor=house.recommender.usefulness_floor,
         noticed=admission.history.notice_version is not None,
         category_bound=bool(request.placement.anchored or request.context.categories or request.within),
@@ -292,6 +292,16 @@ def _anchor_prices(request: Request, catalogue: Catalogue, item_idx: NDArray[np.
     for code in dearest.keys() - {NO_CODE}:
         found[category == code] = dearest[code]
     return found
+
+
+def _top_score(candidates: Candidates) -> int:
+    """Return the score of the best candidate: of those that are new, as long as there are any.
+
+    A model's usefulness is measured on what is new. What is bought again counts beside that as much as was
+    learned, and would lift anybody over the floor.
+    """
+    new = candidates.score[candidates.source != Source.BUY_AGAIN.value]
+    return int((new if new.size else candidates.score).max(initial=0))
 
 
 def _basket_value(request: Request, catalogue: Catalogue) -> int:

@@ -122,7 +122,7 @@ class View:
         n_outbound_week: int scalar: outbound messages in the last seven days.
         n_interruptive_dismissed_session: int scalar: interruptive slates waved off in this visit.
         n_supported: int scalar: pieces of evidence of which the model knows enough to propose something.
-        top_score: int scalar: score of the best candidate.
+        top_score: int scalar: score of the best candidate that is new, or of the best where none is.
         usefulness_floor: int scalar: score from which on the model was measured to be of use.
         noticed: bool scalar: the permission to use history names the notice it was given under.
         category_bound: bool scalar: what is shown belongs to the page's item, basket or categories.

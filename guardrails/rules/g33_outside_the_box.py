@@ -16,9 +16,10 @@ class OutsideTheBox(Rule):
     On the steps that rest on history or on this visit there must be ``knowledge.min_pieces`` pieces of
     the person's own evidence that enough customers stand behind, buying again among them; the page and
     the basket say nothing of the person and do not count. And the best candidate must reach the score
-    from which on the model was measured to be of use. Otherwise every candidate of the step is blocked,
-    and the ladder goes on to the next by itself. A model that was not measured has a floor of 0, which
-    everything reaches. On the page, and for what sells well, the rule is silent.
+    from which on the model was measured to be of use: the best that is new, if any is, because that is
+    what was measured. Otherwise every candidate of the step is blocked, and the ladder goes on to the next
+    by itself. A model that was not measured has a floor of 0, which everything reaches. On the page, and
+    for what sells well, the rule is silent.
 
     Observed: the pieces; limit: how many there must be. Where only the score falls short, both are
     scores in the model's own unit. Blocked where observed is below the limit.

@@ -527,3 +527,12 @@ def test_what_texts_tell_rests_on_no_customers_and_is_not_too_few():
     assert view.min_support.tolist() == [NO_EDGES, 7, 1]
     assert view.min_sensitive_support.tolist() == [NO_EDGES, 7, NO_EDGES]
     assert view.n_supported == 1, "what nobody stands behind is not known"
+
+
+def test_the_best_score_is_that_of_what_is_new_unless_everything_is_bought_again():
+    evidence = pieces(BOUGHT)
+    new = proposed({"milk-0": [(0, 50, 9)], "lamp-0": [(0, 10, 9)]})
+    again = proposed({"soap-0": [(0, 900, 9)]}, Source.BUY_AGAIN)
+    assert seen(Candidates.merged(new, again), evidence).top_score == 50
+    assert seen(again, evidence).top_score == 900
+    assert seen(Candidates.empty()).top_score == 0
