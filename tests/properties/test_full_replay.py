@@ -25,7 +25,7 @@ from guardrails.log.replay import Finding, first_difference, shadow_of
 from guardrails.policy.fields import FIELDS
 from guardrails.policy.limits import Limits, SupportLimits
 
-N_MIXED = int(os.environ.get("N_MIXED", "4000"))
+N_MIXED = int(os.environ.get("N_MIXED", "2000"))
 """So many mixed decisions are made again; ten thousand take a minute more."""
 
 
