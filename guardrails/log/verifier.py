@@ -1400,14 +1400,16 @@ class _Tree:
         return _top(self._tile(tile_level, number)[at * HASH_BYTES : (at + (1 << height)) * HASH_BYTES])
 
 
-_MODEL_FORMAT = 2
+_MODEL_FORMAT = 4
 _MODEL_FILES = (
     "item_ids.json",
     "classes.json",
+    "facts.json",
     "indptr.npy",
     "indices.npy",
     "weights.npy",
     "support.npy",
+    "row_source.npy",
     "popularity.npy",
     "repeat.npy",
     "repeat_support.npy",

@@ -25,12 +25,13 @@ OTHER_WITNESS = Cosigner("witness.example/w2", bytes([4]) * 32)
 SOURCE = Path(verifier.__file__).read_bytes()
 POLICY = b'{"name":"careful"}'
 POLICY_VERSION = hashlib.sha256(POLICY).hexdigest()
+MODEL_FORMAT = verifier._MODEL_FORMAT
 MODEL_HASHES = {name: hashlib.sha256(name.encode()).hexdigest() for name in verifier._MODEL_FILES}
 MODEL_VERSION = hashlib.sha256(
-    json.dumps([["format", 2], *([n, h] for n, h in MODEL_HASHES.items())], separators=(",", ":")).encode()
+    json.dumps([["format", MODEL_FORMAT], *map(list, MODEL_HASHES.items())], separators=(",", ":")).encode()
 ).hexdigest()
 MODEL = json.dumps(
-    {"format": 2, "version": MODEL_VERSION, "sha256": MODEL_HASHES, "model": {"ndcg": 0.037231}}
+    {"format": MODEL_FORMAT, "version": MODEL_VERSION, "sha256": MODEL_HASHES, "model": {"ndcg": 0.037231}}
 ).encode()
 START = 29_000_000
 

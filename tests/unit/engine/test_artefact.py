@@ -21,6 +21,7 @@ from engine.artefact import (
     write_artefact,
 )
 from engine.errors import ArtefactError
+from guardrails.log.verifier import _is_model, parse_json
 
 EDGES = np.array([[0, 3, 0], [3, 0, 5], [0, 5, 0]], np.int32)
 MANIFEST = Manifest(learner="walk", params={"K": 400}, n_edges=4, metrics=[{"learner": "walk", "ndcg": 0.5}])
@@ -258,3 +259,9 @@ def test_a_moved_model_is_still_the_same_model(tmp_path, folder, arrays):
     moved = tmp_path / "moved"
     shutil.move(folder, moved)
     assert load_artefact(moved).version == folder.name
+
+
+def test_the_verifier_of_logs_gives_a_model_the_version_that_it_has(folder):
+    document = parse_json((folder / "manifest.json").read_bytes(), decimals=True)
+    assert _is_model(document, folder.name)
+    assert not _is_model(document, "0" * 64)

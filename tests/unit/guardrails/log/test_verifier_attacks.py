@@ -11,6 +11,7 @@ import pytest
 from support.bundles import (
     LOG_KEY,
     MODEL,
+    MODEL_FORMAT,
     MODEL_VERSION,
     NEW_LOG_KEY,
     ORIGIN,
@@ -299,8 +300,8 @@ def test_another_policy_or_model_is_found(full):
         b"[]",
         MODEL.replace(b"item_ids", b"item_idz"),
         MODEL.replace(MODEL_VERSION.encode(), b"0" * 64),
-        MODEL.replace(b'"format": 2', b'"format": 3'),
-        b'{"format":2,"version":"%b","sha256":[]}' % MODEL_VERSION.encode(),
+        MODEL.replace(b'"format": %d' % MODEL_FORMAT, b'"format": 3'),
+        b'{"format":%d,"version":"%b","sha256":[]}' % (MODEL_FORMAT, MODEL_VERSION.encode()),
     ):
         assert_tampered(mended({**full, model: changed}), saying="not the manifest of the model")
 
