@@ -16,6 +16,7 @@ from guardrails.request import Continuation, Placement
 MAX_LISTED = 200
 """Most suggestions of a list, over all its pages: no more candidates are judged on one step."""
 
+
 def _no_list() -> InvalidRequestError:
     return InvalidRequestError.at("/after", "no list for this customer and placement goes on from there")
 

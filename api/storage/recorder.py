@@ -138,8 +138,9 @@ class Recorder:
     def _hand_in(self, tasks: Sequence[_Task]) -> list[Future[int]]:
         with self._room:
             there_is_room = self._room.wait_for(
-                lambda: not (self._open and self._waiting)
-                or len(self._waiting) + len(tasks) <= self._max_waiting,
+                lambda: (
+                    not (self._open and self._waiting) or len(self._waiting) + len(tasks) <= self._max_waiting
+                ),
                 self._patience_s,
             )
             if not self._open:
