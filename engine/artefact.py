@@ -65,7 +65,7 @@ class Manifest:
             where that was not measured.
         repeat_shift: what is bought again counts 2 to the power of it beside what is new; see
             ``engine.training.mixing``.
-        min_support: distinct customers that every edge has at least.
+        min_support: distinct customers that every edge has at least, but for those that texts filled in.
         min_support_sensitive: the same for edges that touch an item of tier 1 or above.
         max_items_per_customer: most distinct items that one customer contributed.
         n_lifts: items and classes of which one tells of the other.
