@@ -28,6 +28,7 @@ from api.models.alone import WAITING, alone
 from api.models.lineage import Job, Told, lineage_of
 from api.models.registry import Activation, register_model
 from api.settings import Settings
+from api.storage.artefacts_used import forget_used
 from api.storage.bulk import last_interaction_no
 from api.storage.connection import reading, writing
 from api.storage.tables import artefacts_used, interactions
@@ -205,6 +206,7 @@ def retire_superseded(engine: Engine, now_ms: int) -> int:
         superseded = _superseded(conn, now_ms)
         needed = [row.version for row in superseded if row.version in used][:MOST_SUPERSEDED]
         retired = [mark_retired(conn, row.version, now_ms) for row in superseded if row.version not in needed]
+        forget_used(conn, MODEL, {row.version for row in retired if row is not None})
     for row in retired:
         if row is not None:
             erase_artefact(row.location)

@@ -6,6 +6,7 @@ import fcntl
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 from support.learning import (
     TRAINED_MS,
     agrees,
@@ -24,6 +25,7 @@ from api.models.registry import Activation, register_model
 from api.storage.artefacts_used import note_used
 from api.storage.connection import reading, writing
 from api.storage.items import ItemRow, upsert_items
+from api.storage.tables import artefacts_used
 from api.storage.versions import MODEL, active, get_model, list_models
 from api.training import LOCK_FILE, forget_customers, train
 from api.updating import GRACE_MS, ModelKeeper, ModelUpdate, update_model
@@ -210,6 +212,8 @@ def test_of_updates_that_records_were_made_from_only_the_newest_stay(shop, monke
         clock.advance(GRACE_MS)
     with reading(shop.engine) as conn:
         there = {row.version for row in list_models(conn) if row.is_there}
+        noted = set(conn.scalars(select(artefacts_used.c.version)))
+    assert noted == {*made[1:]}
     assert there == {first, *made[1:]}  # the one in force, the one just before, and one for its records
 
 
