@@ -74,8 +74,9 @@ def sentences(manifest: Manifest) -> list[str]:
         ),
         (
             f"Behind each of its {manifest.n_edges:,} pairs of items are at least {manifest.min_support:,} "
-            f"customers, and {manifest.min_support_sensitive:,} where an item is sensitive; nobody counts "
-            f"with more than {manifest.max_items_per_customer:,} items."
+            f"customers, and {manifest.min_support_sensitive:,} where an item is sensitive, but nobody "
+            "where only what is written about new items is compared; no customer counts with more than "
+            f"{manifest.max_items_per_customer:,} items."
         ),
     ]
     if manifest.latent:
