@@ -1,7 +1,8 @@
 """The model on disk: a folder of memory-mapped arrays, named by the hash of what is in it.
 
 Workers map the same pages, so a host holds one copy however many processes serve from it. A
-folder is written under a temporary name and renamed when complete, and never changed after.
+folder is written under a temporary name and renamed when complete, and never changed after. Where a
+store cannot rename, the manifest is written last: a folder without one is not a model.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from engine.errors import ArtefactError
+from engine.stores import is_elsewhere, is_local, name_of, opened, reporting
 
 FORMAT = 4
 WEIGHT_SCALE = 1 << 30
@@ -203,41 +204,84 @@ def write_artefact(root: str | Path, arrays: ModelArrays, manifest: Manifest) ->
         manifest: how it came to be.
 
     Raises:
-        ArtefactError: the arrays contradict each other, or ``root`` cannot be written.
+        ArtefactError: the arrays contradict each other, ``root`` cannot be written, or it would keep what
+            is removed from it.
     """
     _check(arrays, "the model to write")
-    filesystem, folder = fsspec.core.url_to_fs(str(root))
-    try:
-        if _is_local(filesystem):
+    with reporting(ArtefactError, "write a model to", root):
+        filesystem, folder = opened(root)
+        if is_local(filesystem):
             return _write_local(Path(folder), arrays, manifest)
+        _refuse_versions(filesystem, root, folder)
         with tempfile.TemporaryDirectory() as local:
             version = _write_local(Path(local), arrays, manifest)
             _upload(filesystem, Path(local) / version, f"{folder}/{version}")
             return version
-    except OSError as error:
-        raise ArtefactError(f"cannot write a model to `{root}`: {error.strerror or error}") from error
 
 
-def load_artefact(path: str | Path, *, verify: bool = True, copies: str | Path | None = None) -> Artefact:
+def load_artefact(path: str | Path, *, verify: bool = True) -> Artefact:
     """Map a stored model into memory.
+
+    Of one that is stored elsewhere nothing stays on this machine but what is mapped; to share one copy
+    among processes, see ``engine.copies``.
 
     Args:
         path: the model's folder; a path, or any address that ``fsspec`` understands.
         verify: read every file once and compare its hash. Without it, lengths and types are
             still checked.
-        copies: where to keep the local copy of a model that is stored elsewhere; a fresh
-            temporary folder by default.
 
     Raises:
         ArtefactError: a file is missing, truncated, altered or of another format. The
             message names the file.
     """
-    filesystem, folder = fsspec.core.url_to_fs(str(path))
+    if not is_elsewhere(path):
+        return _loaded(Path(path), verify=verify)
+    with tempfile.TemporaryDirectory() as local:
+        copy = Path(local) / name_of(path)
+        fetch_artefact(path, copy)
+        return _loaded(copy, verify=verify)
+
+
+def fetch_artefact(path: str | Path, folder: Path) -> None:
+    """Copy a model that is stored elsewhere into a new folder on this machine, every byte checked.
+
+    Args:
+        path: the model's folder, as any address that ``fsspec`` understands.
+        folder: where the copy goes; it is not there before.
+
+    Raises:
+        ArtefactError: a file is missing or altered, or it is another model than its address says.
+    """
+    folder.mkdir(parents=True)
+    with reporting(ArtefactError, "read", path):
+        filesystem, there = opened(path)
+        for name in (*_content_files(), MANIFEST_FILE):
+            filesystem.get_file(f"{there}/{name}", str(folder / name))
+    if _loaded(folder, verify=True).version != name_of(path):
+        raise ArtefactError(f"`{path}` holds another model than its name says")
+    for file in folder.iterdir():
+        _sync(file)
+
+
+def size_of(path: str | Path) -> int:
+    """Return how many bytes a stored model takes.
+
+    Raises:
+        ArtefactError: it is not there.
+    """
+    with reporting(ArtefactError, "read", path):
+        filesystem, there = opened(path)
+        return int(sum(filesystem.size(f"{there}/{name}") for name in (*_content_files(), MANIFEST_FILE)))
+
+
+def stored_manifest(path: str | Path) -> bytes | None:
+    """Return the manifest of a stored model as it was written; ``None`` where it cannot be read."""
     try:
-        local = Path(folder) if _is_local(filesystem) else _download(filesystem, folder, copies)
-        return _load_local(local, verify=verify)
-    except OSError as error:
-        raise ArtefactError(f"cannot read `{error.filename or path}`: {error.strerror or error}") from error
+        with reporting(ArtefactError, "read", path):
+            filesystem, there = opened(path)
+            return bytes(filesystem.cat_file(f"{there}/{MANIFEST_FILE}"))
+    except ArtefactError:
+        return None
 
 
 def erase_artefact(path: str | Path) -> None:
@@ -249,14 +293,13 @@ def erase_artefact(path: str | Path) -> None:
         path: the model's folder; a path, or any address that ``fsspec`` understands.
 
     Raises:
-        ArtefactError: a part of it cannot be removed.
+        ArtefactError: a part of it cannot be removed, or its store would keep it nevertheless.
     """
-    filesystem, folder = fsspec.core.url_to_fs(str(path))
-    try:
+    with reporting(ArtefactError, "remove", path):
+        filesystem, folder = opened(path)
         if filesystem.exists(folder):
             filesystem.rm(folder, recursive=True)
-    except OSError as error:
-        raise ArtefactError(f"cannot remove `{path}`: {error.strerror or error}") from error
+        _refuse_versions(filesystem, path, folder)
 
 
 def erase_unnamed(root: str | Path, named: Collection[str]) -> None:
@@ -265,23 +308,37 @@ def erase_unnamed(root: str | Path, named: Collection[str]) -> None:
     Nobody may be writing there meanwhile.
 
     Args:
-        root: folder of models on this machine; it need not exist.
+        root: folder of models, a path, or any address that ``fsspec`` understands; it need not exist.
         named: versions to leave alone.
 
     Raises:
         ArtefactError: something cannot be removed.
     """
-    leftovers = [
-        entry
-        for entry in sorted(Path(root).glob("*"))
-        if entry.is_dir() and entry.name not in named and _LEFT_BY_A_WRITER.fullmatch(entry.name)
-    ]
-    for entry in leftovers:
-        erase_artefact(entry)
+    with reporting(ArtefactError, "read", root):
+        filesystem, folder = opened(root)
+        there = filesystem.ls(folder, detail=True) if filesystem.exists(folder) else []
+    for entry in sorted(name_of(each["name"]) for each in there if each["type"] == "directory"):
+        if entry not in named and _LEFT_BY_A_WRITER.fullmatch(entry):
+            erase_artefact(f"{root}/{entry}")
 
 
-def _is_local(filesystem: Any) -> bool:
-    return isinstance(filesystem, fsspec.implementations.local.LocalFileSystem)
+def _refuse_versions(filesystem: Any, place: str | Path, folder: str) -> None:
+    """Refuse a bucket that keeps former versions: what is removed to forget somebody would stay.
+
+    Raises:
+        ArtefactError: it does.
+    """
+    keeps_versions = getattr(filesystem, "is_bucket_versioned", None)
+    if keeps_versions is not None and keeps_versions(folder.split("/", 1)[0]):
+        raise ArtefactError(
+            f"the bucket of `{place}` keeps versions of what is removed, so nothing is forgotten there: "
+            "models need one without versioning"
+        )
+
+
+def _loaded(folder: Path, *, verify: bool) -> Artefact:
+    with reporting(ArtefactError, "read", folder):
+        return _load_local(folder, verify=verify)
 
 
 def _write_local(root: Path, arrays: ModelArrays, manifest: Manifest) -> str:
@@ -322,27 +379,13 @@ def _move_into_place(draft: Path, final: Path) -> None:
 
 
 def _upload(filesystem: Any, local: Path, folder: str) -> None:
-    """Copy file by file, the manifest last: a folder without one is not a model yet."""
+    """Copy what is not there yet, file by file, the manifest last: a folder without one is not a model."""
     filesystem.makedirs(folder, exist_ok=True)
-    complete = filesystem.exists(f"{folder}/{MANIFEST_FILE}")
-    for name in (MANIFEST_FILE,) if complete else (*_content_files(), MANIFEST_FILE):
-        filesystem.put_file(str(local / name), f"{folder}/{name}")
-
-
-def _download(filesystem: Any, folder: str, copies: str | Path | None) -> Path:
-    root = Path(copies) if copies is not None else Path(tempfile.mkdtemp(prefix="tactful-model-"))
-    final = root / folder.rstrip("/").rsplit("/", 1)[-1]
-    if final.exists():
-        return final
-    root.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=root))
-    try:
-        for name in (*_content_files(), MANIFEST_FILE):
-            filesystem.get_file(f"{folder}/{name}", str(draft / name))
-        draft.rename(final)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return final
+    for name in (*_content_files(), MANIFEST_FILE):
+        file, there = local / name, f"{folder}/{name}"
+        is_there = filesystem.exists(there) and filesystem.size(there) == file.stat().st_size
+        if name == MANIFEST_FILE or not is_there:
+            filesystem.put_file(str(file), there)
 
 
 def _load_local(folder: Path, *, verify: bool) -> Artefact:

@@ -19,13 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from engine.catalogue import NO_CODE, Catalogue, content_digest
 from engine.errors import SnapshotError
+from engine.stores import is_local, opened, reporting
 
 FORMAT = 1
 ROWS_ABOUT = 512
@@ -73,14 +73,14 @@ class Snapshots:
     """A folder of states of the catalogue; several processes may use it at once.
 
     Args:
-        root: the folder; a path, or any address that ``fsspec`` understands. On this machine ``prune`` and
-            ``keep`` wait for each other; elsewhere nobody may prune while something is being kept.
+        root: the folder; a path, or any address that ``fsspec`` understands. In a folder, mounted or not,
+            ``prune`` and ``keep`` wait for each other; in a store nobody may prune while something is kept.
     """
 
     def __init__(self, root: str | Path) -> None:
         self._root = root
-        self._filesystem, self._folder = fsspec.core.url_to_fs(str(root))
-        self._local = isinstance(self._filesystem, fsspec.implementations.local.LocalFileSystem)
+        self._filesystem, self._folder = opened(root)
+        self._local = is_local(self._filesystem)
 
     def keep(self, catalogue: Catalogue) -> bool:
         """Store a state of the catalogue, unless it is there already; tell whether it was new.
@@ -143,15 +143,17 @@ class Snapshots:
 
     def versions(self) -> list[str]:
         """Return the versions that are kept, in ascending order."""
-        return sorted(name.removesuffix(_LIST) for name in self._names() if name.endswith(_LIST))
+        with self._reporting("look for"):
+            return sorted(name.removesuffix(_LIST) for name in self._names() if name.endswith(_LIST))
 
     def __contains__(self, version: str) -> bool:
-        return bool(self._filesystem.exists(f"{self._folder}/{version}{_LIST}"))
+        with self._reporting("look for"):
+            return bool(self._filesystem.exists(f"{self._folder}/{version}{_LIST}"))
 
     def _names(self) -> list[str]:
         if not self._filesystem.exists(self._folder):
             return []
-        found = self._filesystem.ls(self._folder, detail=False, refresh=True)
+        found = self._filesystem.ls(self._folder, detail=False)
         return [str(path).rsplit("/", 1)[-1] for path in found]
 
     def _put(self, content: bytes, there: set[str]) -> str:
@@ -203,13 +205,13 @@ class Snapshots:
 
     @contextmanager
     def _reporting(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            reason = error.strerror or error
-            raise SnapshotError(f"cannot {doing} a catalogue in `{self._root}`: {reason}") from error
-        except (zlib.error, ValueError, TypeError, KeyError, IndexError) as error:
-            raise SnapshotError(f"cannot {doing} a catalogue in `{self._root}`: a file is broken") from error
+        with reporting(SnapshotError, f"{doing} a catalogue in", self._root):
+            try:
+                yield
+            except (zlib.error, ValueError, TypeError, KeyError, IndexError) as error:
+                raise SnapshotError(
+                    f"cannot {doing} a catalogue in `{self._root}`: a file is broken"
+                ) from error
 
 
 def _checked(version: str) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +19,7 @@ from engine.artefact import (
     erase_artefact,
     erase_unnamed,
     load_artefact,
+    stored_manifest,
     write_artefact,
 )
 from engine.errors import ArtefactError
@@ -228,25 +230,47 @@ def test_models_live_in_any_store_that_fsspec_knows(tmp_path, arrays, folder):
     root = f"memory://{uuid4()}"
     version = write_artefact(root, arrays, MANIFEST)
     assert version == folder.name == write_artefact(root, arrays, MANIFEST)
-    for _ in range(2):
-        assert_same(load_artefact(f"{root}/{version}", copies=tmp_path / "copies"), arrays)
-    assert [entry.name for entry in (tmp_path / "copies").iterdir()] == [version]
     assert_same(load_artefact(f"{root}/{version}"), arrays)
 
 
-def test_a_model_missing_from_a_store_is_refused_and_leaves_nothing_behind(tmp_path):
+def test_a_model_from_a_store_leaves_no_file_behind(tmp_path, arrays, monkeypatch):
+    root = f"memory://{uuid4()}"
+    version = write_artefact(root, arrays, MANIFEST)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert_same(load_artefact(f"{root}/{version}"), arrays)
     with pytest.raises(ArtefactError):
-        load_artefact("memory://empty/model", copies=tmp_path)
+        load_artefact("memory://empty/model")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_damaged_copy_of_a_stored_model_is_refused(tmp_path, arrays):
+def test_a_stored_model_that_was_damaged_is_refused_until_it_is_written_again(tmp_path, arrays):
     root = f"memory://{uuid4()}"
     version = write_artefact(root, arrays, MANIFEST)
     with fsspec.open(f"{root}/{version}/weights.npy", "wb") as file:
         file.write(b"nonsense")
     with pytest.raises(ArtefactError, match=r"weights\.npy"):
-        load_artefact(f"{root}/{version}", copies=tmp_path)
+        load_artefact(f"{root}/{version}")
+    write_artefact(root, arrays, MANIFEST)
+    assert_same(load_artefact(f"{root}/{version}"), arrays)
+
+
+def test_a_model_under_the_name_of_another_is_refused(tmp_path, arrays, folder):
+    shutil.copytree(folder, tmp_path / "store" / ("0" * 64))
+    with pytest.raises(ArtefactError, match="another model than its name says"):
+        load_artefact(f"file://{tmp_path}/store/{'0' * 64}")
+
+
+def test_what_an_interrupted_writer_left_in_a_store_is_removed(arrays, folder):
+    root = f"memory://{uuid4()}"
+    version = write_artefact(root, arrays, MANIFEST)
+    for file in (f"{'f' * 64}/weights.npy", "else/weights.npy"):
+        with fsspec.open(f"{root}/{file}", "wb") as left:
+            left.write(b"half")
+    erase_unnamed(root, {version})
+    filesystem, there = fsspec.core.url_to_fs(root)
+    assert {each.rsplit("/", 1)[-1] for each in filesystem.ls(there, detail=False)} == {version, "else"}
+    erase_artefact(f"{root}/{version}")
+    assert stored_manifest(f"{root}/{version}") is None
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, arrays):
