@@ -130,6 +130,8 @@ class Catalogue:
         """Rows of storage keys, shape like ``item_no``; -1 where this snapshot does not hold the item."""
         lookup = self._idx_by_no
         known = (item_no >= 0) & (item_no < lookup.size)
+        if known.all():  # as good as always
+            return lookup[item_no]
         return np.where(known, lookup[np.where(known, item_no, 0)], NO_CODE).astype(np.int32)
 
 

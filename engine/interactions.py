@@ -7,6 +7,7 @@ same interactions weigh exactly the same on every machine and all day long.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -49,7 +50,9 @@ class Interactions:
 
     def where(self, keep: NDArray[np.bool_]) -> Self:
         """Return the interactions for which ``keep``, shape (n,), is true, in the same order."""
-        return type(self)(**{f.name: getattr(self, f.name)[keep] for f in fields(self)})
+        if np.count_nonzero(keep) == len(self):
+            return self
+        return type(self)(*[getattr(self, name)[keep] for name in _COLUMNS])
 
     def between(self, start: int, end: int) -> Self:
         """Return the interactions of rows ``start`` up to but not at ``end``; views, not copies."""
@@ -58,7 +61,10 @@ class Interactions:
     @classmethod
     def joined(cls, *parts: Self) -> Self:
         """Put runs of interactions one behind the other."""
-        return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)})
+        several = [part for part in parts if len(part)] or parts[:1]
+        if len(several) == 1:
+            return several[0]
+        return cls(*[np.concatenate([getattr(part, name) for part in several]) for name in _COLUMNS])
 
     @classmethod
     def empty(cls) -> Self:
@@ -79,6 +85,9 @@ class Interactions:
             is_gift=table[:, 6].astype(np.bool_),
             provenance=table[:, 7].astype(np.int8),
         )
+
+
+_COLUMNS = tuple(field.name for field in fields(Interactions))
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,15 @@ class Weighting:
             age_days: shape (n,), whole days since the interaction; negative counts as today.
         """
         decay = np.exp2(-np.maximum(age_days, 0) / self.half_life_days)
-        return np.rint(self.by_kind()[kind] * decay * WEIGHT_ONE).astype(np.int64)
+        return np.rint(_by_kind(self)[kind] * decay * WEIGHT_ONE).astype(np.int64)
+
+
+@lru_cache(maxsize=8)
+def _by_kind(weighting: Weighting) -> NDArray[np.float64]:
+    """Return the weights by kind; read-only, and made once for a weighting."""
+    table = weighting.by_kind()
+    table.setflags(write=False)
+    return table
 
 
 def age_in_days(at_ms: NDArray[np.int64], now_ms: int) -> NDArray[np.int64]:

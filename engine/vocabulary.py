@@ -112,7 +112,7 @@ def word(member: IntEnum) -> str:
     >>> word(Intent.CROSS_SELL)
     'cross_sell'
     """
-    return member.name.lower()
+    return member._name_.lower()  # what `name` is, without its property: this is asked for every term
 
 
 def from_word(enum: type[Member], text: str) -> Member:

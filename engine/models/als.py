@@ -64,9 +64,14 @@ class ALS(Learner):
         # On one BLAS thread sums are always taken in the same order; implicit asks for it as well.
         with threadpool_limits(1, "blas"):
             factors = self._factorize(weights)
-            gram = factors.T @ factors + self.regularization * np.eye(self.n_factors)
-            source = np.linalg.solve(gram, factors.T).T.astype(np.float64)
+            source = self.unfolded(factors)
         return relate_factors(weights, source, factors, floor, self.n_neighbours)
+
+    def unfolded(self, factors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what item factors are multiplied by to give W, both of shape (n_items, n_factors)."""
+        gram = factors.T @ factors + self.regularization * np.eye(self.n_factors)
+        unfolded: NDArray[np.float64] = np.linalg.solve(gram, factors.T).T.astype(np.float64)
+        return unfolded
 
     def _factorize(self, weights: csr_matrix) -> NDArray[np.float64]:
         """Return item factors, shape (n_items, n_factors), float64."""

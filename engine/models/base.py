@@ -77,7 +77,8 @@ class Counted(Learner):
     What they sum is stated as a product of matrices, so that single rows of W can be counted by
     themselves, and so that what a change of the data reaches can be seen from what it changes in
     the product. A subclass implements ``product``, in which nothing may depend on the order of
-    the customers.
+    the customers, and ``item_sums``, which holds all that ``product`` needs of customers who do not
+    have the items whose rows are counted: so rows can be counted where only those are who do.
 
     Attributes:
         n_neighbours: entries a row.
@@ -86,8 +87,18 @@ class Counted(Learner):
     n_neighbours: int
 
     @abstractmethod
-    def product(self, weights: csr_matrix) -> Product:
-        """Return what W holds the best entries of; ``weights`` as in ``fit``, without stored zeros."""
+    def item_sums(self, weights: csr_matrix) -> NDArray[np.float64]:
+        """Return what is added up of each item over all customers, shape (n_items,), float64."""
+
+    @abstractmethod
+    def product(self, weights: csr_matrix, item_sums: NDArray[np.float64] | None = None) -> Product:
+        """Return what W holds the best entries of.
+
+        Args:
+            weights: as in ``fit``, without stored zeros.
+            item_sums: those of all customers, where ``weights`` is of some: only rows of items that nobody
+                else has come out as they would among all. Those of ``weights`` by default.
+        """
 
     def _learn(self, weights: csr_matrix, floor: NDArray[np.int32]) -> Pairs:
         return count_pairs(self.product(weights), floor, self.n_neighbours)

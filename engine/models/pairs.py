@@ -105,6 +105,7 @@ def relate_factors(
     target: NDArray[np.floating[Any]],
     floor: NDArray[np.int32],
     n_best: int,
+    rows: NDArray[np.int64] | None = None,
 ) -> Pairs:
     """Return the best entries of each row of source · targetᵀ, among pairs that share customers.
 
@@ -116,10 +117,11 @@ def relate_factors(
         target: shape (n_items, n_factors), float.
         floor: see ``count_pairs``.
         n_best: see ``count_pairs``.
+        rows: see ``count_pairs``.
     """
     source_flat, target_flat = (np.ascontiguousarray(each, np.float32).ravel() for each in (source, target))
     shared = Product.of(weights.T, weights, np.ones(floor.size))
-    return _by_block(shared, _Factors(source_flat, target_flat, source.shape[1]), floor, n_best, None)
+    return _by_block(shared, _Factors(source_flat, target_flat, source.shape[1]), floor, n_best, rows)
 
 
 def relate_dense(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
 from engine.models.base import Counted
@@ -43,11 +45,16 @@ class Walk(Counted):
         self.customer = customer
         self.target = target
 
-    def product(self, weights: csr_matrix) -> Product:
+    def item_sums(self, weights: csr_matrix) -> NDArray[np.float64]:
+        """Return the degrees of items."""
+        return Degrees.of(weights).item
+
+    def product(self, weights: csr_matrix, item_sums: NDArray[np.float64] | None = None) -> Product:
         """Return the step to customers times the step on to items."""
         degrees = Degrees.of(weights)
+        of_item = degrees.item if item_sums is None else item_sums
         return Product.of(
-            diags(power(degrees.item, -self.source)) @ weights.T,
+            diags(power(of_item, -self.source)) @ weights.T,
             diags(power(degrees.customer, -self.customer)) @ weights,
-            power(degrees.item, -self.target),
+            power(of_item, -self.target),
         )

@@ -16,6 +16,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.serving.largest import largest_of_each
+from engine.serving.terms import gathered
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -44,7 +47,9 @@ class Evidence:
 
     def where(self, keep: NDArray[np.bool_]) -> Self:
         """Return the pieces for which ``keep``, shape (n,), is true, in the same order."""
-        return type(self)(**{f.name: getattr(self, f.name)[keep] for f in fields(self)})
+        if np.count_nonzero(keep) == len(self):
+            return self
+        return type(self)(*[getattr(self, name)[keep] for name in _COLUMNS])
 
     @classmethod
     def empty(cls) -> Self:
@@ -58,6 +63,9 @@ class Evidence:
             channel=np.empty(0, np.int8),
             provenance=np.empty(0, np.int8),
         )
+
+
+_COLUMNS = tuple(field.name for field in fields(Evidence))
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +113,7 @@ class Candidates:
 
     def take(self, rows: NDArray[np.int64]) -> Self:
         """Return the candidates of ``rows``, shape (k,), in that order, with their contributions."""
-        counts = np.diff(self.ptr)[rows]
-        ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-        edges = np.repeat(self.ptr[rows] - ptr[:-1], counts) + np.arange(ptr[-1])
+        ptr, edges = gathered(self.ptr, np.ascontiguousarray(rows))
         return type(self)(
             item_idx=self.item_idx[rows],
             score=self.score[rows],
@@ -126,14 +132,10 @@ class Candidates:
         What is left out is the difference between score and base plus contributions. Equal
         contributions keep their order.
         """
-        counts = np.diff(self.ptr)
-        owner = np.repeat(np.arange(len(self)), counts)
-        largest = self.contribution.max(initial=0)
-        order = np.argsort(owner * (largest + 1) + largest - self.contribution, kind="stable")
-        kept = order[np.arange(order.size) - self.ptr[owner] < n]
+        ptr, kept = largest_of_each(self.ptr, self.contribution, n)
         return replace(
             self,
-            ptr=np.concatenate([[0], np.cumsum(np.minimum(counts, n))]).astype(np.int32),
+            ptr=ptr,
             evidence=self.evidence[kept],
             contribution=self.contribution[kept],
             support=self.support[kept],
@@ -142,17 +144,21 @@ class Candidates:
     @classmethod
     def merged(cls, *parts: Self) -> Self:
         """Put candidates with no item in common into one ranking; all point into the same evidence."""
-        counts = np.concatenate([np.diff(part.ptr) for part in parts])
+        several = [part for part in parts if len(part)]
+        n_masked = sum(part.n_masked for part in parts)
+        if len(several) <= 1:
+            return replace(several[0] if several else parts[0], n_masked=n_masked)
+        counts = np.concatenate([np.diff(part.ptr) for part in several])
         joined = cls(
-            item_idx=np.concatenate([part.item_idx for part in parts]),
-            score=np.concatenate([part.score for part in parts]),
-            base=np.concatenate([part.base for part in parts]),
-            source=np.concatenate([part.source for part in parts]),
+            item_idx=np.concatenate([part.item_idx for part in several]),
+            score=np.concatenate([part.score for part in several]),
+            base=np.concatenate([part.base for part in several]),
+            source=np.concatenate([part.source for part in several]),
             ptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
-            evidence=np.concatenate([part.evidence for part in parts]),
-            contribution=np.concatenate([part.contribution for part in parts]),
-            support=np.concatenate([part.support for part in parts]),
-            n_masked=sum(part.n_masked for part in parts),
+            evidence=np.concatenate([part.evidence for part in several]),
+            contribution=np.concatenate([part.contribution for part in several]),
+            support=np.concatenate([part.support for part in several]),
+            n_masked=n_masked,
         )
         return joined.take(np.lexsort((joined.item_idx, -joined.score)))
 

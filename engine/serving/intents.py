@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalogue import NO_CODE, Catalogue
+from engine.catalogue import NO_CODE, UNKNOWN_PRICE, Catalogue
 from engine.serving.candidates import Candidates, Evidence
 from engine.vocabulary import Intent, Origin, Source
 
@@ -24,12 +24,12 @@ def intents(
     known = _of_kinds(category, evidence.item_idx, catalogue)
     found = np.where(known, np.int8(Intent.SIMILAR), np.int8(Intent.DISCOVER))
     popular = (source == Source.POPULAR.value) | (source == Source.POPULAR_IN_CATEGORY.value)
-    rows = np.array(anchors, np.int64)
     if anchors:
         found[_anchored(candidates, evidence)] = Intent.CROSS_SELL.value
-        found[_of_kinds(category, rows, catalogue)] = Intent.SIMILAR.value
+        found[_of_kinds(category, np.array(anchors, np.int64), catalogue)] = Intent.SIMILAR.value
     found[popular] = Intent.POPULAR.value
-    found[_dearer_of_kind(candidates, rows, catalogue)] = Intent.UPSELL.value  # of none without anchors
+    if anchors:
+        found[_dearer_of_kind(candidates, anchors, catalogue)] = Intent.UPSELL.value
     found[source == Source.BUY_AGAIN.value] = Intent.REPLENISH.value
     return found
 
@@ -38,6 +38,8 @@ def _of_kinds(
     category: NDArray[np.int32], rows: NDArray[np.int32] | NDArray[np.int64], catalogue: Catalogue
 ) -> NDArray[np.bool_]:
     """Whether each category is that of one of the rows; an unknown one never is; bool, shape (n,)."""
+    if not rows.size:
+        return np.zeros(category.size, np.bool_)
     held = np.zeros(len(catalogue.categories) + 1, np.bool_)
     held[catalogue.category[rows]] = True
     held[NO_CODE] = False  # the last place
@@ -54,13 +56,16 @@ def _anchored(candidates: Candidates, evidence: Evidence) -> NDArray[np.bool_]:
 
 
 def _dearer_of_kind(
-    candidates: Candidates, anchors: NDArray[np.int64], catalogue: Catalogue
+    candidates: Candidates, anchors: tuple[int, ...], catalogue: Catalogue
 ) -> NDArray[np.bool_]:
     """Whether a candidate costs more than every priced anchor of its own kind."""
     price, category = catalogue.price_minor[candidates.item_idx], catalogue.category[candidates.item_idx]
-    dearest = np.full(len(candidates), -1, np.int64)
+    dearest_of: dict[int, int] = {}
     for anchor in anchors:
-        if catalogue.category[anchor] != NO_CODE:
-            same = category == catalogue.category[anchor]
-            dearest[same] = np.maximum(dearest[same], catalogue.price_minor[anchor])
+        kind, its_price = int(catalogue.category[anchor]), int(catalogue.price_minor[anchor])
+        if kind != NO_CODE:
+            dearest_of[kind] = max(its_price, dearest_of.get(kind, UNKNOWN_PRICE))
+    dearest = np.full(len(candidates), UNKNOWN_PRICE, np.int64)
+    for kind, its_price in dearest_of.items():
+        dearest[category == kind] = its_price
     return (dearest >= 0) & (price > dearest)

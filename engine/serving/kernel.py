@@ -23,6 +23,9 @@ SHIFT = WEIGHT_ONE.bit_length() - 1
 
 _EMPTY = -1
 _ABSENT = -1
+_RANKED = -2
+"""Keys of the best columns are overwritten by this minus their rank."""
+
 _LINE = 16
 """Entries of four bytes in one cache line."""
 
@@ -217,23 +220,32 @@ def _best_first(
 
 
 @compiled()
-def _rank_entries(slots: NDArray[np.int32], best: NDArray[np.int32], n_slots: int) -> NDArray[np.int32]:
-    """Overwrite the slot of every entry with the rank of its column, ``_ABSENT`` if it has none.
+def _chosen(
+    keys: NDArray[np.int32], slots: NDArray[np.int32], best: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Return the entries of the best columns, in their order, the rank of each, and where each rank ends.
+
+    Overwrites the keys of the best with their ranks, so that no second table is needed.
 
     Returns:
-        shape (n + 1,), int32: where the terms of each rank begin and end.
+        shape (m,) twice, and shape (n + 1,): where the terms of each rank begin and end; all int32.
     """
-    rank_of_slot = np.full(n_slots, _ABSENT, np.int32)
-    rank_of_slot[best] = np.arange(best.size)
+    for rank in range(best.size):
+        keys[best[rank]] = _RANKED - rank
+    entries = np.empty(slots.size, np.int32)
+    ranks = np.empty(slots.size, np.int32)
     ptr = np.zeros(best.size + 1, np.int32)
+    n_chosen = 0
     for entry in range(slots.size):
-        if slots[entry] != _ABSENT:
-            slots[entry] = rank_of_slot[slots[entry]]
-            if slots[entry] != _ABSENT:
-                ptr[slots[entry] + 1] += 1
+        if slots[entry] != _ABSENT and keys[slots[entry]] <= _RANKED:
+            rank = _RANKED - keys[slots[entry]]
+            entries[n_chosen] = entry
+            ranks[n_chosen] = rank
+            ptr[rank + 1] += 1
+            n_chosen += 1
     for rank in range(best.size):
         ptr[rank + 1] += ptr[rank]
-    return ptr
+    return entries[:n_chosen], ranks[:n_chosen], ptr
 
 
 _SIGNATURE = signature(
@@ -278,28 +290,32 @@ def _score(
 ]:
     noted = np.empty(2, np.int64)
     noted[1] = _touch(indptr, indices, weights, rows)
-    keys, sums, ranks, found, noted[0] = _add_up(
+    keys, sums, slots, found, noted[0] = _add_up(
         indptr, indices, weights, rows, row_weights, exclude, masked, personal
     )
     best = _best_first(keys, sums, _contenders(keys, sums, found, allowed, n), n)
-    ptr = _rank_entries(ranks, best, keys.size)
+    items = keys[best]
+    entries, ranks, ptr = _chosen(keys, slots, best)
     free = ptr.copy()
     pieces = np.empty(ptr[-1], np.int32)
     contributions = np.empty(ptr[-1], np.int64)
     supports = np.empty(ptr[-1], np.int32)
-    entry = 0
+    first = 0
+    place = 0
     for piece in range(rows.size):
         if rows[piece] < 0:
             continue
-        for at in range(indptr[rows[piece]], indptr[rows[piece] + 1]):
-            rank = ranks[entry]
-            entry += 1
-            if rank != _ABSENT:
-                pieces[free[rank]] = piece
-                contributions[free[rank]] = _term(row_weights[piece], weights[at])
-                supports[free[rank]] = support[at]
-                free[rank] += 1
-    return keys[best], sums[best], ptr, pieces, contributions, supports, noted
+        begin, end = indptr[rows[piece]], indptr[rows[piece] + 1]
+        while place < entries.size and entries[place] < first + end - begin:
+            at = begin + entries[place] - first
+            to = free[ranks[place]]
+            pieces[to] = piece
+            contributions[to] = _term(row_weights[piece], weights[at])
+            supports[to] = support[at]
+            free[ranks[place]] += 1
+            place += 1
+        first += end - begin
+    return items, sums[best], ptr, pieces, contributions, supports, noted
 
 
 def score(

@@ -14,6 +14,7 @@ from engine.artefact import Artefact
 from engine.catalogue import NO_CODE, Catalogue
 from engine.serving import kernel
 from engine.serving.candidates import Candidates, Evidence, Mask
+from engine.serving.largest import largest_of_each
 from engine.vocabulary import Kind, Origin, RowSource, Source
 
 DUE_AFTER = 30
@@ -183,19 +184,17 @@ class Recommender:
         was learned to make it comparable with ``goes_with``, see ``engine.training.mixing``; its support is
         the number of customers who came back.
         """
-        bought = (evidence.origin == Origin.HISTORY) & (evidence.kind == Kind.PURCHASE)
+        bought = (evidence.origin == Origin.HISTORY.value) & (evidence.kind == Kind.PURCHASE.value)
         piece = np.flatnonzero(bought & (evidence.item_idx >= 0)).astype(np.int32)
-        item = evidence.item_idx[piece]
-        youngest = np.full(self._n_items, np.iinfo(np.int32).max, np.int32)
-        np.minimum.at(youngest, item, evidence.age_days[piece])
+        item, which = np.unique(evidence.item_idx[piece], return_inverse=True)
+        youngest = np.full(item.size, np.iinfo(np.int32).max, np.int64)
+        np.minimum.at(youngest, which, evidence.age_days[piece])
         interval = self._interval_days[item]
-        due = (
-            (interval > 0) & (youngest[item].astype(np.int64) * DUE_AFTER >= interval) & self._available[item]
-        )
-        term = (evidence.weight[piece] * self._repeat[item]) >> (kernel.SHIFT - self._repeat_shift)
+        due = (interval > 0) & (youngest * DUE_AFTER >= interval) & self._available[item]
+        term = (evidence.weight[piece] * self._repeat[item][which]) >> (kernel.SHIFT - self._repeat_shift)
         term = np.minimum(term, MOST_OF_A_TERM)
-        kept = due & (term > 0)
-        return _from_terms(item[kept], piece[kept], term[kept], self._repeat_support[item[kept]], n)
+        kept = due[which] & (term > 0)
+        return _from_terms(item, which[kept], piece[kept], term[kept], self._repeat_support[item], n)
 
     def popular(self, n: int, exclude: NDArray[np.int32], category: int | None = None) -> Candidates:
         """Return the ``n`` most popular items, of one category or of all.
@@ -252,10 +251,7 @@ class Recommender:
         of_piece = self._row_source[rows]
         if found.size == 0 or not (of_piece.any() or np.count_nonzero(scored.support == 0)):
             return found
-        first = scored.ptr[:-1]
-        most = np.repeat(np.maximum.reduceat(scored.contribution, first), np.diff(scored.ptr))
-        at_most = np.flatnonzero(scored.contribution == most)
-        largest = at_most[np.searchsorted(at_most, first)]
+        _, largest = largest_of_each(scored.ptr, scored.contribution, 1)
         found[of_piece[scored.piece[largest]] == RowSource.CATEGORY.value] = Source.BY_CATEGORY.value
         found[scored.support[largest] == 0] = Source.BY_CONTENT.value
         return found
@@ -412,29 +408,38 @@ def _first_without(order: NDArray[np.int32], exclude: NDArray[np.int32], n: int)
 
 def _from_terms(
     item: NDArray[np.int32],
+    which: NDArray[np.int64],
     piece: NDArray[np.int32],
     term: NDArray[np.int64],
     support: NDArray[np.int64],
     n: int,
 ) -> Candidates:
-    """Add terms up by item and keep the best ``n`` items; terms of one item stay in order of piece."""
-    distinct, which = np.unique(item, return_inverse=True)
-    score = np.zeros(distinct.size, np.int64)
+    """Add terms up by item and keep the best ``n`` items; terms of one item stay in order of piece.
+
+    Args:
+        item: shape (k,), catalogue rows, ascending.
+        which: shape (m,), place in ``item`` that each term is of.
+        piece: shape (m,), ascending, the piece of evidence of each term.
+        term: shape (m,), positive.
+        support: shape (k,), customers who bought each item again.
+        n: how many at most.
+    """
+    score = np.zeros(item.size, np.int64)
     np.add.at(score, which, term)
-    best = np.argsort(-score, kind="stable")[: max(n, 0)]
-    rank = np.full(distinct.size, best.size)
+    best = np.argsort(-score, kind="stable")[: min(max(n, 0), np.count_nonzero(score))]
+    rank = np.full(item.size, best.size)
     rank[best] = np.arange(best.size)
-    order = np.lexsort((piece, rank[which]))
-    order = order[rank[which[order]] < best.size]
+    of_term = rank[which]
+    order = np.argsort(of_term, kind="stable")[: np.count_nonzero(of_term < best.size)]
     ptr = np.zeros(best.size + 1, np.int32)
-    np.cumsum(np.bincount(rank[which[order]], minlength=best.size), out=ptr[1:])
+    np.cumsum(np.bincount(of_term[order], minlength=best.size), out=ptr[1:])
     return Candidates(
-        item_idx=distinct[best].astype(np.int32),
+        item_idx=item[best],
         score=score[best],
         base=np.zeros(best.size, np.int64),
         source=np.full(best.size, Source.BUY_AGAIN, np.int8),
         ptr=ptr,
         evidence=piece[order],
         contribution=term[order],
-        support=support[order].astype(np.int32),
+        support=support[which[order]].astype(np.int32),
     )
