@@ -12,8 +12,8 @@ Whatever is not kept never reaches the sum, so it cannot change one byte of the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Protocol
 
 import numpy as np
@@ -50,6 +50,8 @@ SESSION_PURPOSES = (Purpose.LIMITED_CONTENT, Purpose.PROFILING)
 
 _HOUR_MS = 3_600_000
 
+_ITEM_BIT, _ORIGIN_BIT = 8, 48  # kind or channel below, then an item or an age, then an origin
+
 
 @dataclass(frozen=True, slots=True)
 class Muted:
@@ -84,12 +86,17 @@ class Muted:
             occasions=by_scope[MuteScope.OCCASION],
         )
 
+    @property
+    def goods(self) -> bool:
+        """Whether anything but an occasion is muted."""
+        return bool(self.items or self.brands or self.categories or self.classes)
+
     def covers(self, catalogue: Catalogue, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Return for each catalogue row, shape (n,), whether it is muted; bool.
 
         An occasion is a rule of its own, see ``covers_occasion``.
         """
-        if not (self.items or self.brands or self.categories or self.classes):
+        if not self.goods:
             return np.zeros(item_idx.shape, np.bool_)
         return np.fromiter(
             (self._covers_one(catalogue, int(idx)) for idx in item_idx), np.bool_, item_idx.size
@@ -398,6 +405,8 @@ class _EvidenceJudge:
 
     def history(self, found: Interactions) -> Interactions:
         """Keep what may be used of the customer's own past."""
+        if not len(found):
+            return found
         if not self.admission.may_read_history:
             return self._keep(found, (self._history_denied_by(), np.zeros(len(found), np.bool_)))
         consented = (
@@ -415,6 +424,8 @@ class _EvidenceJudge:
 
     def session(self, found: Interactions) -> Interactions:
         """Keep what may be used of this visit."""
+        if not len(found):
+            return found
         if not self.admission.may_read_session:
             return self._keep(found, ("G01", np.zeros(len(found), np.bool_)))
         in_visit = self.request.now_ms - found.at_ms <= self.limits.session_hours * _HOUR_MS
@@ -426,6 +437,8 @@ class _EvidenceJudge:
         anchors = np.array(self.request.context.anchors, np.int32)
         if not self.admission.may_use_context:
             anchors = anchors[:0]
+        if not anchors.size:
+            return _NOTHING
         muted = self.admission.muted
         keep = ~self._sensitive(anchors) & ~muted.covers(self.catalogue, anchors)
         keep &= ~(muted.covers_occasion(self.catalogue, anchors) | self._held(anchors))
@@ -448,29 +461,34 @@ class _EvidenceJudge:
         covered: NDArray[np.bool_] = np.logical_and.reduce(named)
         return covered[found.kind, found.channel]
 
-    def _common(self, found: Interactions) -> tuple[tuple[str, NDArray[np.bool_]], ...]:
-        tier = self.admission.tier_of(self.catalogue, found.item_idx)
-        sensitive_and_old = (tier >= SENSITIVE_FROM_TIER) & (
-            age_in_days(found.at_ms, self.request.now_ms) > self.limits.sensitive_days
-        )
-        return (
-            ("G06", ~(self._sensitive(found.item_idx) | sensitive_and_old)),
-            ("G07", ~self._telling(found)),
-            ("G09", self._at_home(found)),
-            ("G11", ~found.is_gift),
-            ("G12", ~self.admission.muted.covers(self.catalogue, found.item_idx)),
-            ("G13", ~self.admission.muted.covers_occasion(self.catalogue, found.item_idx)),
-            ("G14", ~self._held(found.item_idx)),
-            ("G26", ~self._excluded(found.item_idx)),
-        )
+    def _common(self, found: Interactions) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        """Yield what may be used by each rule that could keep anything out, in the order of the rules."""
+        admission, catalogue, item_idx = self.admission, self.catalogue, found.item_idx
+        sensitive = admission.tier_of(catalogue, item_idx) >= SENSITIVE_FROM_TIER
+        if np.count_nonzero(sensitive):
+            age_days = age_in_days(found.at_ms, self.request.now_ms)
+            granted = in_classes(catalogue, item_idx, admission.sensitive_granted)
+            yield "G06", ~sensitive | (granted & (age_days <= self.limits.sensitive_days))
+        if self.mask is not None:
+            yield "G07", ~self._telling(found, self.mask)
+        if not admission.enrichment or self.request.gpc:
+            yield "G09", self._at_home(found)
+        yield "G11", ~found.is_gift
+        if admission.muted.goods:
+            yield "G12", ~admission.muted.covers(catalogue, item_idx)
+        if admission.muted.occasions:
+            yield "G13", ~admission.muted.covers_occasion(catalogue, item_idx)
+        if admission.holding.held_topics:
+            yield "G14", ~self._held(item_idx)
+        if admission.holding.excluded:
+            yield "G26", ~self._excluded(item_idx)
 
     def _at_home(self, found: Interactions) -> NDArray[np.bool_]:
-        """Whether each came from the shop itself, or from elsewhere with the customer's consent (P8).
+        """Whether each came from the shop itself, and not from elsewhere.
 
-        Global Privacy Control keeps out what came from elsewhere even where consent stands against it.
+        That needs the customer's consent (P8), and Global Privacy Control keeps it out even where consent
+        stands against it.
         """
-        if self.admission.enrichment and not self.request.gpc:
-            return np.ones(len(found), np.bool_)
         return np.asarray(found.provenance == Provenance.OWN.value)
 
     def _sensitive(self, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -483,11 +501,9 @@ class _EvidenceJudge:
         """Whether each item is of a topic that is held back; bool, shape like the rows."""
         return in_classes(self.catalogue, item_idx, self.admission.holding.held_topics)
 
-    def _telling(self, found: Interactions) -> NDArray[np.bool_]:
+    def _telling(self, found: Interactions, mask: Mask) -> NDArray[np.bool_]:
         """Whether each is a proxy for a sensitive class; a return speaks for nothing, so it tells nothing."""
-        if self.mask is None:
-            return np.zeros(len(found), np.bool_)
-        return np.asarray(self.mask.items[found.item_idx] & (found.kind != Kind.RETURN.value))
+        return np.asarray(mask.items[found.item_idx] & (found.kind != Kind.RETURN.value))
 
     def _excluded(self, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Whether each item is of a class that the customer shut out for themselves; bool."""
@@ -498,11 +514,13 @@ class _EvidenceJudge:
 
     def _keep(self, found: Interactions, *tests: tuple[str, NDArray[np.bool_]]) -> Interactions:
         standing = np.ones(len(found), np.bool_)
+        n_standing = len(found)
         for rule_id, passes in tests:
-            n_kept_out = int(np.count_nonzero(standing & ~passes))
-            if n_kept_out:
-                self.kept_out[rule_id] += n_kept_out
             standing &= passes
+            n_left = int(np.count_nonzero(standing))
+            if n_left < n_standing:
+                self.kept_out[rule_id] += n_standing - n_left
+                n_standing = n_left
         return found.where(standing)
 
 
@@ -523,9 +541,24 @@ class _Weighted:
     provenance: NDArray[np.int8]
 
 
+_COLUMNS = tuple(column.name for column in fields(_Weighted))
+
+_NOTHING = _Weighted(
+    item_idx=np.empty(0, np.int32),
+    weight=np.empty(0, np.int64),
+    origin=np.empty(0, np.int8),
+    kind=np.empty(0, np.int8),
+    age_days=np.empty(0, np.int64),
+    channel=np.empty(0, np.int8),
+    provenance=np.empty(0, np.int8),
+)
+
+
 def _weighted(
     found: Interactions, origin: Origin, now_ms: int, weighting: Weighting, times: int
 ) -> _Weighted:
+    if not len(found):
+        return _NOTHING
     age_days = age_in_days(found.at_ms, now_ms)
     return _Weighted(
         item_idx=found.item_idx,
@@ -543,29 +576,35 @@ def _fold(parts: tuple[_Weighted, ...]) -> Evidence:
 
     The furthest provenance counts, so that what others told is never passed off as the shop's own.
     """
-    item_idx = np.concatenate([part.item_idx for part in parts])
-    weight = np.concatenate([part.weight for part in parts])
-    origin = np.concatenate([part.origin for part in parts])
-    kind = np.concatenate([part.kind for part in parts])
-    age_days = np.concatenate([part.age_days for part in parts])
-    channel = np.concatenate([part.channel for part in parts])
-    provenance = np.concatenate([part.provenance for part in parts])
-    order = np.lexsort((channel, age_days, kind, item_idx, origin))
-    order = order[weight[order] > 0]
+    several = [part for part in parts if part.item_idx.size]
+    if not several:
+        return Evidence.empty()
+    weighed = several[0] if len(several) == 1 else _joined(several)
+    piece = (weighed.origin.astype(np.int64) << _ORIGIN_BIT) | (
+        weighed.item_idx.astype(np.int64) << _ITEM_BIT
+    )
+    piece |= weighed.kind
+    order = np.lexsort(((weighed.age_days << _ITEM_BIT) | weighed.channel, piece))
+    order = order[weighed.weight[order] > 0]
     if order.size == 0:
         return Evidence.empty()
-    keys = np.array([origin[order], item_idx[order], kind[order]])
-    first = np.flatnonzero(np.concatenate([[True], np.any(keys[:, 1:] != keys[:, :-1], axis=0)]))
+    piece = piece[order]
+    first = np.flatnonzero(piece[1:] != piece[:-1])
+    first = np.concatenate([[0], first + 1])
     youngest = order[first]
     return Evidence(
-        item_idx=item_idx[youngest],
-        weight=np.add.reduceat(weight[order], first),
-        origin=origin[youngest],
-        kind=kind[youngest],
-        age_days=age_days[youngest].astype(np.int32),
-        channel=channel[youngest],
-        provenance=np.maximum.reduceat(provenance[order], first),
+        item_idx=weighed.item_idx[youngest],
+        weight=np.add.reduceat(weighed.weight[order], first),
+        origin=weighed.origin[youngest],
+        kind=weighed.kind[youngest],
+        age_days=weighed.age_days[youngest].astype(np.int32),
+        channel=weighed.channel[youngest],
+        provenance=np.maximum.reduceat(weighed.provenance[order], first),
     )
+
+
+def _joined(parts: Sequence[_Weighted]) -> _Weighted:
+    return _Weighted(*[np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS])
 
 
 def _strongest(evidence: Evidence, max_pieces: int) -> Evidence:

@@ -79,10 +79,10 @@ def compose(
         if deciding[row] >= 0:
             held_back.append((row, judged.rules[deciding[row]].id))
             continue
-        asked = asked_of[draft.intent[row]]
-        refusal = _refusal(draft, asked, limits) if asked else None
+        refusal = asked_of.refusal(row)
         if refusal is None:
             draft.take()
+            asked_of.forget()
         else:
             refused.append(refusal)
             held_back.append((row, refusal.rule_id))
@@ -90,16 +90,38 @@ def compose(
     return Slate(tuple(shown), tuple(held_back), tuple(refused))
 
 
-class _Asked(dict[int, tuple[SlateRule, ...]]):
-    """The rules that may refuse something in a slate, by the intent of what they may refuse."""
+class _Asked:
+    """The rules that may refuse something in a slate, by the intent of what they may refuse.
+
+    A refusal that looked at no more than an intent goes for the next of that intent as well, until
+    something is taken: of what sells on, dozens are refused one after the other.
+    """
 
     def __init__(self, draft: Draft, rules: Sequence[SlateRule], limits: Limits) -> None:
-        super().__init__()
+        self._draft, self._limits = draft, limits
         self._told = [(rule, _intents(rule, draft, limits)) for rule in rules]
+        self._rules: dict[int, tuple[SlateRule, ...]] = {}
+        self._refused: dict[int, Refusal] = {}
 
-    def __missing__(self, intent: int) -> tuple[SlateRule, ...]:
-        self[intent] = tuple(rule for rule, intents in self._told if intent in intents)
-        return self[intent]
+    def refusal(self, row: int) -> Refusal | None:
+        """Return what is said of the next candidate, ``row``, where it is refused."""
+        intent = self._draft.intent[row]
+        if intent in self._refused:
+            return self._refused[intent]._replace(row=row)
+        rules = self._asked_of(intent)
+        refusal = _refusal(self._draft, rules, self._limits) if rules else None
+        if refusal is not None and all(rule.tells_by_intent for rule in rules):
+            self._refused[intent] = refusal
+        return refusal
+
+    def forget(self) -> None:
+        """Take nothing for granted of a slate that has grown."""
+        self._refused.clear()
+
+    def _asked_of(self, intent: int) -> tuple[SlateRule, ...]:
+        if intent not in self._rules:
+            self._rules[intent] = tuple([rule for rule, intents in self._told if intent in intents])
+        return self._rules[intent]
 
 
 def _intents(rule: SlateRule, draft: Draft, limits: Limits) -> Collection[int]:

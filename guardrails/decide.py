@@ -14,11 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.catalogue import Catalogue
 from engine.serving.candidates import Candidates, Evidence, Mask
 from engine.serving.intents import intents
 from engine.vocabulary import Basis, Intent, Kind, Origin, Source
@@ -43,7 +45,9 @@ REFILL_FACTOR = 4
 MOST_CONSIDERED = 200
 """No more candidates than this are judged on one step, stand-ins aside."""
 
-_HAND_OFF = "hand_off"
+_EXPLAIN, _HAND_OFF = "explain", "hand_off"
+_INTENTS = {intent.value: intent for intent in Intent}
+_CATEGORY, _BRAND = Source.CATEGORY.value, Source.BRAND.value
 
 _Step = TypeVar("_Step")
 
@@ -312,14 +316,14 @@ class Making:
         """Ask the rules about what fits the placement; nothing is shown yet."""
         request, house = self.request, self.house
         intent = intents(proposed, step.evidence, request.context.anchors, house.catalogue)
-        fits = np.flatnonzero(
-            np.logical_or.reduce([intent == each.value for each in request.placement.intents])
-        )
-        candidates, intent = proposed.take(fits), intent[fits]
+        fits = np.flatnonzero(_fitting(request.placement.intents)[intent])
+        candidates = proposed
+        if fits.size < len(proposed):
+            candidates, intent = proposed.take(fits), intent[fits]
         view = look(
             step.basis, request, self.admission, step.evidence, self.recall, candidates, intent, house
         )
-        judged = judge(view, candidates.score, house.rules, house.limits, house.watched)
+        judged = judge(view, candidates.score, house.rules, house.limits, house.watched, in_full=False)
         return Round(step.basis, step.evidence, candidates, view, judged, Slate((), ()))
 
     def _propose(self, step: Step, n: int) -> Candidates:
@@ -346,6 +350,15 @@ class Making:
         return Candidates.merged(new, again)
 
 
+@lru_cache(maxsize=64)
+def _fitting(intents: frozenset[Intent]) -> NDArray[np.bool_]:
+    """Return whether each intent, by its number, is one of a placement's; read-only."""
+    fitting = np.zeros(max(Intent) + 1, np.bool_)
+    fitting[list(intents)] = True
+    fitting.setflags(write=False)
+    return fitting
+
+
 def _suggestions(last: Round, request: Request, admission: Admission, house: House) -> tuple[Suggestion, ...]:
     """Put the slate into words."""
     explainer = Explainer(
@@ -356,27 +369,43 @@ def _suggestions(last: Round, request: Request, admission: Admission, house: Hou
         request=request,
         named_crowd=house.limits.support.named_crowd,
     )
-    return tuple(
-        Suggestion(
-            item_idx=int(last.candidates.item_idx[row]),
-            rank=rank,
-            score=int(last.candidates.score[row]),
-            intent=Intent(int(last.intent[row])),
-            action=_action(last, row),
-            stands_for=_stands_for(last, row),
-            reason=explainer.reason(row),
-            rests_on=_rests_on(request, admission, of_history=bool(last.view.from_history[row])),
-            obligations=obligations(int(last.judged.obliges[row])),
-            warnings=_warnings(last, row),
-        )
-        for rank, row in enumerate(last.slate.shown, start=len(request.shown_before) + 1)
+    shown, candidates = np.array(last.slate.shown, np.int64), last.candidates
+    columns = (
+        candidates.item_idx[shown].tolist(),
+        candidates.score[shown].tolist(),
+        candidates.source[shown].tolist(),
+        last.intent[shown].tolist(),
+        last.view.from_history[shown].tolist(),
+        last.judged.obliges[shown].tolist(),
+        explainer.reasons(last.slate.shown),
     )
+    permissions = {permission.purpose: permission for permission in admission.permissions}
+    suggestions = []
+    for place, (item_idx, score, source, intent, of_history, obliges, reason) in enumerate(
+        zip(*columns, strict=True)
+    ):
+        stands_for, asked_for = _stands_for(last.view.catalogue, item_idx, source), obligations(obliges)
+        suggestions.append(
+            Suggestion(
+                item_idx=item_idx,
+                rank=len(request.shown_before) + place + 1,
+                score=score,
+                intent=_INTENTS[intent],
+                action=_action(stands_for, asked_for),
+                stands_for=stands_for,
+                reason=reason,
+                rests_on=permissions[_purpose(request, of_history=of_history)] or THE_SHOP_ITSELF,
+                obligations=asked_for,
+                warnings=_warnings(last, last.slate.shown[place]),
+            )
+        )
+    return tuple(suggestions)
 
 
-def _action(last: Round, row: int) -> Action:
-    if _stands_for(last, row) is not None:
+def _action(stands_for: StandsFor | None, asked_for: tuple[str, ...]) -> Action:
+    if stands_for is not None:
         return Action.GENERALISE
-    return Action.SHOW_WITH_REASON if last.judged.needs_reason[row] else Action.SHOW
+    return Action.SHOW_WITH_REASON if _EXPLAIN in asked_for else Action.SHOW
 
 
 def _warnings(last: Round, row: int) -> tuple[str, ...]:
@@ -387,23 +416,19 @@ def _warnings(last: Round, row: int) -> tuple[str, ...]:
     )
 
 
-def _stands_for(last: Round, row: int) -> StandsFor | None:
-    catalogue, item_idx = last.view.catalogue, int(last.candidates.item_idx[row])
-    source = int(last.candidates.source[row])
-    if source == Source.CATEGORY:
+def _stands_for(catalogue: Catalogue, item_idx: int, source: int) -> StandsFor | None:
+    if source == _CATEGORY:
         return StandsFor("category", catalogue.categories[int(catalogue.category[item_idx])])
-    if source == Source.BRAND:
+    if source == _BRAND:
         return StandsFor("brand", catalogue.brands[int(catalogue.brand[item_idx])])
     return None
 
 
-def _rests_on(request: Request, admission: Admission, *, of_history: bool) -> Permission:
-    """Return the permission that one suggestion needs; the narrowest, where it needs several."""
-    purpose = Purpose.LIMITED_CONTENT
-    if of_history:
-        purpose = Purpose.TARGETED_OFFERS if request.placement.anchored else Purpose.PROFILED_CONTENT
-    asked = {permission.purpose: permission for permission in admission.permissions}
-    return asked[KEY_OF[purpose]] or THE_SHOP_ITSELF
+def _purpose(request: Request, *, of_history: bool) -> str:
+    """Return the key of the purpose that one suggestion needs; the narrowest, where it needs several."""
+    if not of_history:
+        return KEY_OF[Purpose.LIMITED_CONTENT]
+    return KEY_OF[Purpose.TARGETED_OFFERS if request.placement.anchored else Purpose.PROFILED_CONTENT]
 
 
 def _admitted_exposures(admission: Admission, exposures: tuple[Exposure, ...]) -> tuple[Exposure, ...]:

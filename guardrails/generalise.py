@@ -37,6 +37,8 @@ def stand_ins(
     no stand-in: to name its shelf would say as much. Nor has what rests on nobody's evidence: it is no more
     exact than its category.
     """
+    if not np.count_nonzero(judged.effect == Effect.GENERALISE.value):
+        return Candidates.empty()
     known = [candidates.item_idx, evidence.item_idx, not_again(view.request, house)]
     exclude = np.unique(np.concatenate(known)).astype(np.int32)
     rows: list[int] = []

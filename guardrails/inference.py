@@ -43,7 +43,7 @@ def telling_lift(
         item_idx: shape (n,), catalogue rows.
         personal: shape (n,): whether evidence of the visit or of the past moved each.
     """
-    withheld = withheld_classes(admission, house.catalogue)
+    withheld = withheld_classes(admission, house.catalogue) if np.count_nonzero(personal) else frozenset()
     if not withheld:
         return np.zeros(item_idx.size, np.int64)
     lift = house.recommender.telling(withheld)[item_idx].astype(np.int64)

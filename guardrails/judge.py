@@ -94,6 +94,8 @@ def judge(
     rules: Sequence[Rule],
     limits: Limits,
     watched: Sequence[WatchedRule] = (),
+    *,
+    in_full: bool = True,
 ) -> Judged:
     """Ask ``rules`` about every candidate of ``view``.
 
@@ -103,51 +105,82 @@ def judge(
         rules: at least one; without any question asked nothing may be shown.
         limits: the numbers of the active policy.
         watched: rules that are asked as well, and whose answers change nothing.
+        in_full: ask for what a rule observed even where it has nothing to say. No verdict depends on it.
+
+    Raises:
+        ValueError: there is no rule.
     """
-    n = len(view)
-    answers = [_ask(rule, view, limits, n) for rule in rules]
-    effects = _effects(answers, n)
+    if not rules:
+        raise ValueError("at least one rule is needed")
+    asking = _Asking(view, limits, in_full=in_full)
+    answers = [asking.ask(rule) for rule in rules]
+    speaking = [place for place, (judgement, _) in enumerate(answers) if judgement is not asking.nothing]
+    effects = _effects([answers[place] for place in speaking], asking.n)
     if effects.size and not Effect.ALLOW.value <= effects.min() <= effects.max() <= Effect.GAP.value:
-        answers = [_sensible(answer, n) for answer in answers]
-        effects = _effects(answers, n)
-    withholds = effects >= WITHHOLDING.value
-    deciding = np.full(n, -1, np.int16)
-    for index in np.flatnonzero(withholds.any(axis=1))[::-1].tolist():
-        deciding[withholds[index]] = index  # the first that withholds is written last
+        answers = [asking.sensible(answer) for answer in answers]
+        effects = _effects([answers[place] for place in speaking], asking.n)
+    said = [answers[place][0] for place in speaking]
     return Judged(
         rules=tuple(rules),
-        judgements=tuple(judgement for judgement, _ in answers),
-        effect=effects.max(axis=0),
-        deciding=deciding,
-        rank_score=_demoted(score, [judgement.factor_micro for judgement, _ in answers]),
-        failed=tuple((rule.id, error) for rule, (_, error) in zip(rules, answers, strict=True) if error),
-        obliges=_obliged(effects, answers),
-        watched=tuple(_watch(asked, view, limits, n) for asked in watched),
+        judgements=tuple([judgement for judgement, _ in answers]),
+        effect=effects.max(axis=0, initial=Effect.ALLOW.value),
+        deciding=_deciding(effects, speaking),
+        rank_score=_demoted(score, [judgement.factor_micro for judgement in said]),
+        failed=tuple([(rule.id, error) for rule, (_, error) in zip(rules, answers, strict=True) if error]),
+        obliges=_obliged(effects, said),
+        watched=tuple([Watched(asked, *asking.sensible(asking.ask(asked.rule))) for asked in watched]),
     )
 
 
-def _watch(asked: WatchedRule, view: View, limits: Limits, n: int) -> Watched:
-    return Watched(asked, *_sensible(_ask(asked.rule, view, limits, n), n))
+class _Asking:
+    """Asks rules one by one about the same candidates.
+
+    Attributes:
+        n: how many candidates there are.
+        nothing: the answer of a rule that has nothing to say of them.
+    """
+
+    def __init__(self, view: View, limits: Limits, *, in_full: bool) -> None:
+        self._view, self._limits, self._in_full = view, limits, in_full
+        self.n = len(view)
+        self.nothing = silent(self.n)
+
+    def ask(self, rule: Rule) -> _Answer:
+        """Ask one rule; one that raises withholds everything."""
+        view, limits = self._view, self._limits
+        try:
+            if not self._in_full and rule.is_silent(view, limits):
+                return self.nothing, None
+            judgement = rule.judge(view, limits)
+            if judgement is not self.nothing:
+                _check_columns(judgement, self.n)
+        except Exception as error:  # noqa: BLE001 - whatever a rule raises, it must withhold
+            return _failed(type(error).__name__, self.n)
+        return judgement, None
+
+    def sensible(self, answer: _Answer) -> _Answer:
+        """Return the answer, or a gap where it holds an effect that does not exist."""
+        effect = answer[0].effect
+        unknown = (effect < Effect.ALLOW.value) | (effect > Effect.GAP.value)
+        return _failed(ValueError.__name__, self.n) if unknown.any() else answer
 
 
-def _obliged(effects: NDArray[np.int8], answers: Sequence[_Answer]) -> NDArray[np.int8]:
+def _deciding(effects: NDArray[np.int8], places: Sequence[int]) -> NDArray[np.int16]:
+    """Return the place of the first rule that withholds each candidate, -1 where none does; shape (n,)."""
+    withholds = effects >= WITHHOLDING.value
+    deciding = np.full(effects.shape[1], -1, np.int16)
+    for row in np.flatnonzero(withholds.any(axis=1))[::-1].tolist():
+        deciding[withholds[row]] = places[row]  # the first that withholds is written last
+    return deciding
+
+
+def _obliged(effects: NDArray[np.int8], said: Iterable[Judgement]) -> NDArray[np.int8]:
     """Add up what all rules ask for besides, shape (n,); to explain is an effect of its own as well."""
-    explained = (effects == Effect.EXPLAIN.value).any(axis=0)
-    obliges: NDArray[np.int8] = np.where(explained, np.int8(_EXPLAIN), np.int8(0))
-    for judgement, _ in answers:
+    obliges = (effects == Effect.EXPLAIN.value).any(axis=0) * np.int8(_EXPLAIN)
+    for judgement in said:
         if judgement.obliges is not None:
             obliges |= judgement.obliges.astype(np.int8, copy=False)
-    return obliges
-
-
-def _ask(rule: Rule, view: View, limits: Limits, n: int) -> _Answer:
-    try:
-        judgement = rule.judge(view, limits)
-        if judgement is not silent(n):
-            _check_columns(judgement, n)
-    except Exception as error:  # noqa: BLE001 - whatever a rule raises, it must withhold
-        return _failed(type(error).__name__, n)
-    return judgement, None
+    return np.asarray(obliges)
 
 
 def _check_columns(judgement: Judgement, n: int) -> None:
@@ -162,15 +195,10 @@ def _check_columns(judgement: Judgement, n: int) -> None:
 
 
 def _effects(answers: Sequence[_Answer], n: int) -> NDArray[np.int8]:
-    """Return the effects of all rules, shape (n_rules, n)."""
+    """Return the effects of some rules, shape (n_rules, n)."""
+    if not answers:
+        return np.empty((0, n), np.int8)
     return np.concatenate([judgement.effect for judgement, _ in answers]).reshape(len(answers), n)
-
-
-def _sensible(answer: _Answer, n: int) -> _Answer:
-    """Return the answer, or a gap where it holds an effect that does not exist."""
-    effect = answer[0].effect
-    unknown = (effect < Effect.ALLOW.value) | (effect > Effect.GAP.value)
-    return _failed(ValueError.__name__, n) if unknown.any() else answer
 
 
 def _failed(error: str, n: int) -> _Answer:

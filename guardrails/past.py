@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeVar
@@ -173,6 +174,8 @@ def _trail(rows: Rows, trail: Evidence) -> _Trail:
     """Look up what was done with each candidate, by the customer as far as it is wanted."""
     found = _Trail(np.full(len(rows), NEVER_DAYS, np.int32), np.zeros(len(rows), np.bool_))
     row, piece = rows.about(trail)
+    if not piece.size:
+        return found
     kind, here = trail.kind[piece], trail.provenance[piece] == Provenance.OWN.value
     looked_at = _LOOKED_AT[kind]
     found.wanted[row[_WANTED[kind] & here]] = True
@@ -217,6 +220,8 @@ class _Shown:
 
     @classmethod
     def of(cls, exposures: tuple[Exposure, ...], rows: Rows, now_ms: int) -> _Shown:
+        if not exposures:
+            return _none_shown(len(rows))
         numbers = np.fromiter(chain.from_iterable(map(_NUMBERS, exposures)), np.int64).reshape(-1, 4).T
         flags = np.fromiter(chain.from_iterable(map(_FLAGS, exposures)), np.bool_).reshape(-1, 5).T
         return cls(
@@ -243,6 +248,8 @@ class _Shown:
         Counted back from now, a pause would end early: while it lasts nothing is shown, and the
         showings that brought it about would leave the window one by one.
         """
+        if not np.count_nonzero(self.ignored):
+            return np.zeros(self.n, np.int32)
         since_last = np.append(days_since, 0)[self.row]  # none of the candidates reads the last place
         return self._times(self.ignored & (self.age_days - since_last < window_days))
 
@@ -256,6 +263,8 @@ class _Shown:
 
     def waved_off(self, days: int) -> list[int]:
         """Items that were waved off at most so many days ago; one may be there several times."""
+        if not np.count_nonzero(self.dismissed):
+            return []
         rows: list[int] = self.item_idx[self.dismissed & (self.age_days <= days)].tolist()
         return rows
 
@@ -264,12 +273,16 @@ class _Shown:
 
         Fewer than ``n_at_least`` suggestions say nothing of a tunnel, nor do items of no category.
         """
+        if self.item_idx.size < n_at_least:
+            return NO_CODE
         rows = self.item_idx[self.same_session | (self.age_days < WEEK_DAYS)]
         categories = set(catalogue.category[rows].tolist()) if rows.size >= max(n_at_least, 1) else set()
         return categories.pop() if len(categories) == 1 else NO_CODE
 
     def n_in_visit(self, intents: Collection[Intent]) -> int:
         """Suggestions with one of the intents in this visit, interruptive ones not counted."""
+        if not np.count_nonzero(self.same_session):
+            return 0
         inline: list[int] = self.intent[self.same_session & ~self.interruptive].tolist()
         return sum(inline.count(intent.value) for intent in intents)
 
@@ -292,12 +305,16 @@ class _Shown:
         ):
             if asked:
                 wanted &= holds
+                if not np.count_nonzero(wanted):
+                    return 0
         if days is not None:
             wanted &= self.age_days < days
         return len(set(self.decision[wanted].tolist()))
 
     def _times(self, holds: NDArray[np.bool_]) -> NDArray[np.int32]:
         """How often it holds of each candidate; shape (n,)."""
+        if not np.count_nonzero(holds):
+            return np.zeros(self.n, np.int32)
         rows = self.row[holds]
         return np.bincount(rows[rows >= 0], minlength=self.n).astype(np.int32)
 
@@ -309,6 +326,13 @@ class _Shown:
         least = np.full(self.n, NEVER_DAYS, np.int32)
         np.minimum.at(least, self.row[holds], self.age_days[holds].astype(np.int32))
         return least
+
+
+@lru_cache(maxsize=256)
+def _none_shown(n: int) -> _Shown:
+    """Return what is known where nothing was shown; the same for everybody with ``n`` candidates."""
+    none, no = np.empty(0, np.int64), np.empty(0, np.bool_)
+    return _Shown(none, none, n, none, none, none, no, no, no, no, no)
 
 
 def _least(keys: Iterable[int], values: Iterable[int]) -> dict[int, int]:

@@ -8,10 +8,11 @@ language that was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.serving.candidates import Candidates, Evidence
+from engine.serving.largest import largest_of_each
 from engine.vocabulary import Kind, Origin, Provenance, Source
 from guardrails.admit import Admission
 from guardrails.messages import translations
@@ -94,6 +96,10 @@ _SAID_OF = {
 _ORIGINS = {origin.value: origin for origin in Origin}
 _KINDS = {kind.value: kind for kind in Kind}
 
+# Numbers are compared with plain numbers: with members of an enum it takes several times as long.
+_OWN, _GOES_WITH, _BY_CONTENT = Provenance.OWN.value, Source.GOES_WITH.value, Source.BY_CONTENT.value
+_POPULAR_IN_CATEGORY = Source.POPULAR_IN_CATEGORY.value
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -136,98 +142,127 @@ class Explainer:
     request: Request
     named_crowd: int
 
-    def reason(self, row: int) -> Reason:
-        """Return the reason of candidate ``row``."""
-        edges = self._largest_first(row)
-        code = self._code(row, edges)
-        base = int(self.candidates.base[row])
-        terms = self._terms(edges[:MAX_TERMS])
-        return Reason(
-            code=code,
-            text=self._text(code, row, edges),
-            base=base,
-            evidence=terms,
-            n_others=edges.size - len(terms),
-            others=int(self.candidates.contribution[edges[MAX_TERMS:]].sum()),
-        )
+    def reasons(self, rows: Sequence[int]) -> tuple[Reason, ...]:
+        """Return the reasons of some candidates, in their order."""
+        shown = self.candidates.take(np.array(rows, np.int64))
+        ptr, edges = largest_of_each(shown.ptr, shown.contribution, MAX_TERMS)
+        terms = self._terms(shown, edges)
+        reasons = []
+        for place, (begin, end) in enumerate(pairwise(ptr.tolist())):
+            asked = _Asked(int(shown.item_idx[place]), int(shown.source[place]), terms[begin:end])
+            code = self._code(asked)
+            whole = shown.contribution[shown.ptr[place] : shown.ptr[place + 1]]
+            reasons.append(
+                Reason(
+                    code=code,
+                    text=self._text(code, asked),
+                    base=int(shown.base[place]),
+                    evidence=tuple([term.named for term in asked.terms]),
+                    n_others=whole.size - len(asked.terms),
+                    others=int(whole.sum()) - sum([term.named.contribution for term in asked.terms]),
+                )
+            )
+        return tuple(reasons)
 
-    def _largest_first(self, row: int) -> NDArray[np.int64]:
-        edges = np.arange(self.candidates.ptr[row], self.candidates.ptr[row + 1], dtype=np.int64)
-        order = np.lexsort((self.candidates.evidence[edges], -self.candidates.contribution[edges]))
-        return edges[order]
-
-    def _terms(self, edges: NDArray[np.int64]) -> tuple[NamedEvidence, ...]:
-        pieces = self.candidates.evidence[edges]
+    def _terms(self, shown: Candidates, edges: NDArray[np.int64]) -> list[_Term]:
+        """Read the terms at ``edges`` off the candidates and their evidence."""
+        pieces = shown.evidence[edges]
+        items = self.evidence.item_idx[pieces]
         columns = (
-            self._nameable(pieces).tolist(),
-            self.evidence.item_idx[pieces].tolist(),
+            self._nameable(pieces, items).tolist(),
+            items.tolist(),
             self.evidence.origin[pieces].tolist(),
             self.evidence.kind[pieces].tolist(),
-            self.candidates.contribution[edges].tolist(),
+            self.evidence.provenance[pieces].tolist(),
+            shown.contribution[edges].tolist(),
+            shown.support[edges].tolist(),
         )
-        return tuple(
-            NamedEvidence(item_idx if nameable else None, _ORIGINS[origin], _KINDS[kind], contribution)
-            for nameable, item_idx, origin, kind, contribution in zip(*columns, strict=True)
-        )
+        return [
+            _Term(
+                NamedEvidence(item_idx if nameable else None, _ORIGINS[origin], _KINDS[kind], contribution),
+                item_idx,
+                provenance,
+                support,
+            )
+            for nameable, item_idx, origin, kind, provenance, contribution, support in zip(
+                *columns, strict=True
+            )
+        ]
 
-    def _code(self, row: int, edges: NDArray[np.int64]) -> ReasonCode:
-        source = int(self.candidates.source[row])  # NumPy numbers compare with enum members slowly
-        if edges.size == 0:
-            in_category = source == Source.POPULAR_IN_CATEGORY
+    def _code(self, asked: _Asked) -> ReasonCode:
+        if not asked.terms:
+            in_category = asked.source == _POPULAR_IN_CATEGORY
             return ReasonCode.POPULAR_IN_CATEGORY if in_category else ReasonCode.POPULAR
-        if self.evidence.provenance[self.candidates.evidence[edges[0]]] != Provenance.OWN:
+        largest = asked.terms[0]
+        if largest.provenance != _OWN:
             return ReasonCode.FROM_ELSEWHERE
-        if not self._nameable(self.candidates.evidence[edges[:1]])[0]:
+        if largest.named.item_idx is None:
             return ReasonCode.YOUR_CHOICES
-        if source in _SAID_OF:
-            return _SAID_OF[source]
-        return self._code_of_evidence(int(edges[0]), source)
+        if asked.source in _SAID_OF:
+            return _SAID_OF[asked.source]
+        return self._code_of_evidence(largest, asked.source)
 
-    def _code_of_evidence(self, edge: int, source: int) -> ReasonCode:
-        piece = int(self.candidates.evidence[edge])
-        origin = int(self.evidence.origin[piece])
-        if origin == Origin.CONTEXT:
-            return self._context_code(edge, piece, source)
-        if origin == Origin.SESSION:
+    def _code_of_evidence(self, largest: _Term, source: int) -> ReasonCode:
+        if largest.named.origin is Origin.CONTEXT:
+            return self._context_code(largest, source)
+        if largest.named.origin is Origin.SESSION:
             return ReasonCode.THIS_VISIT
-        bought = int(self.evidence.kind[piece]) == Kind.PURCHASE
+        bought = largest.named.kind is Kind.PURCHASE
         return ReasonCode.BOUGHT_BEFORE if bought else ReasonCode.LOOKED_AT_BEFORE
 
-    def _context_code(self, edge: int, piece: int, source: int) -> ReasonCode:
-        if source == Source.BY_CONTENT:
+    def _context_code(self, largest: _Term, source: int) -> ReasonCode:
+        if source == _BY_CONTENT:
             return ReasonCode.SIMILAR_TO
-        if self.evidence.item_idx[piece] != self.request.context.item_idx:
+        if largest.item_idx != self.request.context.item_idx:
             return ReasonCode.GOES_WITH_BASKET
         # By way of a category nobody need have bought both.
-        crowd = source == Source.GOES_WITH and self.candidates.support[edge] >= self.named_crowd
+        crowd = source == _GOES_WITH and largest.support >= self.named_crowd
         return ReasonCode.OFTEN_TOGETHER if crowd else ReasonCode.GOES_WITH_PAGE
 
-    def _nameable(self, pieces: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Return what may be named of the evidence; bool, shape like ``pieces``.
+    def _nameable(self, pieces: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return what may be named of the evidence; bool, shape like ``pieces``, which are about ``items``.
 
         Sensitive items are never named, nor is what came from elsewhere: it may have been somebody else
         who did it. Before others nothing is named but what is on the page.
         """
-        harmless = self.admission.tier_of(self.catalogue, self.evidence.item_idx[pieces]) == 0
-        harmless &= self.evidence.provenance[pieces] == Provenance.OWN.value
+        harmless = self.admission.tier_of(self.catalogue, items) == 0
+        harmless &= self.evidence.provenance[pieces] == _OWN
         if self.admission.shared_audience or self.request.overheard:
             harmless &= self.evidence.origin[pieces] == Origin.CONTEXT.value
         return np.asarray(harmless)
 
-    def _text(self, code: ReasonCode, row: int, edges: NDArray[np.int64]) -> str:
+    def _text(self, code: ReasonCode, asked: _Asked) -> str:
         sentence = _sentences(self.request.language)[code]
         if "{item}" not in sentence:
             return sentence
         room = MAX_CHARACTERS - len(sentence) + len("{item}")
-        return sentence.format(item=_shortened(self._name(code, row, edges), room))
+        return sentence.format(item=_shortened(self._name(code, asked), room))
 
-    def _name(self, code: ReasonCode, row: int, edges: NDArray[np.int64]) -> str:
-        item_idx = int(self.candidates.item_idx[row])
+    def _name(self, code: ReasonCode, asked: _Asked) -> str:
         if code in (ReasonCode.POPULAR_IN_CATEGORY, ReasonCode.FROM_CATEGORY):
-            return self.catalogue.categories[int(self.catalogue.category[item_idx])].rsplit(" > ", 1)[-1]
+            return self.catalogue.categories[int(self.catalogue.category[asked.item_idx])].rsplit(" > ", 1)[
+                -1
+            ]
         if code is ReasonCode.FROM_BRAND:
-            return self.catalogue.brands[int(self.catalogue.brand[item_idx])]
-        return self.catalogue.titles[int(self.evidence.item_idx[self.candidates.evidence[edges[0]]])]
+            return self.catalogue.brands[int(self.catalogue.brand[asked.item_idx])]
+        return self.catalogue.titles[asked.terms[0].item_idx]
+
+
+class _Term(NamedTuple):
+    """One of the largest terms of a sum, with what may not be named."""
+
+    named: NamedEvidence
+    item_idx: int
+    provenance: int
+    support: int
+
+
+class _Asked(NamedTuple):
+    """A candidate whose reason is asked for, with the largest terms of its sum, largest first."""
+
+    item_idx: int
+    source: int
+    terms: list[_Term]
 
 
 @cache

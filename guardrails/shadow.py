@@ -43,7 +43,7 @@ def ask_beside(shadow: ShadowPolicy, view: View, score: NDArray[np.int64], slate
         score: shape (n,), int64, what demotions start from.
         slate: what was shown of them.
     """
-    judged = judge(view, score, shadow.rules, shadow.limits)
+    judged = judge(view, score, shadow.rules, shadow.limits, in_full=False)
     would = compose(judged, view, shadow.limits, shadow.slate_rules)
     held_back = dict(would.held_back)
     return Beside(

@@ -10,6 +10,7 @@ correctly rounded (IEEE 754), so that the same dimensions give the same score on
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,8 +139,15 @@ def _left(dimensions: Dimensions, weights: Weights, names: tuple[str, ...]) -> N
     """Return what each dimension leaves of what is harmless; one row a name, shape (names, n)."""
     n = dimensions.sensitivity.size
     level = np.concatenate([getattr(dimensions, name) for name in names], dtype=np.float64)
-    weight = np.array([getattr(weights, name) / MICRO for name in names])
-    return 1.0 - weight[:, np.newaxis] * level.reshape(len(names), n)
+    return 1.0 - _shares(weights, names) * level.reshape(len(names), n)
+
+
+@lru_cache(maxsize=32)
+def _shares(weights: Weights, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return weights as shares of one, shape (names, 1); read-only, and made once a set of weights."""
+    shares = np.array([[getattr(weights, name) / MICRO] for name in names])
+    shares.setflags(write=False)
+    return shares
 
 
 def _product(left: NDArray[np.float64]) -> NDArray[np.float64]:

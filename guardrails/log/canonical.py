@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from guardrails.errors import RecordError
 
@@ -25,6 +26,9 @@ _WIDEST = 8
 
 _KEY = re.compile(r"[a-z0-9_]+\Z")
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
+_OPTIONS_OF_OURS = (
+    _OPTIONS | orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+)
 
 
 def canonical(document: object) -> bytes:
@@ -38,6 +42,44 @@ def canonical(document: object) -> bytes:
         return orjson.dumps(document, default=np.ndarray.tolist, option=_OPTIONS)  # for strided arrays
     except orjson.JSONEncodeError as error:
         raise RecordError(f"cannot be written as canonical JSON: {error}") from None
+
+
+def canonical_of_ours(document: object) -> bytes:
+    """Return the same bytes for a document that our own code has put together, in a tenth of the time.
+
+    Its keys stand in the code, and so do the types of its values. That these are within the profile is
+    for tests to show, which read what was written and write it again with ``canonical``. What came in from
+    outside is looked at here as well: the size of every integer, and the form of every string.
+
+    Args:
+        document: as for ``canonical``, but wide columns are ``exact``; an ``orjson.Fragment`` stands for
+            canonical bytes that were made before.
+
+    Raises:
+        RecordError: an integer or a string leaves the profile.
+    """
+    try:
+        written = orjson.dumps(document, default=_narrow, option=_OPTIONS_OF_OURS)
+    except orjson.JSONEncodeError as error:
+        raise RecordError(f"cannot be written as canonical JSON: {error}") from None
+    # Every part of a text in normal form is so itself. The other way round it is not quite so: in JSON a line
+    # feed is a letter, which the mark behind it may seem to belong to.
+    if not written.isascii() and not unicodedata.is_normalized("NFC", written.decode()):
+        return canonical(orjson.loads(written))
+    return written
+
+
+def exact(column: NDArray[np.int64]) -> list[int]:
+    """Return a column for ``canonical_of_ours``, which looks at the size of what is in a list."""
+    listed: list[int] = column.tolist()
+    return listed
+
+
+def _narrow(column: object) -> list[int]:
+    """Return a column that does not lie in one piece."""
+    if not isinstance(column, np.ndarray) or column.dtype.kind not in "bi":
+        raise TypeError
+    return exact(column)
 
 
 def _check(value: object) -> None:

@@ -18,8 +18,10 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
@@ -30,13 +32,13 @@ from guardrails.decide import Decision, Round, Suggestion
 from guardrails.errors import RecordError
 from guardrails.holding import Holding
 from guardrails.house import House
-from guardrails.log.canonical import canonical
+from guardrails.log.canonical import canonical, canonical_of_ours, exact
 from guardrails.log.codes import ReasonCode
 from guardrails.log.packing import pack, unpack
 from guardrails.log.sealing import digest
 from guardrails.reasons import MAX_TERMS
 from guardrails.request import Continuation, Known, Placement, Presentation, Request, Visit
-from guardrails.rules.base import Judgement, View
+from guardrails.rules.base import Judgement, Rule, View, silent
 
 FORMAT = 2
 SECTIONS = ("req", "consent", "cand", "rules", "out")
@@ -44,6 +46,8 @@ SALT_BYTES = 16
 
 _MINUTE_MS = 60_000
 _NOT_COLUMNS = {"request", "admission", "catalogue", "basis", "item_idx", "intent", "source"}
+_COLUMNS = tuple(field.name for field in fields(View) if field.name not in _NOT_COLUMNS)
+_WIDE = tuple(field.name for field in fields(View) if field.type == "NDArray[np.int64]")
 
 Json = Mapping[str, object]
 
@@ -97,23 +101,24 @@ def build_record(
         _rules(decision),
         _out(decision, house.catalogue, response),
     )
-    sections = tuple(canonical(document) for document in documents)
+    sections = tuple(map(canonical_of_ours, documents))
     body = _body(secret, sections)
     digests = [
         section_digest(name, _salt(secret, name), content)
         for name, content in zip(SECTIONS, sections, strict=True)
     ]
-    return Record(header=canonical(_header(decision, request, house, decision_id, build, digests)), body=body)
+    header = _header(decision, request, house, decision_id, build, digests)
+    return Record(header=canonical_of_ours(header), body=body)
 
 
 def cand_section(decision: Decision, request: Request, house: House) -> bytes:
     """Return the section of what was considered, in canonical bytes."""
-    return canonical(_cand(decision, request, house))
+    return canonical_of_ours(_cand(decision, request, house))
 
 
 def rules_section(decision: Decision) -> bytes:
     """Return the section of what the rules said, in canonical bytes."""
-    return canonical(_rules(decision))
+    return canonical_of_ours(_rules(decision))
 
 
 def out_section(decision: Decision, response_sha256: str) -> bytes:
@@ -123,7 +128,7 @@ def out_section(decision: Decision, response_sha256: str) -> bytes:
         decision: the decision; its steps may have a catalogue each.
         response_sha256: 64 hex digits: what was sent, which nobody can compute again from the decision alone.
     """
-    return canonical(_answered(decision, decision.rounds[-1].view.catalogue, response_sha256))
+    return canonical_of_ours(_answered(decision, decision.rounds[-1].view.catalogue, response_sha256))
 
 
 def section_digest(name: str, salt: bytes, content: bytes) -> str:
@@ -270,7 +275,15 @@ def _consent(decision: Decision, known: Known) -> Json:
 
 
 def _holding(holding: Holding) -> Json:
-    return asdict(holding) | {"excluded": sorted(holding.excluded)}
+    return {
+        "complaint_open": holding.complaint_open,
+        "complaint_closed_days": holding.complaint_closed_days,
+        "delivery_late": holding.delivery_late,
+        "payment_failed": holding.payment_failed,
+        "topics": holding.topics,
+        "offers": holding.offers,
+        "excluded": sorted(holding.excluded),
+    }
 
 
 def _optional(permission: Permission | None) -> Json | None:
@@ -347,7 +360,7 @@ def _considered(taken: Round, catalogue: Catalogue) -> Json:
         "basis": word(taken.basis),
         "evidence": {
             "items": [catalogue.item_ids[idx] for idx in evidence.item_idx.tolist()],
-            "weight": evidence.weight,
+            "weight": exact(evidence.weight),
             "origin": evidence.origin,
             "kind": evidence.kind,
             "age_days": evidence.age_days,
@@ -356,8 +369,8 @@ def _considered(taken: Round, catalogue: Catalogue) -> Json:
             "tier": taken.view.admission.tier_of(catalogue, evidence.item_idx),
         },
         "items": [catalogue.item_ids[idx] for idx in candidates.item_idx.tolist()],
-        "score": candidates.score,
-        "base": candidates.base,
+        "score": exact(candidates.score),
+        "base": exact(candidates.base),
         "source": candidates.source,
         "intent": taken.intent,
         "n_asked": taken.n_asked,
@@ -365,7 +378,7 @@ def _considered(taken: Round, catalogue: Catalogue) -> Json:
         "n_masked": taken.candidates.n_masked,
         "ptr": candidates.ptr,
         "edge_evidence": candidates.evidence,
-        "edge_contribution": candidates.contribution,
+        "edge_contribution": exact(candidates.contribution),
         "edge_support": candidates.support,
         "seen": _seen(taken.view),
         "categories": _named(catalogue.categories, taken.view.category),
@@ -375,18 +388,17 @@ def _considered(taken: Round, catalogue: Catalogue) -> Json:
 
 def _named(names: Sequence[str], codes: NDArray[np.int32]) -> list[str]:
     """Return the names of the codes that occur, by ascending code."""
-    return [names[code] for code in np.unique(codes).tolist() if code >= 0]
+    return [names[code] for code in sorted(set(codes.tolist())) if code >= 0]
 
 
 def _seen(view: View) -> Json:
     """Every column the rules could read, so that their answers can be recomputed."""
-    columns: dict[str, object] = {
-        field.name: getattr(view, field.name) for field in fields(view) if field.name not in _NOT_COLUMNS
-    }
+    columns: dict[str, object] = {name: getattr(view, name) for name in _COLUMNS}
+    columns |= {name: exact(getattr(view, name)) for name in _WIDE}
     return columns | {
         "tier": view.tier,
         "sensitive_class": _class_names(view.catalogue, view.sensitive_class),
-        "price_minor": view.price_minor,
+        "price_minor": exact(view.price_minor),
         "category": view.category,
         "brand": view.brand,
         "age_restricted": view.catalogue.age_restricted[view.item_idx],
@@ -412,14 +424,10 @@ def _said(taken: Round) -> Json:
     what the rules of the whole list kept out one by one.
     """
     judged = taken.judged
-    failed = {rule_id for rule_id, _ in judged.failed}
     return {
-        "asked": [
-            {"rule": rule.id, "reason": ReasonCode.POLICY_ERROR if rule.id in failed else rule.reason_code}
-            for rule in judged.rules
-        ],
+        "asked": orjson.Fragment(_asked(judged.rules, tuple(rule_id for rule_id, _ in judged.failed))),
         "fired": _fired(judged.judgements),
-        "rank_score": judged.rank_score,
+        "rank_score": exact(judged.rank_score),
         "failed": [{"rule": rule_id, "error": error} for rule_id, error in judged.failed],
         "watched": {
             "asked": [
@@ -432,21 +440,42 @@ def _said(taken: Round) -> Json:
     }
 
 
+@lru_cache(maxsize=64)  # policies that are asked at a time, and beside these how rules fail
+def _asked(rules: tuple[Rule, ...], failed: tuple[str, ...]) -> bytes:
+    """Write out who was asked: half of the section, and the same for every decision under a policy."""
+    return canonical(
+        [
+            {"rule": rule.id, "reason": ReasonCode.POLICY_ERROR if rule.id in failed else rule.reason_code}
+            for rule in rules
+        ]
+    )
+
+
 _FIRED = ("effect", "observed", "limit", "factor_micro")
 
 
 def _fired(judgements: Sequence[Judgement]) -> Json:
     """Lay out what rules said beyond "allow": one entry a rule and candidate."""
-    if not judgements:
-        return {"rule": [], "row": [], "obliges": [], **{name: [] for name in _FIRED}}
-    effect = np.array([judgement.effect for judgement in judgements])
+    speaking = [index for index, each in enumerate(judgements) if each is not silent(each.effect.size)]
+    if not speaking:
+        return _NOTHING_FIRED
+    said = [judgements[index] for index in speaking]
+    effect = np.array([judgement.effect for judgement in said])
     obliges = np.zeros_like(effect)
-    for row, judgement in enumerate(judgements):
+    for row, judgement in enumerate(said):
         if judgement.obliges is not None:
             obliges[row] = judgement.obliges
     fired = np.nonzero(effect | obliges)
-    columns = {name: np.array([getattr(each, name) for each in judgements])[fired] for name in _FIRED}
-    return {"rule": fired[0], "row": fired[1], **columns, "obliges": obliges[fired]}
+    columns = {name: exact(np.array([getattr(each, name) for each in said])[fired]) for name in _FIRED}
+    return {
+        "rule": [speaking[index] for index in fired[0].tolist()],
+        "row": exact(fired[1]),
+        **columns,
+        "obliges": exact(obliges[fired]),
+    }
+
+
+_NOTHING_FIRED: Json = {"rule": [], "row": [], "obliges": [], **{name: [] for name in _FIRED}}
 
 
 def _out(decision: Decision, catalogue: Catalogue, response: bytes) -> Json:

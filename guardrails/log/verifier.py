@@ -966,7 +966,7 @@ class ZipFiles(Mapping[str, bytes]):
             raise InvalidError(f"{shown(str(path))} is no zip file that can be read") from None
         self._infos: dict[str, zipfile.ZipInfo] = {}
         for info in self._zip.infolist():
-            if info.is_dir():  # holds nothing; whoever packs a folder again gets some
+            if info.filename.endswith("/"):  # a folder: holds nothing; whoever packs one again gets some
                 continue
             name = _known_name(info.orig_filename)
             if name in self._infos:

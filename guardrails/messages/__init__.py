@@ -55,10 +55,35 @@ class Phrase(str):
         return self
 
 
+class Beginning(Phrase):
+    """What a text says before its first semicolon, in every language.
+
+    >>> Beginning("price; absent when not known")
+    'price'
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Beginning:  # noqa: PYI034  as above
+        """Keep the whole text, by which catalogues know it."""
+        phrase = str.__new__(cls, text.partition(";")[0])
+        phrase.template, phrase.values = text, MappingProxyType({})
+        return phrase
+
+
 def in_language(text: str, translations: NullTranslations) -> str:
-    """Return a text as a catalogue says it; as it is where the catalogue does not know it."""
+    """Return a text as a catalogue says it; as it is where the catalogue does not know it.
+
+    Of a phrase that is made of phrases each is said in the language.
+    """
+    if isinstance(text, Beginning):
+        return translations.gettext(text.template).partition(";")[0]
     if isinstance(text, Phrase):
-        return translations.gettext(text.template).format(**text.values)
+        values = {
+            name: in_language(value, translations) if isinstance(value, Phrase) else value
+            for name, value in text.values.items()
+        }
+        return translations.gettext(text.template).format(**values)
     return translations.gettext(text) if text else text
 
 
@@ -69,7 +94,7 @@ def read_catalogues(package: str) -> dict[str, NullTranslations]:
         package: importable name of the package that holds the ``.po`` files.
     """
     folder = files(package)
-    others = {language: _compiled(folder / f"{language}.po") for language in LANGUAGES if language != SOURCE}
+    others = {language: compiled(folder / f"{language}.po") for language in LANGUAGES if language != SOURCE}
     return {SOURCE: NullTranslations(), **others}
 
 
@@ -79,10 +104,10 @@ def translations() -> Mapping[str, NullTranslations]:
     return read_catalogues(__name__)
 
 
-def _compiled(file: Traversable) -> GNUTranslations:
-    """Compile a catalogue in memory: nothing has to be built beforehand."""
-    compiled = BytesIO()
+def compiled(file: Traversable) -> GNUTranslations:
+    """Return a catalogue, compiled in memory: nothing has to be built beforehand."""
+    machine_readable = BytesIO()
     with file.open("rb") as source:
-        write_mo(compiled, read_po(source, abort_invalid=True))
-    compiled.seek(0)
-    return GNUTranslations(compiled)
+        write_mo(machine_readable, read_po(source, abort_invalid=True))
+    machine_readable.seek(0)
+    return GNUTranslations(machine_readable)

@@ -112,16 +112,38 @@ class CompiledPolicy:
         """Ask every rule about every row.
 
         A field that cannot be told leaves without an answer what depends on it, and nothing else.
+
+        What holds for a whole request is read first. Where that alone settles a rule, whatever the rows are
+        like, they are not read for it: an answer in three values never changes when more becomes known.
         """
         failed: dict[str, str] = {}
         slots = _Slots(self._n_slots, columns.n)
-        for reader in self._readers:
+        self._read([reader for reader in self._readers if reader.is_wide], columns, slots, failed)
+        needed = [reader for reader in self._readers if not reader.is_wide]
+        if needed and not slots.columns:
+            settled = slots.ask_one(self._program)
+            undecided = np.flatnonzero(settled == UNKNOWN).tolist()
+            wanted = frozenset().union(*[self.fields[place] for place in undecided])
+            needed = [reader for reader in needed if reader.field in wanted]
+            if not needed:
+                return Answers(np.repeat(settled[:, np.newaxis], columns.n, axis=1), failed)
+        self._read(needed, columns, slots, failed)
+        return Answers(slots.ask(self._program), failed)
+
+    def _read(
+        self,
+        readers: Iterable[_Numbers | _Marks],
+        columns: Columns,
+        slots: _Slots,
+        failed: dict[str, str],
+    ) -> None:
+        """Read fields into their slots."""
+        for reader in readers:
             try:
                 reader.read(columns.column(reader.field), slots)
             except Exception as error:  # noqa: BLE001 - whatever went wrong, only this field is unknown
                 failed[reader.field] = type(error).__name__
                 slots.fail(reader.first_slot, reader.n_slots)
-        return Answers(slots.ask(self._program), failed)
 
 
 class _Slots:
@@ -137,7 +159,7 @@ class _Slots:
 
     def __init__(self, n_slots: int, n: int) -> None:
         self.n = n
-        self.single, self.is_single = [0] * n_slots, [1] * n_slots
+        self.single, self.is_single = [_FAILED] * n_slots, [1] * n_slots  # until it is read nothing is known
         self.columns: list[tuple[int, NDArray[np.int64] | None, NDArray[Any]]] = []
 
     def add(self, slot: int, by_code: NDArray[np.int64] | None, column: NDArray[Any]) -> None:
@@ -151,6 +173,11 @@ class _Slots:
         """Leave slots without an answer to anything."""
         self.single[first : first + n_slots] = [_FAILED] * n_slots
         self.is_single[first : first + n_slots] = [1] * n_slots
+
+    def ask_one(self, program: Program) -> NDArray[np.int8]:
+        """Return the answers where nothing is known but what is the same for every row, shape (n_rules,)."""
+        single, nothing = np.array(self.single, np.int64), np.empty((len(self.single), 1), np.int64)
+        return answer(program, single, nothing, np.ones(single.size, np.int64))[:, 0]
 
     def ask(self, program: Program) -> NDArray[np.int8]:
         """Return the answers, shape (n_rules, n), int8, worked out so many rows at a time."""
@@ -176,6 +203,11 @@ class _Test(NamedTuple):
     floor: int
 
 
+def _is_wide(field: str) -> bool:
+    """Whether a field holds for a whole request, and not for a candidate."""
+    return not field.startswith(("candidate.", "evidence.", "item."))
+
+
 class _Numbers:
     """Reads a field that is a number, a flag or a day."""
 
@@ -184,6 +216,7 @@ class _Numbers:
     def __init__(self, name: str, first_slot: int, listed: list[int]) -> None:
         """Take a slot; ``listed`` is where numbers of lists are put."""
         self.field, self.first_slot, self._listed = name, first_slot, listed
+        self.is_wide = _is_wide(name)
 
     def test(self, atom: Atom) -> _Test:
         """Return what an atom on the field asks."""
@@ -228,6 +261,7 @@ class _Marks:
     def __init__(self, name: str, first_slot: int, lists: Sequence[tuple[Scalar, ...]]) -> None:
         """Give every list a mark, and take as many slots as that needs."""
         self.field, self.first_slot = name, first_slot
+        self.is_wide = _is_wide(name)
         self.n_slots = max(-(-len(lists) // _N_MARKS), 1)
         self._place = {texts: place for place, texts in enumerate(lists)}
         self._marks: tuple[dict[Scalar, int], ...] = tuple({ABSENT: ABSENT} for _ in range(self.n_slots))

@@ -6,6 +6,7 @@ Choices, not measurements, unless a source is named; all of them are data with a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,17 +33,23 @@ class EvidenceLimits:
     max_pieces: int = 100
 
     def max_age_days(self) -> NDArray[np.int64]:
-        """Greatest age of each ``Kind``, indexed by its number; 0 for kinds that are not evidence."""
-        table = np.zeros(max(Kind) + 1, np.int64)
-        table[[Kind.VIEW, Kind.CART, Kind.WISHLIST, Kind.PURCHASE, Kind.RATING, Kind.RETURN]] = (
-            self.view_days,
-            self.cart_days,
-            self.wishlist_days,
-            self.purchase_days,
-            self.rating_days,
-            self.return_days,
-        )
-        return table
+        """Greatest age of each ``Kind``, by its number; 0 for what is no evidence; read-only."""
+        return _max_age_days(self)
+
+
+@lru_cache(maxsize=8)
+def _max_age_days(limits: EvidenceLimits) -> NDArray[np.int64]:
+    table = np.zeros(max(Kind) + 1, np.int64)
+    table[[Kind.VIEW, Kind.CART, Kind.WISHLIST, Kind.PURCHASE, Kind.RATING, Kind.RETURN]] = (
+        limits.view_days,
+        limits.cart_days,
+        limits.wishlist_days,
+        limits.purchase_days,
+        limits.rating_days,
+        limits.return_days,
+    )
+    table.setflags(write=False)
+    return table
 
 
 @dataclass(frozen=True, slots=True)

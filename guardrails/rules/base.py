@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
-from engine.vocabulary import Basis
+from engine.vocabulary import Basis, Intent
 from guardrails.admit import Admission
 from guardrails.policy.limits import Limits
 from guardrails.request import Request
+
+_SELLING = np.isin(np.arange(max(Intent) + 1), (Intent.UPSELL, Intent.CROSS_SELL))  # by intent
 
 MICRO = 1_000_000
 """Probabilities, shares and factors are recorded in millionths."""
@@ -43,6 +45,7 @@ OBLIGES: Mapping[str, int] = MappingProxyType({"explain": 1, "disclose_sponsored
 """What a rule may ask for besides its effect: bits that add up. The numbers are recorded."""
 
 
+@lru_cache(maxsize=8)
 def obligations(bits: int) -> tuple[str, ...]:
     """Return the words of what is asked for.
 
@@ -64,11 +67,12 @@ class Unit(StrEnum):
     MICRO = "micro"
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """All that rules may look at: one row a candidate, plus what holds for the whole request.
 
-    Arrays have shape (n,) unless said otherwise.
+    Arrays have shape (n,) unless said otherwise. What follows from other columns is worked out when a rule
+    first asks for it, and kept as long as the view.
 
     Attributes:
         request: what was asked.
@@ -182,47 +186,62 @@ class View:
     def __len__(self) -> int:
         return int(self.item_idx.size)
 
-    @property
+    @cached_property
     def tier(self) -> NDArray[np.int8]:
         """Tier of each candidate for this customer, 0 to 3; see ``Admission.tier_of``."""
         return self.admission.tier_of(self.catalogue, self.item_idx)
 
-    @property
+    @cached_property
+    def greatest_tier(self) -> int:
+        """Highest tier of any item and of any evidence; 0 where there is none."""
+        return int(max(self.tier.max(initial=0), self.evidence_tier.max(initial=0)))
+
+    @cached_property
+    def age_restricted(self) -> NDArray[np.bool_]:
+        """Whether each candidate is for adults only."""
+        return self.catalogue.age_restricted[self.item_idx]
+
+    @cached_property
+    def n_selling(self) -> int:
+        """How many candidates are upsells or cross-sells."""
+        return int(np.count_nonzero(_SELLING[self.intent]))
+
+    @cached_property
     def sponsored(self) -> NDArray[np.bool_]:
         """Whether somebody pays for each candidate's being suggested."""
         return self.catalogue.sponsored[self.item_idx]
 
-    @property
+    @cached_property
     def pressing(self) -> NDArray[np.bool_]:
         """Whether the title of each candidate presses the reader."""
         return self.catalogue.pressing[self.item_idx]
 
-    @property
+    @cached_property
     def unclassified(self) -> NDArray[np.bool_]:
         """Whether there is nothing but a title to tell how sensitive each candidate is."""
         return self.catalogue.unclassified[self.item_idx]
 
-    @property
+    @cached_property
     def occasion_muted(self) -> NDArray[np.bool_]:
         """Whether each candidate is made for an occasion that the customer muted."""
         return self.admission.muted.covers_occasion(self.catalogue, self.item_idx)
 
-    @property
+    @cached_property
     def sensitive_class(self) -> NDArray[np.int16]:
         """Class code of each candidate, -1 for none."""
         return self.catalogue.sensitive_class[self.item_idx]
 
-    @property
+    @cached_property
     def price_minor(self) -> NDArray[np.int64]:
         """Price of each candidate in minor units, -1 when unknown."""
         return self.catalogue.price_minor[self.item_idx]
 
-    @property
+    @cached_property
     def category(self) -> NDArray[np.int32]:
         """Category code of each candidate, -1 when unknown."""
         return self.catalogue.category[self.item_idx]
 
-    @property
+    @cached_property
     def brand(self) -> NDArray[np.int32]:
         """Brand code of each candidate, -1 when unknown."""
         return self.catalogue.brand[self.item_idx]
@@ -343,9 +362,24 @@ class Listed(ABC):
 class Rule(Listed):
     """One question. Subclasses set the class variables and implement ``judge``."""
 
+    def __init_subclass__(cls) -> None:
+        """Let a rule that judges in its own way be asked always, unless it says otherwise itself."""
+        super().__init_subclass__()
+        if "judge" in vars(cls) and "is_silent" not in vars(cls):
+            cls.is_silent = Rule.is_silent  # type: ignore[method-assign]  # what a parent says is not true of it
+
     @abstractmethod
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say something of every candidate of ``view``, in the same order."""
+
+    def is_silent(self, view: View, limits: Limits) -> bool:
+        """Tell at a glance whether it has nothing to say of any candidate, so that it need not be asked.
+
+        Where it tells so, ``judge`` allows every candidate, and demotes and asks for nothing. It need not
+        find every case of that.
+        """
+        del view, limits
+        return False
 
 
 class WatchedRule(NamedTuple):

@@ -6,7 +6,7 @@ from guardrails.consent.permission import LAPSED, TAKEN_BACK, Denial
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
 from guardrails.rules.base import Judgement, Rule, Unit, View, flagged
-from guardrails.rules.selling import refused
+from guardrails.rules.selling import has_every_consent, refused
 
 NOT_GIVEN = frozenset(Denial) - TAKEN_BACK - LAPSED
 """Denials of what is no "yes" at all, or none for this channel or these goods."""
@@ -31,6 +31,10 @@ class ConsentMissing(Rule):
     sentence = "We do not have your consent to use your data for this."
     ground = "GDPR 6(1)(a), 7(1); ePrivacy 5(3), 13(1)"
     unit = Unit.FLAG
+
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether every candidate has the consents that it needs."""
+        return has_every_consent(view)
 
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 consent has no number
         """Say where a consent is missing."""

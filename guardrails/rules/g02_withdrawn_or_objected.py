@@ -6,7 +6,7 @@ from guardrails.consent.permission import TAKEN_BACK
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
 from guardrails.rules.base import Judgement, Rule, Unit, View, flagged
-from guardrails.rules.selling import refused
+from guardrails.rules.selling import has_every_consent, refused
 
 
 class WithdrawnOrObjected(Rule):
@@ -26,6 +26,10 @@ class WithdrawnOrObjected(Rule):
     sentence = "You told us not to use your data for this."
     ground = "GDPR 7(3), 21(2)-(3)"
     unit = Unit.FLAG
+
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether every candidate has the consents that it needs."""
+        return has_every_consent(view)
 
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 consent has no number
         """Say where a consent was taken back."""

@@ -6,7 +6,7 @@ from guardrails.consent.permission import LAPSED
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
 from guardrails.rules.base import Judgement, Rule, Unit, View, flagged
-from guardrails.rules.selling import refused
+from guardrails.rules.selling import has_every_consent, refused
 
 
 class ConsentExpired(Rule):
@@ -27,6 +27,10 @@ class ConsentExpired(Rule):
     sentence = "Your consent to this has run out, or its terms have changed. You may renew it if you like."
     ground = "GDPR 4(11), 5(1)(e), 7(1); ISO/IEC TS 27560; IAB TCF (13 months)"
     unit = Unit.FLAG
+
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether every candidate has the consents that it needs."""
+        return has_every_consent(view)
 
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 the consent carries its own end
         """Say where a consent has lapsed."""

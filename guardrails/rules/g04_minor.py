@@ -34,6 +34,10 @@ class Minor(Rule):
     ground = "DSA 28(2)-(3); GDPR 8, recital 38"
     unit = Unit.FLAG
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether it is nobody known to be under 18."""
+        return view.admission.age_assurance is not AgeAssurance.MINOR
+
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 the age is the law's
         """Say what is not for minors."""
         barred = np.zeros(len(view), np.bool_)

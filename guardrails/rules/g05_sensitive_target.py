@@ -33,6 +33,10 @@ class SensitiveTarget(Rule):
     ground = "GDPR 9(1), 9(2)(a); CJEU C-184/20"
     unit = Unit.TIER
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether neither item nor evidence is sensitive."""
+        return view.greatest_tier < SENSITIVE_FROM_TIER
+
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 the tiers are law, not limits
         """Say where a sensitive item may not be shown."""
         tier = view.tier

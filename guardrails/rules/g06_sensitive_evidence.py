@@ -31,6 +31,10 @@ class SensitiveEvidence(Rule):
     ground = "GDPR 9(1), 9(2)(a); CJEU C-21/23"
     unit = Unit.TIER
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether neither item nor evidence is sensitive."""
+        return view.greatest_tier < SENSITIVE_FROM_TIER
+
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 the tiers are law, not limits
         """Say where sensitive evidence counted although it could not have been agreed to."""
         limit = _HIGHEST_TIER if view.admission.sensitive_granted else SENSITIVE_FROM_TIER - 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
 from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
@@ -29,6 +31,10 @@ class SensitiveInference(Rule):
     sentence = "Suggesting this could give away something private about you."
     ground = "GDPR 9(1); CJEU C-184/20"
     unit = Unit.MICRO
+
+    def is_silent(self, view: View, limits: Limits) -> bool:
+        """Tell whether nothing tells more than it may."""
+        return not np.count_nonzero(view.telling_lift_micro > limits.inference.lift_max_micro)
 
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say where a suggestion would tell more of a class than it may."""

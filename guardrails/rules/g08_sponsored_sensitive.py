@@ -30,6 +30,10 @@ class SponsoredSensitive(Rule):
     ground = "DSA 26(3); GDPR 9(1)"
     unit = Unit.TIER
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether neither item nor evidence is sensitive."""
+        return view.greatest_tier < SENSITIVE_FROM_TIER
+
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 the tiers are law, not limits
         """Say what is paid for and sensitive."""
         tier = np.maximum(view.tier, view.evidence_tier)

@@ -30,6 +30,10 @@ class OutOfContextEvidence(Rule):
     ground = "GDPR 5(1)(b), 6(4); CCPA 1798.135; Kim, Barasz & John 2019"
     unit = Unit.FLAG
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether nothing came from elsewhere."""
+        return not np.count_nonzero(view.evidence_provenance != Provenance.OWN.value)
+
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 consent has no number
         """Say where evidence from elsewhere counted."""
         permitted = bool(view.admission.enrichment) and not view.request.gpc

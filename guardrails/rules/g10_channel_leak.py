@@ -39,6 +39,10 @@ class ChannelLeak(Rule):
     ground = "GDPR 5(1)(f), 9(1), 25(2); Nissenbaum 2004"
     unit = Unit.TIER
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether neither item nor evidence is sensitive."""
+        return view.greatest_tier < SENSITIVE_FROM_TIER
+
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 the tiers are law, not limits
         """Say what would leak."""
         tier, limit = np.maximum(view.tier, view.evidence_tier), _highest_allowed(view)

@@ -29,6 +29,10 @@ class SharedAudience(Rule):
     ground = "GDPR 5(1)(f), 25(2)"
     unit = Unit.TIER
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether nobody else looks on, or there is nothing that they might mind."""
+        return not view.admission.shared_audience or view.greatest_tier == 0
+
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 any sensitivity at all counts
         """Say where something personal would be shown to others."""
         tier = np.maximum(view.tier, view.evidence_tier)

@@ -25,6 +25,10 @@ class CustomerMuted(Rule):
     ground = "GDPR 21; Brockell 2018"
     unit = Unit.FLAG
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether no goods are muted."""
+        return not view.admission.muted.goods
+
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 a mute carries its own end
         """Say what is muted."""
         muted = view.admission.muted.covers(view.catalogue, view.item_idx)

@@ -26,6 +26,10 @@ class OccasionMuted(Rule):
     ground = "GDPR 21; Bloom & Wild 2019"
     unit = Unit.FLAG
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether no occasion is muted."""
+        return not view.admission.muted.occasions
+
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 a mute carries its own end
         """Say what is for a muted occasion."""
         muted = view.occasion_muted | (view.request.context.occasion in view.admission.muted.occasions)

@@ -29,6 +29,10 @@ class LifeEventHold(Rule):
     ground = "GDPR 5(1)(c), 25; Brockell 2018"
     unit = Unit.FLAG
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether nothing rests."""
+        return not (view.admission.holding.topics or view.admission.holding.offers)
+
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 a hold carries its own end
         """Say what rests."""
         holding = view.admission.holding

@@ -30,6 +30,10 @@ class OpenComplaint(Rule):
     ground = "Moore et al. 2015: a violated norm is remembered"
     unit = Unit.DAYS
 
+    def is_silent(self, view: View, limits: Limits) -> bool:
+        """Tell whether there was no complaint, or long ago."""
+        return _days_since(view) > limits.holds.complaint_days
+
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say what waits until things are put right."""
         days, limit = _days_since(view), limits.holds.complaint_days

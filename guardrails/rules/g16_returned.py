@@ -29,6 +29,13 @@ class Returned(Rule):
     ground = "Moore et al. 2015: a violated norm is remembered"
     unit = Unit.DAYS
 
+    def is_silent(self, view: View, limits: Limits) -> bool:
+        """Tell whether nothing was sent back lately."""
+        holds = limits.holds
+        item_off = view.returned_days <= holds.returned_item_days
+        category_off = view.category_returned_days <= holds.returned_category_days
+        return not np.count_nonzero(item_off | category_off)
+
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say where a return is too recent."""
         item_off = view.returned_days <= limits.holds.returned_item_days

@@ -32,6 +32,10 @@ class PriceEscalation(Rule):
     ground = "UCPD 5(2); trade rule of thumb (weak)"
     unit = Unit.MICRO
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether nothing sells on."""
+        return view.n_selling == 0
+
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say where a price goes too far up."""
         step = price_step(view, limits.price)

@@ -28,6 +28,10 @@ class PersonalisedPrice(Rule):
     ground = "CRD 6(1)(ea); GDPR 6(1)(a), 22"
     unit = Unit.FLAG
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether prices are those of everybody."""
+        return not view.request.presentation.personalised_price
+
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 consent has no number
         """Say whether a price is personal that may not be."""
         shown, admission = view.request.presentation, view.admission

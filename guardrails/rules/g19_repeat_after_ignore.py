@@ -36,6 +36,11 @@ class RepeatAfterIgnore(Rule):
     ground = "Li et al. 2014; Moore et al. 2015; UCPD annex I no 26"
     unit = Unit.COUNT
 
+    def is_silent(self, view: View, limits: Limits) -> bool:
+        """Tell whether nothing was ignored."""
+        ignored = np.count_nonzero(view.n_ignored_short) or np.count_nonzero(view.n_ignored_long)
+        return not ignored and limits.repeat.cooldown_after > 0 and limits.repeat.hard_at > 0
+
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say what was ignored too often."""
         repeat = limits.repeat

@@ -36,6 +36,12 @@ class Frequency(Rule):
     ground = "UCPD annex I no 26; Goldfarb & Tucker 2011; trade surveys (weak)"
     unit = Unit.COUNT
 
+    def is_silent(self, view: View, limits: Limits) -> bool:
+        """Tell whether only what sells on inside the page could be too much, and is not."""
+        if view.request.placement.interruptive or is_outbound(view):
+            return False
+        return view.n_selling == 0 or view.n_inline_upsells_session < limits.frequency.inline_session
+
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say where the shop has spoken often enough; the first cap that is reached is named."""
         effect = np.zeros(len(view), np.int8)

@@ -34,9 +34,13 @@ class ExactOutbound(Rule):
     ground = "Bleier & Eisenbeiss 2015: what is exact wears off fast"
     unit = Unit.DAYS
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether the customer speaks first."""
+        return not is_outbound(view)
+
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say what is too exact to be sent."""
-        if not is_outbound(view):
+        if self.is_silent(view, limits):
             return silent(len(view))
         longest = limits.outbound.exact_hours // _DAY_HOURS - 1
         limit = np.where(view.wanted, np.int64(longest), np.int64(-1))

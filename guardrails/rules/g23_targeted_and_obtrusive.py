@@ -37,9 +37,13 @@ class TargetedAndObtrusive(Rule):
     ground = "Goldfarb & Tucker 2011: each works, the two together do not"
     unit = Unit.TIER
 
-    def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 any sensitivity at all counts
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether nothing is interrupted."""
+        return not view.request.placement.interruptive
+
+    def judge(self, view: View, limits: Limits) -> Judgement:
         """Say what is too personal to interrupt with."""
-        if not view.request.placement.interruptive:
+        if self.is_silent(view, limits):
             return silent(len(view))
         targeted = view.from_history | view.from_visit
         tier = np.maximum(view.tier, view.evidence_tier)

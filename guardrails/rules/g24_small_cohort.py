@@ -28,6 +28,12 @@ class SmallCohort(Rule):
     ground = "Calandrino et al. 2011; GDPR 5(1)(f)"
     unit = Unit.CUSTOMERS
 
+    def is_silent(self, view: View, limits: Limits) -> bool:
+        """Tell whether enough customers stand behind everything."""
+        too_few = view.min_support < limits.support.edge
+        too_few_sensitive = view.min_sensitive_support < limits.support.sensitive_edge
+        return not np.count_nonzero(too_few | too_few_sensitive)
+
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say where too few customers stand behind a candidate."""
         too_few = view.min_support < limits.support.edge

@@ -31,6 +31,10 @@ class NoFaithfulReason(Rule):
     ground = "White et al. 2008; Kim, Barasz & John 2019; GDPR 13(2)(f)"
     unit = Unit.FLAG
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether everything can be explained."""
+        return not np.count_nonzero(~view.reason_available)
+
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 a reason is there or it is not
         """Say what cannot be explained."""
         unexplained = ~view.reason_available

@@ -30,6 +30,10 @@ class VulnerableMoment(Rule):
     ground = "AI Act 5(1)(b): no one's weakness is exploited"
     unit = Unit.FLAG
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether it is a moment like any other."""
+        return not (view.admission.holding.payment_failed or view.admission.holding.excluded)
+
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 a hold carries its own end
         """Say what this moment forbids."""
         holding = view.admission.holding

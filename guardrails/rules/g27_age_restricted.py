@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
 from guardrails.request import AgeAssurance
@@ -24,6 +26,10 @@ class AgeRestricted(Rule):
     sentence = "This is sold to adults only; we do not suggest it from what you did."
     ground = "DSA 28; national law on alcohol, tobacco, weapons and gambling"
     unit = Unit.FLAG
+
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether everything may be sold to anybody."""
+        return not np.count_nonzero(view.age_restricted)
 
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 the age is the law's
         """Say what is for verified adults only."""

@@ -33,10 +33,14 @@ class QuietHours(Rule):
     ground = "Langer & König 2018: contact at night"
     unit = Unit.MINUTES
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether nothing rings."""
+        return view.request.channel not in _RINGING
+
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say whether it is too late to ring; the same of every candidate."""
         n = len(view)
-        if view.request.channel not in _RINGING:
+        if self.is_silent(view, limits):
             return silent(n)
         minute = view.request.local_minute
         if minute is None:

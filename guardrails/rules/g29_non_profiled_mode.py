@@ -25,9 +25,13 @@ class NonProfiledMode(Rule):
     ground = "DSA 38: a list without a profile; GDPR 21(2)"
     unit = Unit.FLAG
 
-    def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 the choice has no number
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether nobody asked for it."""
+        return not view.admission.non_profiled
+
+    def judge(self, view: View, limits: Limits) -> Judgement:
         """Say what the customer's own evidence moved although they asked for none."""
-        if not view.admission.non_profiled:
+        if self.is_silent(view, limits):
             return silent(len(view))
         profiled = view.from_history | view.from_visit
         return flagged(profiled)

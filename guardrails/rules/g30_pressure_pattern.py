@@ -6,7 +6,7 @@ import numpy as np
 
 from guardrails.log.codes import ReasonCode
 from guardrails.policy.limits import Limits
-from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where, silent
+from guardrails.rules.base import Judgement, Rule, Unit, View, blocked_where
 
 
 class PressurePattern(Rule):
@@ -29,13 +29,17 @@ class PressurePattern(Rule):
     ground = "DSA 25; UCPD 5(2) and annex I"
     unit = Unit.COUNT
 
+    def is_silent(self, view: View, limits: Limits) -> bool:  # noqa: ARG002 its question has no number
+        """Tell whether nothing presses."""
+        return not (_n_everywhere(view) or np.count_nonzero(view.pressing))
+
     def judge(self, view: View, limits: Limits) -> Judgement:  # noqa: ARG002 no pressure is a little pressure
         """Count what presses in each candidate."""
-        n_everywhere = len(view.request.presentation.patterns)
-        if view.request.placement.interruptive and view.n_interruptive_dismissed_session > 0:
-            n_everywhere += 1
-        pressing = view.pressing
-        if not (n_everywhere or pressing.any()):
-            return silent(len(view))
-        n_patterns = pressing.astype(np.int64) + n_everywhere
+        n_patterns = view.pressing.astype(np.int64) + _n_everywhere(view)
         return Judgement.of(blocked_where(n_patterns > 0), n_patterns, 0)
+
+
+def _n_everywhere(view: View) -> int:
+    """Count what presses whatever is suggested."""
+    again = view.request.placement.interruptive and view.n_interruptive_dismissed_session > 0
+    return len(view.request.presentation.patterns) + int(again)

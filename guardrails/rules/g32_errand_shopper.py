@@ -29,9 +29,13 @@ class ErrandShopper(Rule):
     ground = "UCPD 5(2); trade experience: who is held up shops elsewhere (weak)"
     unit = Unit.FLAG
 
+    def is_silent(self, view: View, limits: Limits) -> bool:
+        """Tell whether it is no errand."""
+        return not is_errand(view.request.visit, limits.errand)
+
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say what would hold up somebody on an errand."""
-        if not is_errand(view.request.visit, limits.errand):
+        if self.is_silent(view, limits):
             return silent(len(view))
         if view.request.placement.interruptive:
             holds_up = sells_on(view)

@@ -33,6 +33,12 @@ class OutsideTheBox(Rule):
     ground = "GDPR 5(1)(a) and 5(1)(d): fair and accurate"
     unit = Unit.COUNT
 
+    def is_silent(self, view: View, limits: Limits) -> bool:
+        """Tell whether enough is known, or nothing rests on the person."""
+        if view.basis < Basis.SESSION:
+            return True
+        return view.n_supported >= limits.knowledge.min_pieces and view.top_score >= view.usefulness_floor
+
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say whether too little is known; the same of every candidate."""
         n = len(view)

@@ -33,6 +33,10 @@ class OneVoice(Rule):
     ground = "GDPR 21; Moore et al. 2015: a violated norm is remembered"
     unit = Unit.DAYS
 
+    def is_silent(self, view: View, limits: Limits) -> bool:
+        """Tell whether nothing was waved off lately."""
+        return not np.count_nonzero(view.dismissed_days <= limits.holds.dismissed_days)
+
     def judge(self, view: View, limits: Limits) -> Judgement:
         """Say what was waved off lately."""
         days = limits.holds.dismissed_days

@@ -24,6 +24,14 @@ def is_outbound(view: View) -> bool:
     return outreach_key(view.request.channel) is not None
 
 
+def has_every_consent(view: View) -> bool:
+    """Tell whether no consent is missing: nobody speaks first, and history may be used or moved nothing."""
+    if is_outbound(view):
+        return False
+    admission = view.admission
+    return bool(admission.may_read_history and admission.offers) or not np.count_nonzero(view.from_history)
+
+
 def refused(view: View, among: Collection[Denial]) -> NDArray[np.bool_]:
     """Return which candidates lack a consent they need for one of these reasons; bool, shape (n,).
 

@@ -21,6 +21,28 @@ def find_by_keywords(category: str, title: str) -> Finding:
     return _together([_read(SEGMENT + category + SEGMENT), _read(title)]).finding
 
 
+def words_behind(category: str, title: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the words of category path and of title that say what ``find_by_keywords`` finds.
+
+    They are in small letters, and there are none where nothing is found.
+
+    >>> words_behind("Drink > Wine", "Riesling, a white wine")
+    (('wine',), ('riesling', 'wine'))
+    """
+    found = find_by_keywords(category, title)
+    return _words(SEGMENT + category + SEGMENT, found), _words(title, found)
+
+
+def _words(text: str, found: Finding) -> tuple[str, ...]:
+    said = [
+        words
+        for words, rule in _known().said_in(text)
+        if found.tier > Tier.S0
+        and (rule.finding.sensitive_class, rule.finding.tier) == (found.sensitive_class, found.tier)
+    ]
+    return tuple(dict.fromkeys(said))
+
+
 @dataclass(frozen=True, slots=True)
 class _Rule:
     """What its phrases mean; a smaller ``order`` wins among equal tiers."""

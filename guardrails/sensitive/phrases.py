@@ -161,15 +161,22 @@ class Phrases(Generic[Meaning]):
 
     def in_text(self, text: str) -> list[Meaning]:
         """Return what stands in a text, in reading order."""
-        return list(self._found(_WORD.findall(folded(text))))
+        return [meaning for _, meaning in self._found(_WORD.findall(folded(text)))]
 
-    def _found(self, words: list[str]) -> Iterator[Meaning]:
+    def said_in(self, text: str) -> list[tuple[str, Meaning]]:
+        """Return what stands in a text, each with the words that say it, in reading order."""
+        return [
+            (" ".join(word for word in words if word != SEGMENT), meaning)
+            for words, meaning in self._found(_WORD.findall(folded(text)))
+        ]
+
+    def _found(self, words: list[str]) -> Iterator[tuple[list[str], Meaning]]:
         at = 0
         while at < len(words):
             n_words, meaning = self._root.longest(words, at)
             if meaning is None:
                 at += 1
                 continue
-            yield meaning
+            yield words[at : at + n_words], meaning
             ends_segment = words[at + n_words - 1] == SEGMENT
             at += n_words - ends_segment  # what ends this segment begins the next

@@ -126,7 +126,7 @@ def mutate_blindly(seconds: float) -> int:
         try:
             try_one(bytes(data))
         except BaseException:
-            print("input:", bytes(data).hex())  # noqa: T201  this is what the run is for
+            print("input:", bytes(data).hex())
             raise
         n_tried += 1
     return n_tried
@@ -142,7 +142,7 @@ def main() -> None:
         return
     given = [argument.partition("=")[2] for argument in sys.argv if argument.startswith("-max_total_time=")]
     n_tried = mutate_blindly(float(given[0]) if given else 10.0)
-    print(f"atheris is not installed: {n_tried} inputs mutated blindly, nothing found")  # noqa: T201
+    print(f"atheris is not installed: {n_tried} inputs mutated blindly, nothing found")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.flagging import SHIPPED, World, a_world
+from support.tries import many
 
 from guardrails.creepiness.calibration import (
     GREATEST_WEIGHT_MICRO,
@@ -212,7 +213,7 @@ def test_the_promises_are_kept_in_simulation(world):
 @pytest.mark.thorough
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
 def test_the_promises_are_kept_in_a_thousand_draws(world):
-    check_promises(1000, *world)
+    check_promises(many(1000), *world)
 
 
 def test_the_simulation_could_fail():

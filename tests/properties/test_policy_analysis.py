@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.policies import points, policies, rules, versions_of
 from support.solver import STRENGTH, Solver
-from support.tries import tries
+from support.tries import many, tries
 
 from guardrails.policy import boxes
 from guardrails.policy.analysis import analyse
@@ -20,7 +20,7 @@ from guardrails.policy.findings import Finding
 from guardrails.policy.language import HouseRule, Mode, Obligation, Policy, RuleEffect
 from guardrails.policy.meaning import fires, scope_of, together
 
-MANY = 2_000
+MANY = many(2_000)
 """Policies that the thorough run tries."""
 
 STOPPING = {RuleEffect.GENERALISE, RuleEffect.BLOCK}

@@ -21,7 +21,7 @@ from guardrails.holding import Hold, HoldKind
 from guardrails.judge import judge
 from guardrails.log.canonical import canonical
 from guardrails.log.reading import sections_of, shown, view_of
-from guardrails.log.record import _rules
+from guardrails.log.record import rules_section
 from guardrails.policy.limits import Limits, SupportLimits
 from guardrails.request import AgeAssurance, Context, Mute, MuteScope, Presentation
 from guardrails.rules import CATALOGUE
@@ -55,7 +55,7 @@ def action_of(last: Round, row: int) -> Action:
 def check(scene: Scene) -> None:
     sections = recorded_sections(scene)
     again = judged_again(sections, scene.house.limits)
-    assert canonical(_rules(again)) == canonical(sections["rules"])
+    assert rules_section(again) == canonical(sections["rules"])
     items = [considered["items"] for considered in sections["cand"]["rounds"]]
     last, out = again.rounds[-1], sections["out"]
     assert [items[-1][row] for row in last.slate.shown] == [each["item"] for each in out["list"]]
@@ -137,4 +137,4 @@ def test_the_rules_section_depends_on_what_is_rebuilt():
     sections = recorded_sections(scene)
     seen = sections["cand"]["rounds"][0]["seen"]
     seen["muted"] = [False] * len(seen["muted"])
-    assert canonical(_rules(judged_again(sections, scene.house.limits))) != canonical(sections["rules"])
+    assert rules_section(judged_again(sections, scene.house.limits)) != canonical(sections["rules"])

@@ -7,13 +7,25 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from support.views import BRANDS, CATEGORIES, CLASSES, a_mixed_view, a_view, denied, granted, muted
+from support.views import (
+    BRANDS,
+    CATEGORIES,
+    CLASSES,
+    N_MIXED,
+    a_mixed_view,
+    a_view,
+    denied,
+    granted,
+    muted,
+    one_of,
+)
 
 from engine.vocabulary import Channel, Intent, Provenance
 from guardrails.admit import SENSITIVE_FROM_TIER
 from guardrails.consent.permission import Denial
 from guardrails.consent.purposes import OUTBOUND
 from guardrails.holding import HELD_TOPICS, Holding
+from guardrails.judge import judge
 from guardrails.policy.directions import DIRECTIONS, Stricter
 from guardrails.policy.limits import Limits, QuietLimits
 from guardrails.request import AgeAssurance, Entry, Pattern, Visit
@@ -57,6 +69,24 @@ def with_request(view: View, **changes) -> View:
 def effects(view: View) -> np.ndarray:
     """The most restrictive effect of any rule on each candidate."""
     return np.max([rule.judge(view, Limits()).effect for rule in CATALOGUE], axis=0)
+
+
+@given(VIEWS, st.integers(0, N_MIXED - 1), a_stricter_limit())
+def test_no_verdict_depends_on_what_is_not_asked_in_full(view, row, limits):
+    alone, score = one_of(view, row), np.array([10**9])
+    in_full, at_a_glance = (
+        judge(alone, score, CATALOGUE, limits, in_full=in_full) for in_full in (True, False)
+    )
+    for name in ("effect", "deciding", "rank_score", "obliges"):
+        np.testing.assert_array_equal(getattr(in_full, name), getattr(at_a_glance, name), err_msg=name)
+    assert in_full.fired(0) == at_a_glance.fired(0)
+    for place in in_full.fired(0):
+        said, heard = in_full.judgements[place], at_a_glance.judgements[place]
+        assert (said.observed, said.limit, said.factor_micro) == (
+            heard.observed,
+            heard.limit,
+            heard.factor_micro,
+        )
 
 
 @given(VIEWS, a_stricter_limit())

@@ -140,10 +140,22 @@ def test_only_the_rank_of_a_candidate_matters_not_the_row_it_stands_in(view, lim
 
 
 @given(lists(), limits(), st.data())
-def test_withholding_a_candidate_never_shows_more_nor_more_that_sells_on(view, limits, data):
-    rows = st.integers(0, max(len(view) - 1, 0))
-    some = data.draw(st.sets(rows if len(view) else st.nothing(), max_size=len(view)))
-    more = some | data.draw(st.sets(rows if len(view) else st.nothing(), max_size=len(view)))
+def test_withholding_a_candidate_never_shows_more(view, limits, data):
+    some, more = some_and_more(data, range(len(view)))
     fewer_left, left = (composed(view, limits, withheld=sorted(rows)).shown for rows in (more, some))
     assert len(fewer_left) <= len(left)
+
+
+@given(lists(), limits(), st.data())
+def test_withholding_what_sells_on_never_shows_more_that_sells_on(view, limits, data):
+    selling = [row for row in range(len(view)) if n_selling(view, (row,))]
+    some, more = some_and_more(data, selling)
+    fewer_left, left = (composed(view, limits, withheld=sorted(rows)).shown for rows in (more, some))
     assert n_selling(view, fewer_left) <= n_selling(view, left)
+
+
+def some_and_more(data, rows):
+    """Draw some of the rows, and those and others beside."""
+    drawn = st.sets(st.sampled_from(rows)) if rows else st.just(set())
+    some = data.draw(drawn)
+    return some, some | data.draw(drawn)

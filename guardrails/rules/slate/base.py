@@ -127,13 +127,22 @@ LETS_IN = SlateVerdict(refuses=False, observed=0, limit=0)
 
 
 class SlateRule(Listed):
-    """One question about a whole list. Subclasses set the class variables and implement ``judge``."""
+    """One question about a whole list. Subclasses set the class variables and implement ``judge``.
+
+    Attributes:
+        tells_by_intent: of the candidate that is asked about it looks at nothing but the intent, so that it
+            says the same of the next of that intent, as long as nothing is taken in between.
+    """
+
+    tells_by_intent: bool = False
 
     def __init_subclass__(cls) -> None:
         """Let a rule that judges in its own way be asked of everything, unless it says otherwise itself."""
         super().__init_subclass__()
         if "judge" in vars(cls) and "intents" not in vars(cls):
             cls.intents = SlateRule.intents  # type: ignore[method-assign]  # what a parent says is not true of it
+        if "judge" in vars(cls) and "tells_by_intent" not in vars(cls):
+            cls.tells_by_intent = False
 
     def intents(self, draft: Draft, limits: Limits) -> Collection[int]:
         """Return the intents of all that the rule may refuse in a slate, so that it is not asked of others.

@@ -26,6 +26,7 @@ class PriceEscalation(SlateRule):
     sentence = g17_price_escalation.PriceEscalation.sentence
     ground = g17_price_escalation.PriceEscalation.ground
     unit = Unit.COUNT
+    tells_by_intent = True
 
     def intents(self, draft: Draft, limits: Limits) -> Collection[int]:
         """Return that it is about upsells."""

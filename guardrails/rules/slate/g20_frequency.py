@@ -26,6 +26,7 @@ class Frequency(SlateRule):
     sentence = g20_frequency.Frequency.sentence
     ground = g20_frequency.Frequency.ground
     unit = g20_frequency.Frequency.unit
+    tells_by_intent = True
 
     def intents(self, draft: Draft, limits: Limits) -> Collection[int]:
         """Return that it is about what sells on, unless the placement interrupts."""

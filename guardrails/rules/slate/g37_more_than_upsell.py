@@ -32,6 +32,7 @@ class MoreThanUpsell(SlateRule):
     sentence = "There is enough here already that would have you spend more."
     ground = "UCPD 5(2); Moore et al. 2015: tactics are noticed"
     unit = Unit.COUNT
+    tells_by_intent = True
 
     def intents(self, draft: Draft, limits: Limits) -> Collection[int]:
         """Return that it is about what sells on."""

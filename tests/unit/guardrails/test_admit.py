@@ -35,6 +35,7 @@ from guardrails.consent.purposes import KEY_OF, Purpose, communications_key, sen
 from guardrails.holding import Hold, HoldKind
 from guardrails.policy.limits import EvidenceLimits
 from guardrails.request import AgeAssurance, Choices, Known, Mute, MuteScope, SubjectKind
+from guardrails.sensitive.occasions import names_of
 
 
 def selected(known: Known, request=None, choices=None, limits=None):
@@ -202,6 +203,13 @@ class TestMuted:
 
     def test_nothing_is_muted_where_nothing_was(self):
         assert not Muted().covers(a_catalogue(), np.array([0, 1], np.int32)).any()
+
+
+def test_what_is_made_for_a_muted_occasion_is_no_evidence():
+    choices = Choices(a_ledger(*EVERYTHING), mutes=(Mute(MuteScope.OCCASION, names_of(1)[0], None),))
+    admitted = selected(knowing([did("lamp-0"), did("bread-0")]), a_request(), choices)
+    assert items_of(admitted) == ["bread-0"]
+    assert admitted.kept_out == (("G13", 1),)
 
 
 class TestWhatIsKept:

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 
 import numpy as np
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from guardrails.errors import RecordError
-from guardrails.log.canonical import MAX_INTEGER, canonical
+from guardrails.log.canonical import MAX_INTEGER, canonical, canonical_of_ours, exact
 
 
 class Colour(IntEnum):
@@ -20,6 +23,11 @@ class Colour(IntEnum):
 
 class Word(StrEnum):
     YES = "yes"
+
+
+@dataclass
+class Point:
+    x: int
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"])).map(lambda text: unicodedata.normalize("NFC", text))
@@ -122,3 +130,50 @@ def test_a_refusal_does_not_repeat_what_it_refuses(secret):
     with pytest.raises(RecordError) as refused:
         canonical({"a": secret})
     assert str(secret) not in str(refused.value)
+
+
+LATER = "\n\u0301"
+"""In normal form, though it does not look so in JSON: the mark seems to belong to the letter before it."""
+
+
+@given(documents | st.dictionaries(keys, columns))
+@example([LATER])
+def test_what_is_our_own_has_the_same_bytes(document):
+    assert canonical_of_ours(document) == canonical(document)
+
+
+@given(arrays_of.arrays(np.int64, st.tuples(st.integers(1, 4), st.integers(1, 4)), elements=integers))
+def test_wide_columns_of_ours_are_written_as_they_are(table):
+    assert canonical_of_ours({"a": exact(table[:, 0]), "b": table[:, 0]}) == by_the_book(
+        {"a": table[:, 0].tolist(), "b": table[:, 0].tolist()}
+    )
+
+
+def test_what_was_made_before_stands_as_it_is():
+    document = {"b": orjson.Fragment(canonical({"a": ["é"]})), "a": "é"}
+    assert canonical_of_ours(document) == by_the_book({"b": {"a": ["é"]}, "a": "é"})
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        MAX_INTEGER + 1,
+        -MAX_INTEGER - 1,
+        2**70,
+        exact(np.array([MAX_INTEGER + 1])),
+        np.array([[0, 0], [MAX_INTEGER + 1, 0]])[:, 0],
+        "e\u0301",
+        LATER + "e\u0301",
+        ["\udfff"],
+        {1: 1},
+        b"bytes",
+        np.array([[1.0, 2.0], [3.0, 4.0]])[:, 0],
+        datetime.fromtimestamp(0, UTC),
+        Point(1),
+    ],
+    ids=lambda document: f"{type(document).__name__} {document!r}",
+)
+def test_what_came_in_with_it_and_leaves_the_profile_is_refused(document):
+    with pytest.raises(RecordError) as refused:
+        canonical_of_ours({"a": [document]})
+    assert "\u0301" not in str(refused.value)

@@ -14,6 +14,8 @@ from guardrails.policy.limits import FrequencyLimits, Limits, PriceLimits
 from guardrails.rules import CATALOGUE
 from guardrails.rules.base import Effect
 from guardrails.rules.slate import SLATE_CATALOGUE
+from guardrails.rules.slate.base import SlateVerdict
+from guardrails.rules.slate.g20_frequency import Frequency
 
 UPSELL, CROSS_SELL, SIMILAR = Intent.UPSELL, Intent.CROSS_SELL, Intent.SIMILAR
 GENEROUS = Limits(
@@ -120,3 +122,35 @@ def test_a_rule_of_the_list_that_fails_refuses_everything_and_is_named(rule, err
     assert slate.refused == tuple(
         Refusal(row, "G99", ReasonCode.POLICY_ERROR, 0, 0, failed=error) for row in range(2)
     )
+
+
+class OddOnesOut(Frequency):
+    """Looks at more than an intent, and says nothing of it."""
+
+    def judge(self, draft, limits):
+        return SlateVerdict(draft.asked % 2 == 1, draft.asked, 0)
+
+
+def test_a_refusal_that_looked_at_the_candidate_goes_for_no_other():
+    slate = composed([UPSELL] * 5, rules=(OddOnesOut(),), count=4)
+    assert slate.shown == (0, 2, 4)
+    assert [(refusal.row, refusal.observed) for refusal in slate.refused] == [(1, 1), (3, 3)]
+
+
+def test_what_is_refused_by_its_intent_is_asked_about_once_until_something_is_taken(monkeypatch):
+    asked = []
+    judge_one = Frequency.judge
+    monkeypatch.setattr(
+        Frequency,
+        "judge",
+        lambda rule, draft, limits: asked.append(draft.asked) or judge_one(rule, draft, limits),
+    )
+    slate = composed(
+        [CROSS_SELL, CROSS_SELL, CROSS_SELL, SIMILAR, CROSS_SELL],
+        limits=Limits(frequency=FrequencyLimits(inline_page=1)),
+        rules=(Frequency(),),
+        count=5,
+    )
+    assert slate.shown == (0, 3)
+    assert [refusal.row for refusal in slate.refused] == [1, 2, 4]
+    assert asked == [0, 1, 4]

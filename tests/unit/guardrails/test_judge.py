@@ -137,3 +137,8 @@ class TestWatched:
         assert kept.judgement.effect.tolist() == [Effect.GAP, Effect.GAP]
         assert judged.failed == ()
         assert not judged.withheld.any()
+
+
+def test_without_any_rule_nothing_is_judged():
+    with pytest.raises(ValueError, match=r"^at least one rule is needed$"):
+        said([1])

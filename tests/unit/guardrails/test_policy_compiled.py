@@ -6,7 +6,7 @@ import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date
 
 import numpy as np
 import pytest
@@ -21,8 +21,9 @@ from guardrails.holding import Holding
 from guardrails.judge import judge
 from guardrails.log.codes import ReasonCode
 from guardrails.policy import compiled as module
-from guardrails.policy.columns import ABSENT, NULL, Named, Names
+from guardrails.policy.columns import ABSENT, NULL, Named, Names, columns_of
 from guardrails.policy.compiled import compile_policy, house_rules
+from guardrails.policy.kernel import NO, YES
 from guardrails.policy.language import All, AnyOf, Atom, Mode, Obligation, Op, RuleEffect
 from guardrails.policy.limits import Limits
 from guardrails.policy.meaning import MOST_BOXES
@@ -312,6 +313,30 @@ class TestAllRulesShareOneEvaluation:
         del view
         gc.collect()
         assert gone() is None
+
+
+class Reading:
+    """Columns of a view that remember which were read."""
+
+    def __init__(self, view):
+        self._columns, self.n, self.read = columns_of(view, UTC), len(view), []
+
+    def column(self, field):
+        self.read.append(field)
+        return self._columns.column(field)
+
+
+@pytest.mark.parametrize(
+    ("view", "read", "said"),
+    [
+        (a_view(2), ["customer.open_delivery_delay"], [NO, NO]),
+        (a_late_view(2), ["customer.open_delivery_delay", "item.price_minor"], [YES, YES]),
+    ],
+)
+def test_candidates_are_not_read_where_the_request_settles_everything(view, read, said):
+    columns = Reading(view)
+    assert answers(All((DEAR, LATE)), columns).answer.tolist() == [said]
+    assert columns.read == read
 
 
 def test_tables_of_a_catalogue_are_kept_as_long_as_it_is():

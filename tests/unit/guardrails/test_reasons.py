@@ -78,7 +78,7 @@ def explained(
         request=request,
         named_crowd=20,
     )
-    return explainer.reason(0)
+    return explainer.reasons((0,))[0]
 
 
 @pytest.mark.parametrize(

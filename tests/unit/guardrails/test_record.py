@@ -4,10 +4,12 @@ import base64
 import hashlib
 from dataclasses import replace
 
+import numpy as np
 import orjson
 import pytest
+from hypothesis import given
 from support import shops
-from support.scenes import agreeing
+from support.scenes import agreeing, any_scenes
 from support.shops import (
     EVERYTHING,
     NOW_MS,
@@ -25,6 +27,7 @@ from support.shops import (
     recorded,
     sections_of,
 )
+from support.tries import tries
 
 from engine.vocabulary import Channel
 from guardrails.consent.events import Status
@@ -32,7 +35,18 @@ from guardrails.errors import RecordError
 from guardrails.log.canonical import canonical
 from guardrails.log.codes import REGISTRY, ReasonCode
 from guardrails.log.packing import pack
-from guardrails.log.record import SALT_BYTES, SECTIONS, open_body, section_digest
+from guardrails.log.record import (
+    SALT_BYTES,
+    SECTIONS,
+    _asked,
+    _cand,
+    _consent,
+    _out,
+    _req,
+    _rules,
+    open_body,
+    section_digest,
+)
 from guardrails.request import Context
 from guardrails.rules import CATALOGUE
 
@@ -46,6 +60,15 @@ DECISION = decided(REQUEST, agreeing(), KNOWN)
 RECORD = recorded(DECISION, REQUEST, KNOWN)
 HEADER = orjson.loads(RECORD.header)
 READ = {name: orjson.loads(content) for name, content in sections_of(RECORD).items()}
+
+
+def columns_in(document):
+    """Yield the NumPy arrays anywhere in a document."""
+    if isinstance(document, np.ndarray):
+        yield document
+    elif isinstance(document, dict | list | tuple):
+        for member in document.values() if isinstance(document, dict) else document:
+            yield from columns_in(member)
 
 
 class TestTheHeader:
@@ -131,6 +154,27 @@ class TestTheBody:
 
     def test_every_section_is_canonical(self):
         assert all(canonical(READ[name]) == content for name, content in sections_of(RECORD).items())
+
+    @given(scene=any_scenes())
+    @tries(20)
+    def test_every_section_of_any_record_is_canonical_and_its_wide_columns_were_looked_at(self, scene):
+        decision, house = scene.decide(), scene.house
+        record = recorded(decision, scene.request, scene.known, house)
+        assert canonical(orjson.loads(record.header)) == record.header
+        assert all(canonical(orjson.loads(each)) == each for each in sections_of(record).values())
+        documents = [
+            *(_req(scene.request, house.catalogue), _consent(decision, scene.known)),
+            *(_cand(decision, scene.request, house), _rules(decision), _out(decision, house.catalogue, b"")),
+        ]
+        assert all(column.itemsize < 8 for column in columns_in(documents))
+
+    def test_who_was_asked_is_written_under_each_policy_as_it_is(self):
+        for n_rules in range(1, len(CATALOGUE) + 1):
+            for house in (a_house(rules=CATALOGUE[:n_rules]), a_house(rules=CATALOGUE[-n_rules:])):
+                record = recorded(decided(REQUEST, agreeing(), KNOWN, house), REQUEST, KNOWN, house)
+                asked = orjson.loads(sections_of(record)["rules"])["rounds"][0]["asked"]
+                assert [each["rule"] for each in asked] == [rule.id for rule in house.rules]
+        assert _asked.cache_info().currsize <= _asked.cache_parameters()["maxsize"] == 64
 
     def test_a_digest_is_what_it_is_said_to_be(self):
         salt, content = b"s" * 16, b'{"a":1}'

@@ -422,6 +422,18 @@ class TestKeywords:
         assert (found.sensitive_class, found.age_restricted) == ("health", True)
 
 
+class TestWordsBehind:
+    def test_they_are_those_that_decide_and_no_others(self):
+        assert keywords.words_behind("Drink > Wine", "A red wine, with a bread knife") == (
+            ("wine",),
+            ("wine",),
+        )
+        assert keywords.words_behind("Home", "Bread knife") == ((), ())
+
+    def test_words_of_a_lower_tier_do_not_decide(self):
+        assert keywords.words_behind("Toys", "Pregnancy test for wine lovers") == ((), ("pregnancy",))
+
+
 class TestKeywordFile:
     def test_every_phrase_is_found_as_its_rule_says(self):
         for rule in written_rules(keywords.RULES):

@@ -212,6 +212,13 @@ def test_a_name_cut_at_a_zero_byte_is_refused(tmp_path):
     assert main([str(path)]) == TAMPERED
 
 
+def test_a_file_without_a_name_is_refused(tmp_path, capsys):
+    path = zip_of(tmp_path / "bundle.zip", ("zzz", b""))
+    path.write_bytes(path.read_bytes().replace(b"zzz", b"\0zz"))
+    assert main([str(path)]) == TAMPERED
+    assert "is not the name of a file that a bundle holds" in capsys.readouterr().out
+
+
 def test_a_name_that_stands_twice_is_refused(tmp_path, capsys):
     with pytest.warns(UserWarning, match="Duplicate name"):
         path = zip_of(tmp_path / "bundle.zip", ("checkpoint", b"one"), ("checkpoint", b"two"))
