@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from api.storage.log import append_entries, entry
+from api.storage.prepared import Prepared
 from api.storage.tables import api_keys
 
 CONFIG = "config"
@@ -39,6 +42,10 @@ class KeyRow:
         label: what its owner calls it.
         created_at_ms: when it was made, milliseconds since the epoch.
         revoked_at_ms: when it was revoked; ``None`` while it is in force.
+        n_per_second: requests a second that it may send on average, 0 for no limit; ``None`` for as many as
+            the shop has set for all.
+        n_at_once: requests that it may send without a pause; ``None`` likewise.
+        n_per_day: requests that it may send on a day, 0 for no limit; ``None`` likewise.
     """
 
     key_id: str
@@ -46,15 +53,39 @@ class KeyRow:
     label: str
     created_at_ms: int
     revoked_at_ms: int | None
+    n_per_second: int | None = None
+    n_at_once: int | None = None
+    n_per_day: int | None = None
 
+
+class KeyLimits(NamedTuple):
+    """How much a key may ask for; ``None`` for as much as the shop has set for all.
+
+    Attributes:
+        n_per_second: requests a second on average, 0 for no limit.
+        n_at_once: requests without a pause.
+        n_per_day: requests on a day of UTC, 0 for no limit.
+    """
+
+    n_per_second: int | None = None
+    n_at_once: int | None = None
+    n_per_day: int | None = None
+
+
+AS_ALL = KeyLimits()
+"""What the shop has set for all."""
 
 _PUBLIC = tuple(api_keys.c[name] for name in KeyRow.__dataclass_fields__)
-_IN_FORCE = select(*_PUBLIC).where(
-    api_keys.c.secret_sha256 == bindparam("digest"), api_keys.c.revoked_at_ms.is_(None)
+_IN_FORCE = Prepared(
+    select(*_PUBLIC).where(
+        api_keys.c.secret_sha256 == bindparam("digest"), api_keys.c.revoked_at_ms.is_(None)
+    )
 )
 
 
-def create_key(conn: Connection, role: Role, label: str, now_ms: int) -> tuple[str, str]:
+def create_key(
+    conn: Connection, role: Role, label: str, now_ms: int, limits: KeyLimits = AS_ALL
+) -> tuple[str, str]:
     """Make a key and say so in the log; return its id, and its secret, which is stored nowhere."""
     key_id = secrets.token_hex(_ID_BYTES)
     secret = f"tactful_{role}_{secrets.token_urlsafe(_SECRET_BYTES)}"
@@ -64,6 +95,7 @@ def create_key(conn: Connection, role: Role, label: str, now_ms: int) -> tuple[s
         "label": label,
         "secret_sha256": _digest(secret),
         "created_at_ms": now_ms,
+        **limits._asdict(),
     }
     conn.execute(insert(api_keys), row)
     append_entries(conn, [entry(CONFIG, now_ms, what="key_created", key=key_id, role=role.value)])
@@ -76,8 +108,8 @@ def find_key(conn: Connection, secret: str) -> KeyRow | None:
     The lookup is by digest: how long it takes says nothing about how much of a guess was right. A
     secret has 256 random bits, so a plain SHA-256 is as good as a slow one.
     """
-    found = conn.execute(_IN_FORCE, {"digest": _digest(secret)}).mappings().first()
-    return None if found is None else _key(found)
+    found = _IN_FORCE.rows(conn, digest=_digest(secret))
+    return _key(dict(zip(KeyRow.__dataclass_fields__, found[0], strict=True))) if found else None
 
 
 def revoke(conn: Connection, key_id: str, now_ms: int) -> bool:
@@ -99,7 +131,7 @@ def list_keys(conn: Connection) -> list[KeyRow]:
     return [_key(row) for row in conn.execute(oldest_first).mappings()]
 
 
-def _key(row: RowMapping) -> KeyRow:
+def _key(row: Mapping[Any, Any]) -> KeyRow:
     return KeyRow(**{**row, "role": Role(row["role"])})
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, delete, exists, select
 
-from api.storage.statements import insert_into, insert_new
+from api.storage.statements import insert_new, insert_or_update
 from api.storage.tables import artefacts_used, decision_bodies
 from api.storage.versions import CATALOGUE, MODEL
 
@@ -28,18 +28,9 @@ def note_used(conn: Connection, made: Sequence[tuple[int, str | None, str | None
         for kind, version in ((MODEL, model), (CATALOGUE, catalogue)):
             if version is not None:
                 found.setdefault((kind, version), []).append(at)
-    if not found:
-        return
-    note = insert_into(conn, artefacts_used)
-    conn.execute(
-        note.on_conflict_do_update(
-            index_elements=["kind", "version"], set_={"last_index": note.excluded.last_index}
-        ),
-        [
-            {"kind": kind, "version": version, "first_index": at[0], "last_index": at[-1]}
-            for (kind, version), at in sorted(found.items())
-        ],
-    )
+    names = ("kind", "version", "first_index", "last_index")
+    rows = [(kind, version, at[0], at[-1]) for (kind, version), at in sorted(found.items())]
+    insert_or_update(conn, artefacts_used, ("kind", "version"), names, rows)
 
 
 def note_unknown(conn: Connection, kind: str, versions: Collection[str], end: int) -> None:

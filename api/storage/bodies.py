@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -63,8 +64,14 @@ def key_name(subject_key: bytes | None, minute: int) -> KeyName:
         subject_key: whom the decision was for; ``None`` for nobody.
         minute: when, in minutes since the epoch.
     """
-    year = np.datetime64(minute, "m").astype("datetime64[Y]").astype(int)  # also beyond the year 9999
-    return KeyName(subject_key or NOBODY, _EPOCH_YEAR + int(year))
+    return KeyName(subject_key or NOBODY, _year_of(minute))
+
+
+@lru_cache(maxsize=1024)
+def _year_of(minute: int) -> int:
+    return _EPOCH_YEAR + int(
+        np.datetime64(minute, "m").astype("datetime64[Y]").astype(int)
+    )  # also beyond 9999
 
 
 def sealed_body(body: bytes, header: bytes, key: bytes) -> bytes:

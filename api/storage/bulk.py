@@ -28,21 +28,23 @@ from guardrails.consent.purposes import Purpose
 _ROWS_AT_ONCE = 20_000
 _NUMBERS_AT_ONCE = 1 << 18
 
-_PACKED = """
-    (at_ms << 16) | kind | (channel << 4) | (purpose << 8) | (provenance << 12)
-        | (CAST(is_gift AS INTEGER) << 14) | (CAST(interaction_no > {after} AS INTEGER) << 15)
-"""
-"""Time, and the small columns in 16 bits below it; see ``_columns``."""
+PACKED = (
+    "(at_ms << 16) | kind | (channel << 4) | (purpose << 8) | (provenance << 12)"
+    " | (CAST(is_gift AS INTEGER) << 14)"
+)
+"""Time, and the small columns in 16 bits below it, the highest of which is free; see ``unpacked``."""
+
+_WITH_NEW = PACKED + " | (CAST(interaction_no > {after} AS INTEGER) << 15)"
 
 _ON_SQLITE = f"""
-    SELECT customer_no, item_no, {_PACKED.format(after="?")}
+    SELECT customer_no, item_no, {_WITH_NEW.format(after="?")}
     FROM interactions
     WHERE customer_no IN (SELECT value FROM json_each(?)) AND purpose IN (SELECT value FROM json_each(?))
     ORDER BY customer_no, at_ms
 """  # noqa: S608  nothing in it is anybody's
 _ON_POSTGRESQL = f"""
     SELECT string_agg(
-        int8send(customer_no) || int8send(item_no) || int8send({_PACKED.format(after="%s")}), ''
+        int8send(customer_no) || int8send(item_no) || int8send({_WITH_NEW.format(after="%s")}), ''
     )
     FROM interactions
     WHERE interaction_no > %s AND interaction_no <= %s AND customer_no IS NOT NULL
@@ -142,11 +144,23 @@ def _columns(
     return {
         "customer_idx": np.searchsorted(customer_nos, customer_no).astype(np.int32),
         "item_idx": item_idx[wanted],
+        **unpacked(packed),
+        "is_new": (packed >> 15 & 1).astype(np.bool_),
+    }
+
+
+def at_ms_of(packed: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the times that are in ``PACKED``."""
+    return packed >> 16
+
+
+def unpacked(packed: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Return the columns of ``Interactions`` that are in ``PACKED``, by name."""
+    return {
         "kind": (packed & 15).astype(np.int8),
-        "at_ms": packed >> 16,
+        "at_ms": at_ms_of(packed),
         "channel": (packed >> 4 & 15).astype(np.int8),
         "purpose": (packed >> 8 & 15).astype(np.int8),
         "is_gift": (packed >> 14 & 1).astype(np.bool_),
         "provenance": (packed >> 12 & 3).astype(np.int8),
-        "is_new": (packed >> 15 & 1).astype(np.bool_),
     }

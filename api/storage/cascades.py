@@ -132,6 +132,12 @@ def get_cascade(conn: Connection, cascade_id: str) -> Cascade | None:
     )
 
 
+def cascade_of_request(conn: Connection, request_id: str) -> Cascade | None:
+    """Return the cascade that answers a request; ``None`` where none does."""
+    found = conn.execute(select(cascades.c.cascade_id).where(cascades.c.request_id == request_id)).scalar()
+    return None if found is None else get_cascade(conn, found)
+
+
 def running_erasure(conn: Connection, subject_key: bytes) -> str | None:
     """Return the id of the erasure of a subject that is under way; ``None`` when there is none."""
     found: str | None = conn.execute(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
 from api.storage.tables import items
 from api.storage.versions import CATALOGUE, count_up
@@ -71,21 +71,65 @@ def decided_values(examined: Examination) -> dict[str, Any]:
     }
 
 
-def count_items(conn: Connection) -> int:
-    """Return how many items are stored."""
-    n_items: int = conn.execute(select(func.count()).select_from(items)).scalar_one()
+class CountedItems(NamedTuple):
+    """Items of which the same was decided, and how many those are.
+
+    Attributes:
+        sensitive_class: class name; ``None`` for none.
+        tier: 0 to 3.
+        layer: what decided.
+        n_items: how many.
+        n_age_restricted: how many of them are for adults only.
+        n_unclassified: of how many there is nothing but a title to go by.
+        n_pressing: how many have a title that presses.
+    """
+
+    sensitive_class: str | None
+    tier: int
+    layer: Layer
+    n_items: int
+    n_age_restricted: int
+    n_unclassified: int
+    n_pressing: int
+
+
+def count_items(conn: Connection, categories: Collection[str] | None = None) -> int:
+    """Return how many items are stored.
+
+    Args:
+        conn: a connection.
+        categories: paths, exactly as stored, of the only categories to look at; ``None`` for all.
+    """
+    n_items: int = conn.execute(select(func.count()).select_from(items).where(*_in(categories))).scalar_one()
     return n_items
 
 
-def read_described(conn: Connection, after_no: int, n_items: int) -> list[DescribedItem]:
+def count_decided(conn: Connection) -> list[CountedItems]:
+    """Return what the stored catalogue is classified as; this reads every item."""
+    decided = items.c.sensitive_class, items.c.tier, items.c.deciding_layer
+    flags = items.c.age_restricted, items.c.unclassified, items.c.pressing
+    counts = (func.count(), *(func.count().filter(flag) for flag in flags))
+    rows = conn.execute(select(*decided, *counts).group_by(*decided))
+    return [CountedItems(name, tier, Layer(layer), *map(int, n)) for name, tier, layer, *n in rows]
+
+
+def stored_categories(conn: Connection) -> list[str]:
+    """Return the path of every category that has items, as it is stored; this reads every item."""
+    return list(conn.scalars(select(items.c.category).where(items.c.category != "").distinct()))
+
+
+def read_described(
+    conn: Connection, after_no: int, n_items: int, categories: Collection[str] | None = None
+) -> list[DescribedItem]:
     """Return the next items in the order of their storage keys.
 
     Args:
         conn: a connection.
         after_no: storage key of the last item read before; 0 to begin with.
         n_items: at most so many.
+        categories: paths, exactly as stored, of the only categories to look at; ``None`` for all.
     """
-    rows = conn.execute(_ITEMS.where(items.c.item_no > after_no).limit(n_items))
+    rows = conn.execute(_ITEMS.where(items.c.item_no > after_no, *_in(categories)).limit(n_items))
     return [_described(row) for row in rows.mappings()]
 
 
@@ -106,6 +150,10 @@ def store_decided(
     rows = [{"of_item_no": item.item_no, **decided_values(examined)} for item, examined in decided]
     conn.execute(statement, rows)
     count_up(conn, CATALOGUE, now_ms)
+
+
+def _in(categories: Collection[str] | None) -> tuple[ColumnElement[bool], ...]:
+    return () if categories is None else (items.c.category.in_(categories),)
 
 
 def _described(row: Any) -> DescribedItem:

@@ -6,17 +6,18 @@ driver messages repeat the values they choke on, and those are somebody's data.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
@@ -25,13 +26,43 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 import migrations
 from api.errors import EdgeError, StoreRefusedError, StoreUnavailableError
 from api.settings import Settings
+from api.storage.outage import REST_S, Outage
 from api.storage.placements import seed_placements
+from api.storage.release import Fit, fit_of, is_ahead, remember_served
+from api.storage.secret_files import sync_folder
+from api.storage.turns import begin_in_turn
 from guardrails.messages import Phrase
 from guardrails.placements import DEFAULT_PLACEMENTS
 
 PATIENCE_S = 5
-"""How long anything waits for a lock, a free connection or an answer to connecting, in seconds."""
+"""How long anything waits for a free connection, or for a lock of SQLite, in seconds."""
 
+WAITING_S = 3
+"""How long anything waits for a lock of PostgreSQL: longer than somebody who hangs may hold one."""
+
+HELD_S = 2
+"""How long somebody who hangs, or was cut off, may hold a lock that everybody needs.
+
+Of a host that hangs whole, the next in line may get the lock once more: within ``WAITING_S + HELD_S``, five
+seconds, it is with somebody who does something with it.
+"""
+
+IDLE_S = 60
+"""How long a transaction may do nothing before PostgreSQL ends it, and with it the locks that it has."""
+
+STATEMENT_S = 900
+"""How long PostgreSQL works on one statement: more than the largest of ours needs, and not for ever."""
+
+_SILENCE_S = 3
+"""After how long without a sign of life each end of a connection takes the other for gone."""
+
+_CONNECTING_S = 2
+
+NOT_CURRENT = "the database is not up to date: run `tactful db upgrade`"
+TOO_NEW = "the database is of a later release, which this one cannot answer from: install that one"
+
+_FOR_AS_LONG_AS_IT_TAKES = text("SET statement_timeout = 0")
+_FOR_THIS_MIGRATION = text("SET LOCAL statement_timeout = 0")
 _WRITES = "tactful_writes"
 _MIGRATION_LOCK = 0x7461637466756C  # "tactful"; any number that every process agrees on
 _SQLITE_SETUP = (
@@ -44,11 +75,29 @@ _SQLITE_SETUP = (
     "PRAGMA mmap_size = 1073741824",
     "PRAGMA journal_size_limit = 67108864",
 )
-_POSTGRESQL_SETUP = {
-    "connect_timeout": PATIENCE_S,
-    "tcp_user_timeout": PATIENCE_S * 1000,  # a server that vanished is noticed
-    "options": f"-c lock_timeout={PATIENCE_S}s -c synchronous_commit=on",
+_OPTIONS = {
+    "synchronous_commit": "on",
+    "lock_timeout": f"{WAITING_S}s",
+    "statement_timeout": f"{STATEMENT_S}s",
+    "idle_in_transaction_session_timeout": f"{IDLE_S}s",
+    # A host that vanished is noticed by the server, also by sessions that wait for a lock.
+    "tcp_keepalives_idle": "1",
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": str(_SILENCE_S - 1),
+    "tcp_user_timeout": f"{_SILENCE_S}s",
+    "client_connection_check_interval": "500ms",
 }
+_POSTGRESQL_SETUP = {
+    "connect_timeout": _CONNECTING_S,
+    # A server that vanished is noticed, whether it owes an answer or has still to receive the question.
+    "keepalives_idle": 1,
+    "keepalives_interval": 1,
+    "keepalives_count": _SILENCE_S - 1,
+    "tcp_user_timeout": _SILENCE_S * 1000,
+    "options": " ".join(f"-c {name}={value}" for name, value in _OPTIONS.items()),
+}
+
+_OUTAGES: WeakKeyDictionary[Engine, Outage] = WeakKeyDictionary()
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -73,9 +122,10 @@ def reading(engine: Engine) -> Iterator[Connection]:
         StoreUnavailableError: the database cannot be used now.
         StoreRefusedError: the database does not accept the query.
     """
-    with _own_errors(engine), engine.connect() as connection:
+    with _connected(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execution_options(isolation_level="REPEATABLE READ")
+        connection.begin()  # also before what is handed to the driver itself
         yield connection
 
 
@@ -87,7 +137,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
         StoreUnavailableError: the database cannot be used now; nothing was stored.
         StoreRefusedError: the database does not accept what was written; nothing was stored.
     """
-    with _own_errors(engine), engine.connect() as connection:
+    with _connected(engine) as connection:
         connection.execution_options(**{_WRITES: True})
         with connection.begin():
             yield connection
@@ -110,12 +160,32 @@ def holding(engine: Engine, lock: int, waiting: Callable[[], None]) -> Iterator[
     if engine.dialect.name != "postgresql":
         yield
         return
-    with _own_errors(engine), engine.connect() as connection:
+    with _connected(engine) as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT")  # no transaction is open meanwhile
         connection.detach()  # closing it ends the session, and the lock with it, also if the server is gone
         while not connection.scalar(text("SELECT pg_try_advisory_lock(:number)"), {"number": lock}):
             waiting()
         yield
+
+
+def hold_until_end(connection: Connection, lock: int) -> None:
+    """Take a lock that one transaction at a time can have, on whatever host, until the transaction ends.
+
+    SQLite needs none: who writes is alone. On PostgreSQL the server ends a transaction that has the lock and
+    does nothing for ``HELD_S``: whoever hangs or was cut off keeps nobody waiting for longer.
+
+    Args:
+        connection: one that writes.
+        lock: number of the lock, which everybody who means the same agrees on.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_HOLD, {"number": lock})
+
+
+_HOLD = text(
+    "SELECT pg_advisory_xact_lock(:number), "
+    f"set_config('idle_in_transaction_session_timeout', '{HELD_S}s', true)"
+)
 
 
 def clear_deleted(engine: Engine, tables: Sequence[str]) -> str:
@@ -141,9 +211,46 @@ def clear_deleted(engine: Engine, tables: Sequence[str]) -> str:
     return _LEFT_ON_SQLITE
 
 
+def back_up(engine: Engine, file: Path) -> int:
+    """Copy a SQLite database as it is at one moment, while it is used; return how many bytes that were.
+
+    What was deleted is not in the copy. It stands under its name only when it is whole and on the disk.
+
+    Args:
+        engine: the database.
+        file: where to; readable by its owner only.
+
+    Raises:
+        StoreUnavailableError: the database cannot be read now.
+        StoreRefusedError: it is no SQLite file, or the file cannot be written or is there already.
+    """
+    if engine.dialect.name != "sqlite":
+        raise StoreRefusedError("only a SQLite file is backed up like this: PostgreSQL has `pg_dump`")
+    if file.exists():
+        raise StoreRefusedError(f"there is a file `{file}` already")
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            with _connected(engine) as connection:
+                driver: Any = connection.connection.driver_connection
+                driver.execute("VACUUM INTO ?", (str(draft),)).close()
+            with draft.open("rb") as written:
+                os.fsync(written.fileno())
+            draft.rename(file)
+        finally:
+            draft.unlink(missing_ok=True)
+        sync_folder(file.parent)
+    except OSError as error:
+        raise StoreRefusedError(f"the backup cannot be written: {error.strerror}") from None
+    return file.stat().st_size
+
+
 def _vacuum(engine: Engine, tables: Sequence[str]) -> None:
     with engine.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.detach()  # what is set below ends with it
+        connection.execute(_FOR_AS_LONG_AS_IT_TAKES)
         for table in tables:
             connection.exec_driver_sql(f"VACUUM {engine.dialect.identifier_preparer.quote(table)}")
 
@@ -157,26 +264,32 @@ _LEFT_ON_POSTGRESQL = (
 def upgrade(engine: Engine) -> None:
     """Create the database or bring it up to date; does nothing when it is. Safe to run twice at once.
 
+    One that a later release has brought up to date already stays as it is.
+
     Raises:
-        StoreUnavailableError: the database cannot be used now.
+        StoreUnavailableError: the database cannot be used now, or not by this release.
     """
     create_file(engine.url)
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATION_LOCK})
-        command.upgrade(alembic_config(connection), "head")
+            connection.execute(_FOR_THIS_MIGRATION)
+        if fit_of(connection) is Fit.AHEAD:
+            raise StoreUnavailableError(TOO_NEW)
+        if not is_ahead(connection):
+            command.upgrade(alembic_config(connection), "head")
+            remember_served(connection, time.time_ns() // 1_000_000)
         seed_placements(connection, DEFAULT_PLACEMENTS)
 
 
-def is_current(engine: Engine) -> bool:
-    """Whether every migration has been run.
+def fit(engine: Engine) -> Fit:
+    """Tell whether the database has what this code needs.
 
     Raises:
         StoreUnavailableError: the database cannot be used now.
     """
     with reading(engine) as connection:
-        heads = ScriptDirectory.from_config(alembic_config(connection)).get_heads()
-        return set(MigrationContext.configure(connection).get_current_heads()) == set(heads)
+        return fit_of(connection)
 
 
 def alembic_config(connection: Connection) -> Config:
@@ -189,7 +302,7 @@ def alembic_config(connection: Connection) -> Config:
 
 
 def _open_postgresql(url: URL) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         connect_args=_POSTGRESQL_SETUP,
         hide_parameters=True,
@@ -199,6 +312,8 @@ def _open_postgresql(url: URL) -> Engine:
         pool_timeout=PATIENCE_S,
         pool_pre_ping=True,  # a server that was restarted costs no request
     )
+    _OUTAGES[engine] = Outage(_CONNECTING_S + REST_S)
+    return engine
 
 
 def _open_sqlite(url: URL) -> Engine:
@@ -241,7 +356,10 @@ def _open_sqlite(url: URL) -> Engine:
         """A writer takes its lock first: one that starts reading could not wait for its turn."""
         writes = connection.get_execution_options().get(_WRITES, False)
         driver: Any = connection.connection.driver_connection
-        driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN").close()
+        if writes:
+            begin_in_turn(driver, file, PATIENCE_S)
+        else:
+            driver.execute("BEGIN").close()
 
     return engine
 
@@ -269,6 +387,18 @@ def create_file(url: URL) -> None:
 
 
 @contextmanager
+def _connected(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection that was just heard of; a server that was just found gone is not asked."""
+    outage = _OUTAGES.get(engine)
+    if outage is not None and not outage.may_ask():
+        raise StoreUnavailableError(_GONE)
+    with _own_errors(engine), engine.connect() as connection:
+        if outage is not None:
+            outage.end()
+        yield connection
+
+
+@contextmanager
 def _own_errors(engine: Engine) -> Iterator[None]:
     """Replace what the driver raises; no trace of the original is left."""
     try:
@@ -285,18 +415,21 @@ def _own_error(engine: Engine, error: BaseException | None) -> EdgeError:
     if isinstance(error, sqlite3.Error):
         return _from_sqlite(error)
     sqlstate = getattr(error, "sqlstate", None)
-    if sqlstate is not None:
-        return _from_sqlstate(sqlstate)
-    if isinstance(error, engine.dialect.loaded_dbapi.OperationalError):
-        return StoreUnavailableError(_GONE)  # the server never answered
-    return StoreRefusedError("the database refused (misuse)")
+    is_unheard = sqlstate is None and isinstance(error, engine.dialect.loaded_dbapi.OperationalError)
+    if engine in _OUTAGES and (is_unheard or sqlstate == _STARTING):
+        _OUTAGES[engine].begin()
+    if is_unheard:
+        return StoreUnavailableError(_GONE)
+    if sqlstate is None:
+        return StoreRefusedError("the database refused (misuse)")
+    return _from_sqlstate(sqlstate)
 
 
+_STARTING = "57P03"
 _BUSY = "the database is busy: it is locked by somebody else"
 _FULL = "the disk of the database is full"
 _READ_ONLY = "the database is read-only"
 _GONE = "the database cannot be reached"
-_NOT_CURRENT = "the database is not up to date: run `tactful db upgrade`"
 
 _SQLITE_REASONS = (
     ("SQLITE_BUSY", _BUSY),
@@ -311,11 +444,12 @@ _SQLITE_REASONS = (
 )
 _SQLSTATE_REASONS = (
     ("55P03", _BUSY),  # lock not available
+    ("25P03", "the database has ended what did nothing for too long"),
     ("40", _BUSY),  # deadlock, or the same row written twice at once
     ("57014", _BUSY),  # the server cancelled the query
     ("53100", _FULL),
     ("25006", _READ_ONLY),
-    ("42P01", _NOT_CURRENT),
+    ("42P01", NOT_CURRENT),
     ("08", _GONE),
     ("3D000", _GONE),  # no such database
     ("28", "the database does not let us in"),
@@ -332,7 +466,7 @@ def _from_sqlite(error: sqlite3.Error) -> EdgeError:
         if name.startswith(beginning):
             return StoreUnavailableError(reason)
     if str(error).startswith("no such table"):
-        return StoreUnavailableError(_NOT_CURRENT)
+        return StoreUnavailableError(NOT_CURRENT)
     return StoreRefusedError(f"the database refused ({name or 'misuse'})")
 
 

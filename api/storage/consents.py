@@ -14,9 +14,11 @@ from typing import Any
 import orjson
 from sqlalchemy import Column, Connection, RowMapping, bindparam, exists, insert, select, text
 
-from api.storage.customers import CHOICES_OF_CUSTOMERS, read_mutes_of
-from api.storage.holds import read_holds_of_each
+from api.storage.connection import hold_until_end
+from api.storage.customers import Preferences, mutes_of, preferences_of
+from api.storage.holds import holds_of_each
 from api.storage.measured import forget_measured
+from api.storage.prepared import Prepared, Rows, Wanted, together
 from api.storage.statements import chunks, insert_or_replace
 from api.storage.tables import consent_events, consent_states, customers
 from guardrails.consent.ages import AgeBand
@@ -45,8 +47,10 @@ _STATE_COLUMNS = tuple(consent_states.c[name] for name in PurposeState.__datacla
 _SETS = ("channels", "data_categories", "item_categories")
 _STATES_OF_SUBJECT = select(*_STATE_COLUMNS).where(consent_states.c.subject_key == bindparam("subject_key"))
 _STATE_NAMES = tuple(PurposeState.__dataclass_fields__)
-_STATES_OF_SUBJECTS = select(consent_states.c.subject_key, *_STATE_COLUMNS).where(
-    consent_states.c.subject_key.in_(bindparam("subject_keys", expanding=True))
+_STATES_OF_SUBJECTS = Prepared(
+    select(consent_states.c.subject_key, *_STATE_COLUMNS).where(
+        consent_states.c.subject_key.in_(bindparam("subject_keys", expanding=True))
+    )
 )
 
 
@@ -89,7 +93,7 @@ def lock_subject(conn: Connection, subject_key: bytes) -> None:
         return
     conn.execute(text("LOCK TABLE consent_states IN ROW EXCLUSIVE MODE"))  # waits for an import
     number = int.from_bytes(subject_key[:8], "big", signed=True)
-    conn.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+    hold_until_end(conn, number)
 
 
 def read_events(
@@ -120,36 +124,36 @@ def read_choices(
         beside: the device and the visit that the request comes from: what was refused there holds,
             and so does what is held back there.
     """
-    (found,) = read_choices_of_each(conn, [(subject_key, beside)])
+    (found,) = choices_of_each([(subject_key, beside)]).read(conn)
     return found
 
 
-def read_choices_of_each(
-    conn: Connection, people: Sequence[tuple[bytes, Sequence[bytes]]]
-) -> list[tuple[Choices, int | None]]:
-    """Return what ``read_choices`` does for each of many, in their order; as many statements as for one.
+def choices_of_each(
+    people: Sequence[tuple[bytes, Sequence[bytes]]],
+) -> Wanted[list[tuple[Choices, int | None]]]:
+    """Return what to ask for what ``read_choices`` returns for each of many; as many statements as for one.
 
     Args:
-        conn: a connection.
         people: who is asked, and who beside them.
     """
     groups = [(subject_key, *beside) for subject_key, beside in people]
     subject_keys = [subject_key for subject_key, _ in people]
-    own = {
-        bytes(row.subject_key): row
-        for some in chunks(sorted(set(subject_keys)))
-        for row in conn.execute(CHOICES_OF_CUSTOMERS, {"subject_keys": some})
-    }
-    ledgers = _read_ledgers(conn, {key for keys in groups for key in keys})
-    mutes, holds = read_mutes_of(conn, subject_keys), read_holds_of_each(conn, groups)
-    return [
-        _choices(own.get(keys[0]), [ledgers[key] for key in keys], mutes[keys[0]], held)
-        for keys, held in zip(groups, holds, strict=True)
-    ]
+    wanted = together(
+        preferences_of(subject_keys),
+        _ledgers_of({key for keys in groups for key in keys}),
+        mutes_of(subject_keys),
+        holds_of_each(groups),
+    )
+    return wanted.then(
+        lambda found: [
+            _choices(found[0].get(keys[0]), [found[1][key] for key in keys], found[2][keys[0]], held)
+            for keys, held in zip(groups, found[3], strict=True)
+        ]
+    )
 
 
 def _choices(
-    customer: Any, ledgers: Sequence[Ledger], mutes: tuple[Mute, ...], holds: tuple[Hold, ...]
+    customer: Preferences | None, ledgers: Sequence[Ledger], mutes: tuple[Mute, ...], holds: tuple[Hold, ...]
 ) -> tuple[Choices, int | None]:
     ledger = ledgers[0] if len(ledgers) == 1 else most_protective(*ledgers)
     if customer is None:
@@ -212,14 +216,18 @@ def customer_ids_with(conn: Connection, purpose: str, at_ms: int) -> list[str]:
     )
 
 
-def _read_ledgers(conn: Connection, subject_keys: Iterable[bytes]) -> dict[bytes, Ledger]:
-    """Return where the purposes of each subject stand; one statement for up to 500."""
-    states: dict[bytes, dict[str, PurposeState]] = {key: {} for key in subject_keys}
-    for some in chunks(sorted(states)):
-        for key, *values in conn.execute(_STATES_OF_SUBJECTS, {"subject_keys": some}):
+def _ledgers_of(subject_keys: Iterable[bytes]) -> Wanted[dict[bytes, Ledger]]:
+    """Return what to ask for where the purposes of each subject stand; one statement for up to 500."""
+    keys = sorted(set(subject_keys))
+
+    def found(rows: Sequence[Rows]) -> dict[bytes, Ledger]:
+        states: dict[bytes, dict[str, PurposeState]] = {key: {} for key in keys}
+        for key, *values in rows[0]:
             state = _state_of(values)
-            states[bytes(key)][state.purpose] = state
-    return {key: Ledger(of_subject) for key, of_subject in states.items()}
+            states[key][state.purpose] = state
+        return {key: Ledger(of_subject) for key, of_subject in states.items()}
+
+    return Wanted([_STATES_OF_SUBJECTS.asking(subject_keys=keys)], found)
 
 
 def _append(conn: Connection, events: Sequence[SubjectEvent], now_ms: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from api.storage.prepared import Prepared, Rows, Wanted
 from api.storage.statements import chunks, insert_into, insert_new, insert_or_replace
 from api.storage.subjects import Subjects
 from api.storage.tables import customers, mutes
@@ -27,24 +28,38 @@ from guardrails.request import AgeAssurance, Mute, MuteScope
 
 _FOREVER = 2**63 - 1
 
-CHOICES_OF_CUSTOMERS = select(
-    customers.c.subject_key,
-    customers.c.customer_no,
-    customers.c.age_assurance,
-    customers.c.non_profiled,
-    customers.c.shared_device,
-    customers.c.age_band,
-    customers.c.jurisdiction,
-    customers.c.limit_sensitive,
-    customers.c.history_from_ms,
-).where(customers.c.subject_key.in_(bindparam("subject_keys", expanding=True)))
-"""What the own rows of customers say to every decision."""
-
-_MUTES_OF_SUBJECTS = (
+_PREFERENCES_OF_CUSTOMERS = Prepared(
+    select(
+        customers.c.subject_key,
+        customers.c.customer_no,
+        customers.c.age_assurance,
+        customers.c.non_profiled,
+        customers.c.shared_device,
+        customers.c.age_band,
+        customers.c.jurisdiction,
+        customers.c.limit_sensitive,
+        customers.c.history_from_ms,
+    ).where(customers.c.subject_key.in_(bindparam("subject_keys", expanding=True)))
+)
+_MUTES_OF_SUBJECTS = Prepared(
     select(mutes.c.subject_key, mutes.c.scope, mutes.c.value, mutes.c.until_ms)
     .where(mutes.c.subject_key.in_(bindparam("subject_keys", expanding=True)))
     .order_by(mutes.c.scope, mutes.c.value)
 )
+
+
+class Preferences(NamedTuple):
+    """What the own row of a customer says to every decision; as in ``CustomerRow``."""
+
+    subject_key: bytes
+    customer_no: int
+    age_assurance: str
+    non_profiled: bool
+    shared_device: bool
+    age_band: str | None
+    jurisdiction: str | None
+    limit_sensitive: bool
+    history_from_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +183,15 @@ def add_mute(conn: Connection, subject_key: bytes, mute: Mute, now_ms: int) -> N
     conn.execute(insert_or_replace(conn, mutes, "subject_key", "scope", "value"), row)
 
 
+def lift_mute(conn: Connection, subject_key: bytes, scope: MuteScope, value: str) -> None:
+    """Take a mute away; one that is not there is none."""
+    conn.execute(
+        delete(mutes).where(
+            mutes.c.subject_key == subject_key, mutes.c.scope == scope.value, mutes.c.value == value
+        )
+    )
+
+
 def say_mute(conn: Connection, subject_key: bytes, mute: Mute, said_ms: int) -> None:
     """Store what was said of a mute at a time, unless something was said of it later.
 
@@ -199,16 +223,26 @@ def set_mutes(conn: Connection, subject_key: bytes, wanted: Sequence[Mute], now_
 
 def read_mutes(conn: Connection, subject_key: bytes) -> tuple[Mute, ...]:
     """Return a subject's mutes, ended ones too, by scope and value."""
-    return read_mutes_of(conn, [subject_key])[subject_key]
+    return mutes_of([subject_key]).read(conn)[subject_key]
 
 
-def read_mutes_of(conn: Connection, subject_keys: Iterable[bytes]) -> dict[bytes, tuple[Mute, ...]]:
-    """Return the mutes of each subject, as ``read_mutes`` does; one statement for up to 500."""
-    found: dict[bytes, list[Mute]] = {key: [] for key in subject_keys}
-    for some in chunks(sorted(found)):
-        for key, scope, value, until_ms in conn.execute(_MUTES_OF_SUBJECTS, {"subject_keys": some}):
-            found[bytes(key)].append(Mute(MuteScope(scope), value, until_ms))
-    return {key: tuple(of_subject) for key, of_subject in found.items()}
+def mutes_of(subject_keys: Iterable[bytes]) -> Wanted[dict[bytes, tuple[Mute, ...]]]:
+    """Return what to ask for what ``read_mutes`` returns for each subject; one statement for up to 500."""
+    keys = sorted(set(subject_keys))
+
+    def found(rows: Sequence[Rows]) -> dict[bytes, tuple[Mute, ...]]:
+        mutes_: dict[bytes, list[Mute]] = {key: [] for key in keys}
+        for key, scope, value, until_ms in rows[0]:
+            mutes_[key].append(Mute(MuteScope(scope), value, until_ms))
+        return {key: tuple(of_subject) for key, of_subject in mutes_.items()}
+
+    return Wanted([_MUTES_OF_SUBJECTS.asking(subject_keys=keys)], found)
+
+
+def preferences_of(subject_keys: Iterable[bytes]) -> Wanted[dict[bytes, Preferences]]:
+    """Return what to ask for the own rows of customers; those who have none are not among them."""
+    asked = _PREFERENCES_OF_CUSTOMERS.asking(subject_keys=sorted(set(subject_keys)))
+    return Wanted([asked], lambda rows: {row[0]: Preferences._make(row) for row in rows[0]})
 
 
 def _mute_row(subject_key: bytes, mute: Mute, said_ms: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -16,7 +17,6 @@ from sqlalchemy import (
     func,
     literal,
     select,
-    tuple_,
 )
 
 from api.storage.artefacts_used import note_used
@@ -26,7 +26,7 @@ from api.storage.keyring import Keyring
 from api.storage.log import Entry, Grown, TreeState, append_entries, lock_log
 from api.storage.measured import MeasuredDecision, Placed, insert_measured
 from api.storage.postings import EVERYWHERE, Postings, Span, newest_in_all
-from api.storage.statements import chunks, insert_into, insert_new, insert_rows
+from api.storage.statements import chunks, fetch, insert_new, insert_or_update, insert_rows, places
 from api.storage.suppressions import is_suppressed
 from api.storage.tables import (
     decision_bodies,
@@ -38,8 +38,10 @@ from api.storage.tables import (
     log_entries,
     log_terms,
 )
+from api.storage.tallies import add_tallies
 from api.storage.terms import store_terms
 from guardrails.log.sealing import entry_of
+from guardrails.log.tallies import Tally
 
 DECISION = "decision"
 """The type of a decision's entry."""
@@ -66,6 +68,7 @@ class StoredDecision:
         terms: what it can be found by: rules that withheld, reasons that were given.
         measured: what is counted of it; ``None`` where whoever it was for did not agree to be measured.
         catalogue: version of the catalogue it was made from; ``None`` where that is not known.
+        tallies: what it adds to the sums over all decisions.
     """
 
     decision_id: str
@@ -84,6 +87,7 @@ class StoredDecision:
     terms: tuple[str, ...] = ()
     measured: MeasuredDecision | None = None
     catalogue: str | None = None
+    tallies: tuple[Tally, ...] = ()
 
     @property
     def in_visit(self) -> bool:
@@ -192,6 +196,7 @@ def append_decisions(
         [(at, each.decision_id, each.minute, numbers[each.kind]) for at, each in placed],
     )
     _note_hours(conn, placed)
+    add_tallies(conn, [(each.minute, each.tallies) for each in batch])
     note_used(conn, [(at, each.model, each.catalogue) for at, each in placed])
     kept = [(at, each) for at, each in placed if each.suppression_key not in erased]
     bodies = [(at, sealed[at - grown.first_index]) for at, _ in kept]
@@ -227,26 +232,31 @@ def _sealed(keyring: Keyring, batch: Sequence[StoredDecision], erased: Collectio
 
 def _note_hours(conn: Connection, placed: Sequence[tuple[int, StoredDecision]]) -> None:
     """Remember from where to where the decisions of each hour are; new places are behind those of before."""
-    places: dict[int, list[int]] = {}
+    found: dict[int, list[int]] = {}
     for at, each in placed:
-        places.setdefault(each.minute // _HOUR, []).append(at)
-    note = insert_into(conn, decision_hours)
-    conn.execute(
-        note.on_conflict_do_update(index_elements=["hour"], set_={"last_index": note.excluded.last_index}),
-        [{"hour": hour, "first_index": at[0], "last_index": at[-1]} for hour, at in places.items()],
-    )
+        found.setdefault(each.minute // _HOUR, []).append(at)
+    rows = [(hour, at[0], at[-1]) for hour, at in found.items()]
+    insert_or_update(conn, decision_hours, ("hour",), ("hour", "first_index", "last_index"), rows)
 
 
 def _kind_numbers(conn: Connection, kinds: Collection[Kind]) -> dict[Kind, int]:
     """Return the numbers of kinds; those that never occurred before get one."""
-    query = select(decision_kinds.c.kind_no, *_KIND).where(tuple_(*_KIND).in_(sorted(kinds)))
-    found = {Kind(*rest): kind_no for kind_no, *rest in conn.execute(query)}
+    found = _known_kinds(conn, kinds)
     if len(found) < len(kinds):
         conn.execute(
             insert_new(conn, decision_kinds), [kind._asdict() for kind in sorted(kinds) if kind not in found]
         )
-        found = {Kind(*rest): kind_no for kind_no, *rest in conn.execute(query)}
+        found = _known_kinds(conn, kinds)
     return found
+
+
+def _known_kinds(conn: Connection, kinds: Collection[Kind]) -> dict[Kind, int]:
+    """Return the numbers of those kinds that have one."""
+    wanted = sorted(kinds)
+    names = ", ".join(Kind._fields)
+    rows = ", ".join(places(kind) for kind in wanted)
+    query = f"SELECT kind_no, {names} FROM decision_kinds WHERE ({names}) IN (VALUES {rows})"  # noqa: S608  names are ours
+    return {Kind(*rest): kind_no for kind_no, *rest in fetch(conn, query, list(chain(*wanted)))}
 
 
 def _to_remember(decision: StoredDecision, erased: Collection[bytes]) -> ExposureRow | None:
@@ -359,8 +369,8 @@ def search_decisions(
     if not lists:
         rows = conn.execute(query.where(span.has(at), *minutes.has(decisions.c.minute)).limit(limit)).all()
         return [_summary(row) for row in rows]
-    places = newest_in_all(conn, lists, span, minutes.has_decision_at, limit)
-    return [_summary(row) for some in chunks(places) for row in conn.execute(query.where(at.in_(some)))]
+    found = newest_in_all(conn, lists, span, minutes.has_decision_at, limit)
+    return [_summary(row) for some in chunks(found) for row in conn.execute(query.where(at.in_(some)))]
 
 
 def _summary(row: Any) -> DecisionSummary:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, bindparam, exists, func, select
 
+from api.storage.prepared import Prepared, Wanted
 from api.storage.statements import insert_or_replace
 from api.storage.tables import device_accounts
 from engine.interactions import DAY_MS
@@ -11,7 +12,7 @@ from engine.interactions import DAY_MS
 SHARED_WITHIN_DAYS = 30
 """Two accounts on one device within so many days make it a shared one."""
 
-_N_ACCOUNTS = (
+_N_ACCOUNTS = Prepared(
     select(func.count())
     .select_from(device_accounts)
     .where(
@@ -37,6 +38,12 @@ def is_linked(conn: Connection, device_key: bytes, subject_key: bytes) -> bool:
 
 def is_shared(conn: Connection, device_key: bytes, now_ms: int) -> bool:
     """Tell whether more than one customer used a device lately."""
-    since_ms = now_ms - SHARED_WITHIN_DAYS * DAY_MS
-    n_accounts = conn.execute(_N_ACCOUNTS, {"device_key": device_key, "since_ms": since_ms}).scalar_one()
-    return bool(n_accounts > 1)
+    return sharing(device_key, now_ms).read(conn)
+
+
+def sharing(device_key: bytes | None, now_ms: int) -> Wanted[bool]:
+    """Return what to ask for what ``is_shared`` returns; nothing without a device."""
+    if device_key is None:
+        return Wanted((), lambda _: False)
+    asked = _N_ACCOUNTS.asking(device_key=device_key, since_ms=now_ms - SHARED_WITHIN_DAYS * DAY_MS)
+    return Wanted([asked], lambda rows: bool(rows[0][0][0] > 1))

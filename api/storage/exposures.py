@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select
+from sqlalchemy import Connection, Row, Text, bindparam, cast, delete, func, select
 
 from api.storage.feedback import ACTED_ON, DISMISSED
-from api.storage.statements import chunks
+from api.storage.prepared import Prepared, Rows, Wanted
+from api.storage.statements import chunks, insert_rows
 from api.storage.tables import exposures, feedback
 from engine.catalogue import NO_CODE, Catalogue
 from engine.vocabulary import Intent
 from guardrails.request import Exposure
 
-_Said = defaultdict[tuple[str, int], set[str]]
-"""Kinds of feedback by decision and storage key of the item."""
+_SAID = (
+    select(func.aggregate_strings(cast(feedback.c.item_no, Text) + " " + feedback.c.kind, ","))
+    .where(feedback.c.decision_id == exposures.c.decision_id)
+    .scalar_subquery()
+)
+"""What was said of the suggestions of a slate, or done with them, as in ``17 clicked,23 dismissed``."""
 
-_OF_CUSTOMERS = select(exposures).where(
-    exposures.c.customer_no.in_(bindparam("customer_nos", expanding=True)),
-    exposures.c.at_ms >= bindparam("since_ms"),
-)
-_MESSAGES_TO_CUSTOMERS = _OF_CUSTOMERS.where(exposures.c.outbound)
-_OF_SESSION = select(exposures).where(
-    exposures.c.session_key == bindparam("session_key"), exposures.c.at_ms >= bindparam("since_ms")
-)
+_SHOWN = select(*exposures.c, _SAID.label("said")).where(exposures.c.at_ms >= bindparam("since_ms"))
+_TO_CUSTOMERS = _SHOWN.where(exposures.c.customer_no.in_(bindparam("customer_nos", expanding=True)))
+_OF_CUSTOMERS = Prepared(_TO_CUSTOMERS)
+_MESSAGES_TO_CUSTOMERS = Prepared(_TO_CUSTOMERS.where(exposures.c.outbound))
+_OF_SESSION = Prepared(_SHOWN.where(exposures.c.session_key == bindparam("session_key")))
+_INTENTS = {int(intent): intent for intent in Intent}
+
+
+class _Slate(NamedTuple):
+    """A row of the exposures with what was said of it; as in ``tables``."""
+
+    decision_id: str
+    customer_no: int | None
+    session_key: bytes | None
+    at_ms: int
+    placement: str
+    interruptive: bool
+    outbound: bool
+    suggestions: str
+    said: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +97,7 @@ def delete_exposures(conn: Connection, decision_ids: Sequence[str]) -> None:
 
 def insert_exposures(conn: Connection, shown: Sequence[tuple[str, ExposureRow]]) -> None:
     """Store what was shown, each under the id of its decision."""
-    if shown:
-        conn.execute(insert(exposures), [_values(decision_id, row) for decision_id, row in shown])
+    insert_rows(conn, exposures, _NAMES, [_values(decision_id, row) for decision_id, row in shown])
 
 
 def read_exposure(conn: Connection, decision_id: str) -> ExposureRow | None:
@@ -123,41 +138,51 @@ def read_exposures(
         catalogue: suggestions of items it does not hold are left out.
     """
     shown = Shown(since_ms, customer_no, messages_only, session_key, visit)
-    (found,) = read_exposures_of_each(conn, [shown], catalogue)
+    (found,) = exposures_of_each([shown], catalogue).read(conn)
     return found
 
 
-def read_exposures_of_each(
-    conn: Connection, wanted: Sequence[Shown], catalogue: Catalogue
-) -> list[tuple[tuple[Exposure, ...], int]]:
-    """Return what ``read_exposures`` does for each of many, in their order.
+def exposures_of_each(
+    wanted: Sequence[Shown], catalogue: Catalogue
+) -> Wanted[list[tuple[tuple[Exposure, ...], int]]]:
+    """Return what to ask for what ``read_exposures`` returns for each of many, in their order.
 
     What customers were shown since the same time is read with one statement.
     """
-    slates: list[dict[str, Row[Any]]] = [{} for _ in wanted]
-    for (messages_only, since_ms), places in _together(wanted).items():
-        statement = _MESSAGES_TO_CUSTOMERS if messages_only else _OF_CUSTOMERS
-        for some in chunks(sorted(places)):
-            for row in conn.execute(statement, {"customer_nos": some, "since_ms": since_ms}):
-                for place in places[row.customer_no]:
-                    slates[place][row.decision_id] = row
-    for place, each in enumerate(wanted):
-        if each.session_key is not None:
-            rows = conn.execute(_OF_SESSION, {"session_key": each.session_key, "since_ms": each.since_ms})
-            slates[place].update((row.decision_id, row) for row in rows)
-    said = _said(conn, {decision_id for found in slates for decision_id in found})
-    return [
-        (
-            _exposures(sorted(found.values(), key=_by_time), each.visit, said, catalogue),
-            (each.customer_no is not None) + (each.session_key is not None),
+    groups = list(_together(wanted).items())
+    visits = [(place, each) for place, each in enumerate(wanted) if each.session_key is not None]
+    questions = [
+        (_MESSAGES_TO_CUSTOMERS if messages_only else _OF_CUSTOMERS).asking(
+            customer_nos=list(places), since_ms=since_ms
         )
-        for each, found in zip(wanted, slates, strict=True)
+        for (messages_only, since_ms), places in groups
+    ]
+    questions += [
+        _OF_SESSION.asking(session_key=each.session_key, since_ms=each.since_ms) for _, each in visits
     ]
 
+    def found(rows: Sequence[Rows]) -> list[tuple[tuple[Exposure, ...], int]]:
+        slates: list[dict[str, _Slate]] = [{} for _ in wanted]
+        for (_, places), of_group in zip(groups, rows[: len(groups)], strict=True):
+            for slate in map(_Slate._make, of_group):
+                for place in places[slate.customer_no]:
+                    slates[place][slate.decision_id] = slate
+        for (place, _), of_visit in zip(visits, rows[len(groups) :], strict=True):
+            slates[place].update((slate.decision_id, slate) for slate in map(_Slate._make, of_visit))
+        return [
+            (
+                _exposures(sorted(shown.values(), key=_by_time), each.visit, catalogue),
+                (each.customer_no is not None) + (each.session_key is not None),
+            )
+            for each, shown in zip(wanted, slates, strict=True)
+        ]
 
-def _together(wanted: Sequence[Shown]) -> dict[tuple[bool, int], dict[int, list[int]]]:
+    return Wanted(questions, found)
+
+
+def _together(wanted: Sequence[Shown]) -> dict[tuple[bool, int], dict[int | None, list[int]]]:
     """Return the places in ``wanted`` of each customer, by what they have in common with others."""
-    together: dict[tuple[bool, int], dict[int, list[int]]] = {}
+    together: dict[tuple[bool, int], dict[int | None, list[int]]] = {}
     for place, each in enumerate(wanted):
         if each.customer_no is not None:
             group = together.setdefault((each.messages_only, each.since_ms), {})
@@ -165,61 +190,62 @@ def _together(wanted: Sequence[Shown]) -> dict[tuple[bool, int], dict[int, list[
     return together
 
 
-def _by_time(row: Row[Any]) -> tuple[int, str]:
-    return row.at_ms, row.decision_id
+def _by_time(slate: _Slate) -> tuple[int, str]:
+    return slate.at_ms, slate.decision_id
 
 
-def _exposures(
-    slates: Sequence[Row[Any]], visit: bytes | None, said: _Said, catalogue: Catalogue
-) -> tuple[Exposure, ...]:
+def _exposures(slates: Sequence[_Slate], visit: bytes | None, catalogue: Catalogue) -> tuple[Exposure, ...]:
     if not slates:
         return ()
     shown = [
-        (number, row, item_no, intent)
-        for number, row in enumerate(slates)
-        for item_no, intent in _suggestions(row)
+        (number, slate, item_no, _INTENTS[intent])
+        for number, slate in enumerate(slates)
+        for item_no, intent in orjson.loads(slate.suggestions)
     ]
     item_idx = catalogue.idx_of_no(np.array([item_no for _, _, item_no, _ in shown], np.int64))
+    acted_on, dismissed = _said(slates, ACTED_ON), _said(slates, DISMISSED)
     return tuple(
         Exposure(
             item_idx=idx,
-            at_ms=row.at_ms,
-            placement=row.placement,
+            at_ms=slate.at_ms,
+            placement=slate.placement,
             intent=intent,
-            same_session=visit is not None and row.session_key == visit,
-            acted_on=not said[row.decision_id, item_no].isdisjoint(ACTED_ON),
+            same_session=visit is not None and slate.session_key == visit,
+            acted_on=(number, item_no) in acted_on,
             decision=number,
-            interruptive=row.interruptive,
-            outbound=row.outbound,
-            dismissed=not said[row.decision_id, item_no].isdisjoint(DISMISSED),
+            interruptive=slate.interruptive,
+            outbound=slate.outbound,
+            dismissed=(number, item_no) in dismissed,
         )
-        for idx, (number, row, item_no, intent) in zip(item_idx.tolist(), shown, strict=True)
+        for idx, (number, slate, item_no, intent) in zip(item_idx.tolist(), shown, strict=True)
         if idx != NO_CODE
     )
 
 
-def _said(conn: Connection, decision_ids: Iterable[str]) -> _Said:
-    """Return what was said of the suggestions of some decisions, or done with them."""
-    said: _Said = defaultdict(set)
-    for some in chunks(sorted(decision_ids)):
-        found = select(feedback.c.decision_id, feedback.c.item_no, feedback.c.kind)
-        for row in conn.execute(found.where(feedback.c.decision_id.in_(some))):
-            said[row.decision_id, row.item_no].add(row.kind)
-    return said
+def _said(slates: Sequence[_Slate], kinds: Collection[str]) -> set[tuple[int, int]]:
+    """Return the suggestions of which one of these was said: number of the slate, storage key of the item."""
+    return {
+        (number, int(item_no))
+        for number, slate in enumerate(slates)
+        if slate.said is not None
+        for item_no, _, kind in (each.partition(" ") for each in slate.said.split(","))
+        if kind in kinds
+    }
 
 
 def _suggestions(row: Row[Any]) -> Iterable[tuple[int, Intent]]:
     return ((item_no, Intent(intent)) for item_no, intent in orjson.loads(row.suggestions))
 
 
-def _values(decision_id: str, row: ExposureRow) -> dict[str, Any]:
-    return {
-        "decision_id": decision_id,
-        "customer_no": row.customer_no,
-        "session_key": row.session_key,
-        "at_ms": row.at_ms,
-        "placement": row.placement,
-        "interruptive": row.interruptive,
-        "outbound": row.outbound,
-        "suggestions": orjson.dumps([[item_no, int(intent)] for item_no, intent in row.suggestions]).decode(),
-    }
+_NAMES = (
+    *("decision_id", "customer_no", "session_key", "at_ms"),
+    *("placement", "interruptive", "outbound", "suggestions"),
+)
+
+
+def _values(decision_id: str, row: ExposureRow) -> tuple[object, ...]:
+    suggestions = orjson.dumps([[item_no, int(intent)] for item_no, intent in row.suggestions]).decode()
+    return (
+        *(decision_id, row.customer_no, row.session_key, row.at_ms),
+        *(row.placement, row.interruptive, row.outbound, suggestions),
+    )

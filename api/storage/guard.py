@@ -13,22 +13,20 @@ from typing import NamedTuple
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     LargeBinary,
     MetaData,
     Table,
     Text,
-    bindparam,
-    delete,
     func,
-    insert,
     select,
-    text,
     update,
 )
 
 from api.errors import ForkedLogError
 from api.storage.apart import Apart
-from api.storage.statements import insert_new, insert_or_replace
+from api.storage.connection import hold_until_end
+from api.storage.statements import change, fetch, insert_new, insert_or_replace, insert_rows
 
 metadata = MetaData()
 
@@ -59,9 +57,9 @@ duties = Table(
 _LOCK = 0x6775617264  # "guard"; any number that every process agrees on
 _LAST = select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
 _HOUR = 60
-_DROP_UNLESS_COSIGNED = delete(checkpoints).where(
-    checkpoints.c.size == bindparam("of_size"),
-    checkpoints.c.size.not_in(select(cosignatures.c.size)),
+_NOTED = "SELECT size, root, minute, note FROM checkpoints ORDER BY size DESC LIMIT 1"
+_DROP_UNLESS_COSIGNED = (
+    "DELETE FROM checkpoints WHERE size = ? AND size NOT IN (SELECT size FROM cosignatures)"
 )
 """One checkpoint an hour is kept, and all that a witness has signed."""
 
@@ -99,8 +97,7 @@ class Guard:
             StoreUnavailableError: the guard cannot be asked now.
         """
         with self._store.reading() as conn:
-            row = conn.execute(_LAST).first()
-        return None if row is None else Vouched(*row)
+            return _last(conn)
 
     def advance(
         self,
@@ -124,19 +121,17 @@ class Guard:
             StoreUnavailableError: the guard cannot be asked now.
         """
         with self._store.writing() as conn:
-            if conn.dialect.name == "postgresql":
-                conn.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
-            row = conn.execute(_LAST).first()
-            last = None if row is None else Vouched(*row)
+            hold_until_end(conn, _LOCK)
+            last = _last(conn)
             if last is not None:
                 if last.size > size or (last.size, last.root) == (size, root):
                     return last
                 if not goes_on_from(last):
                     raise ForkedLogError("the log does not go on from what was signed last")
                 if last.minute // _HOUR == minute // _HOUR:
-                    conn.execute(_DROP_UNLESS_COSIGNED, {"of_size": last.size})
+                    change(conn, _DROP_UNLESS_COSIGNED, [(last.size,)])
             vouched = Vouched(size, root, minute, sign())
-            conn.execute(insert(checkpoints), vouched._asdict())
+            insert_rows(conn, checkpoints, Vouched._fields, [vouched])
         return vouched
 
     def sign_again(self, size: int, note: str) -> None:
@@ -162,8 +157,7 @@ class Guard:
             if _is_done(conn.execute(query).scalar(), now_ms, every_ms):
                 return False
         with self._store.writing() as conn:
-            if conn.dialect.name == "postgresql":
-                conn.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
+            hold_until_end(conn, _LOCK)
             if _is_done(conn.execute(query).scalar(), now_ms, every_ms):
                 return False
             conn.execute(insert_or_replace(conn, duties, "name"), {"name": duty, "done_at_ms": now_ms})
@@ -207,6 +201,12 @@ class Guard:
     def close(self) -> None:
         """Let go of the store."""
         self._store.close()
+
+
+def _last(conn: Connection) -> Vouched | None:
+    for size, root, minute, note in fetch(conn, _NOTED):
+        return Vouched(size, bytes(root), minute, note)
+    return None
 
 
 def _is_done(done_at_ms: int | None, now_ms: int, every_ms: int) -> bool:

@@ -11,13 +11,14 @@ from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, case, func, literal, or_, select
 
-from api.storage.statements import chunks, insert_into
+from api.storage.prepared import Prepared, Rows, Wanted
+from api.storage.statements import insert_into
 from api.storage.tables import holds
 from guardrails.holding import Hold, HoldKind
 
 _FOREVER = 2**63 - 1
 
-_HOLDS_OF_SUBJECTS = (
+_HOLDS_OF_SUBJECTS = Prepared(
     select(holds.c.subject_key, holds.c.kind, holds.c.reference, holds.c.since_ms, holds.c.until_ms)
     .where(holds.c.subject_key.in_(bindparam("subject_keys", expanding=True)))
     .order_by(holds.c.kind, holds.c.reference, holds.c.since_ms)
@@ -62,26 +63,29 @@ def put_holds(conn: Connection, said: Iterable[tuple[bytes, Hold]]) -> None:
 
 def read_holds(conn: Connection, subject_keys: Collection[bytes]) -> tuple[Hold, ...]:
     """Return the holds of subjects, ended ones too, by kind and reference; one statement for all."""
-    (found,) = read_holds_of_each(conn, [subject_keys])
+    (found,) = holds_of_each([subject_keys]).read(conn)
     return found
 
 
-def read_holds_of_each(conn: Connection, groups: Sequence[Collection[bytes]]) -> list[tuple[Hold, ...]]:
-    """Return what ``read_holds`` does for each group of subjects, in their order; one statement for all."""
-    found: dict[bytes, list[tuple[int, Hold]]] = defaultdict(list)
-    place = 0
-    for some in chunks(sorted({key for keys in groups for key in keys})):
-        for key, kind, reference, since_ms, until_ms in conn.execute(
-            _HOLDS_OF_SUBJECTS, {"subject_keys": some}
-        ):
-            found[bytes(key)].append((place, Hold(HoldKind(kind), reference, since_ms, until_ms)))
-            place += 1
-    if not found:
-        return [()] * len(groups)
-    return [
-        tuple(hold for _, hold in sorted((each for key in set(keys) for each in found[key]), key=_place))
-        for keys in groups
-    ]
+def holds_of_each(groups: Sequence[Collection[bytes]]) -> Wanted[list[tuple[Hold, ...]]]:
+    """Return what to ask for what ``read_holds`` returns for each group; one statement for all."""
+
+    def found(rows: Sequence[Rows]) -> list[tuple[Hold, ...]]:
+        if not rows[0]:
+            return [()] * len(groups)
+        of_subjects: dict[bytes, list[tuple[int, Hold]]] = defaultdict(list)
+        for place, (key, kind, reference, since_ms, until_ms) in enumerate(rows[0]):
+            of_subjects[key].append((place, Hold(HoldKind(kind), reference, since_ms, until_ms)))
+        return [
+            tuple(
+                hold
+                for _, hold in sorted((each for key in set(keys) for each in of_subjects[key]), key=_place)
+            )
+            for keys in groups
+        ]
+
+    keys = sorted({key for keys in groups for key in keys})
+    return Wanted([_HOLDS_OF_SUBJECTS.asking(subject_keys=keys)], found)
 
 
 def _place(of: tuple[int, Hold]) -> int:

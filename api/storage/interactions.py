@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
@@ -15,20 +14,20 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    Integer,
     Select,
     Text,
     bindparam,
     column,
     func,
+    literal_column,
     or_,
     select,
-    type_coerce,
     update,
 )
 from sqlalchemy.dialects import sqlite
 
-from api.storage.bulk import read_bulk
+from api.storage.bulk import PACKED, at_ms_of, read_bulk, unpacked
+from api.storage.prepared import PreparedColumns, Rows, Wanted
 from api.storage.tables import customers, interactions
 from engine.catalogue import Catalogue
 from engine.interactions import Interactions
@@ -68,15 +67,9 @@ _INSERT_ON_POSTGRESQL = """
 
 _READ_COLUMNS: tuple[Any, ...] = (
     interactions.c.item_no,
-    interactions.c.kind,
-    interactions.c.at_ms,
-    interactions.c.channel,
-    interactions.c.purpose,
-    type_coerce(interactions.c.is_gift, Integer),
-    interactions.c.provenance,
+    literal_column(PACKED, BigInteger),
     interactions.c.interaction_no,
 )
-_IN_ORDER = (interactions.c.at_ms, interactions.c.interaction_no)
 
 
 def _histories_of(customer_no: ColumnElement[int], since_ms: ColumnElement[int]) -> Select[Any]:
@@ -86,24 +79,24 @@ def _histories_of(customer_no: ColumnElement[int], since_ms: ColumnElement[int])
 
 
 _ASKED_ON_SQLITE = func.json_each(bindparam("wanted", type_=Text)).table_valued("value")
-_HISTORIES_ON_SQLITE = _histories_of(
-    func.json_extract(_ASKED_ON_SQLITE.c.value, "$[0]"), func.json_extract(_ASKED_ON_SQLITE.c.value, "$[1]")
-)
 _ASKED_ON_POSTGRESQL = (
     func.unnest(bindparam("numbers", type_=ARRAY(BigInteger)), bindparam("times", type_=ARRAY(BigInteger)))
     .table_valued(column("customer_no", BigInteger), column("since_ms", BigInteger))
     .render_derived()
 )
-_HISTORIES_ON_POSTGRESQL = _histories_of(_ASKED_ON_POSTGRESQL.c.customer_no, _ASKED_ON_POSTGRESQL.c.since_ms)
-_HISTORY = (
-    select(*_READ_COLUMNS)
-    .where(interactions.c.customer_no == bindparam("key"), interactions.c.at_ms >= bindparam("since_ms"))
-    .order_by(*_IN_ORDER)
+_HISTORIES = PreparedColumns(
+    _histories_of(
+        func.json_extract(_ASKED_ON_SQLITE.c.value, "$[0]"),
+        func.json_extract(_ASKED_ON_SQLITE.c.value, "$[1]"),
+    ),
+    _histories_of(_ASKED_ON_POSTGRESQL.c.customer_no, _ASKED_ON_POSTGRESQL.c.since_ms),
 )
-_SESSION = (
-    select(*_READ_COLUMNS)
-    .where(interactions.c.session_key == bindparam("key"), interactions.c.at_ms >= bindparam("since_ms"))
-    .order_by(*_IN_ORDER)
+_SINCE = interactions.c.at_ms >= bindparam("since_ms")
+_HISTORY = PreparedColumns(
+    select(*_READ_COLUMNS).where(interactions.c.customer_no == bindparam("customer_no"), _SINCE)
+)
+_SESSION = PreparedColumns(
+    select(*_READ_COLUMNS).where(interactions.c.session_key == bindparam("session_key"), _SINCE)
 )
 
 
@@ -153,73 +146,59 @@ def mark_gift(conn: Connection, event_id: str, subject_key: bytes, session_key: 
 
 def read_history(conn: Connection, customer_no: int, since_ms: int, catalogue: Catalogue) -> Interactions:
     """Return a customer's interactions from ``since_ms`` on, oldest first; of known items only."""
-    return _from_table(_read(conn, _HISTORY, customer_no, since_ms), catalogue)
+    return histories({customer_no: since_ms}, catalogue).read(conn)[customer_no]
 
 
-def read_histories(
-    conn: Connection, since_ms: Mapping[int, int], catalogue: Catalogue
-) -> dict[int, Interactions]:
-    """Return what ``read_history`` does for each of many customers; one statement for all.
+def histories(since_ms: Mapping[int, int], catalogue: Catalogue) -> Wanted[dict[int, Interactions]]:
+    """Return what to ask for what ``read_history`` does for each of many customers; one statement for all.
 
     Args:
-        conn: a connection.
         since_ms: from when on, by customer.
         catalogue: what the shop sells.
     """
     if not since_ms:
-        return {}
+        return Wanted((), lambda _: {})
     if len(since_ms) == 1:  # the usual request: there is a shorter statement for it
         ((customer_no, from_ms),) = since_ms.items()
-        return {customer_no: read_history(conn, customer_no, from_ms, catalogue)}
+        alone = _HISTORY.asking(customer_no=customer_no, since_ms=from_ms)
+        return Wanted([alone], lambda rows: {customer_no: _in_order(_HISTORY.arrays(rows[0]), catalogue)})
     wanted = sorted(since_ms)
-    rows = conn.execute(*_histories(conn, [(customer_no, since_ms[customer_no]) for customer_no in wanted]))
-    flat = np.fromiter(itertools.chain.from_iterable(rows), np.int64)
-    table = flat.reshape(-1, 1 + len(_READ_COLUMNS))
-    table = table[catalogue.idx_of_no(table[:, 1]) >= 0]
-    table = table[np.lexsort((table[:, -1], table[:, _AT_MS], table[:, 0]))]
-    found = _from_table(table[:, 1:], catalogue)
-    ends = np.searchsorted(table[:, 0], wanted, side="right").tolist()
-    starts = [0, *ends[:-1]]
-    return {
-        customer_no: found.between(start, end)
-        for customer_no, start, end in zip(wanted, starts, ends, strict=True)
-    }
+    times = [since_ms[customer_no] for customer_no in wanted]
+    pairs = orjson.dumps(list(zip(wanted, times, strict=True))).decode()
+    together = _HISTORIES.asking(wanted=pairs, numbers=wanted, times=times)
+    return Wanted([together], lambda rows: _by_customer(_HISTORIES.arrays(rows[0]), wanted, catalogue))
 
 
-_AT_MS = 3
-"""Where the time stands in a row of the histories of many."""
+def session(session_key: bytes, since_ms: int, catalogue: Catalogue) -> Wanted[Interactions]:
+    """Return what to ask for the interactions of a visit, oldest first; of known items only."""
+    asked = _SESSION.asking(session_key=session_key, since_ms=since_ms)
+    return Wanted([asked], lambda rows: _in_order(_SESSION.arrays(rows[0]), catalogue))
 
 
-def _histories(conn: Connection, wanted: Sequence[tuple[int, int]]) -> tuple[Select[Any], dict[str, Any]]:
-    """Return the statement that reads histories, in no order, and what it asks for: customer and time."""
-    if conn.dialect.name == "postgresql":
-        numbers, times = zip(*wanted, strict=True)
-        return _HISTORIES_ON_POSTGRESQL, {"numbers": list(numbers), "times": list(times)}
-    return _HISTORIES_ON_SQLITE, {"wanted": orjson.dumps(wanted).decode()}
-
-
-def read_session(conn: Connection, session_key: bytes, since_ms: int, catalogue: Catalogue) -> Interactions:
-    """Return the interactions of a visit from ``since_ms`` on, oldest first; of known items only."""
-    return _from_table(_read(conn, _SESSION, session_key, since_ms), catalogue)
-
-
-def read_both(
-    conn: Connection,
+def history_and_session(
     customer_no: int,
     history_since_ms: int,
     session_key: bytes,
     session_since_ms: int,
     catalogue: Catalogue,
-) -> tuple[Interactions, Interactions]:
-    """Return history and visit; what happened in the visit is left out of the history.
+) -> Wanted[tuple[Interactions, Interactions]]:
+    """Return what to ask for history and visit; what happened in the visit is left out of the history.
 
     A customer who is logged in leaves one interaction that belongs to both; it counts once.
     """
-    history = _read(conn, _HISTORY, customer_no, history_since_ms)
-    session = _read(conn, _SESSION, session_key, session_since_ms)
-    if session.size:
-        history = history[~np.isin(history[:, -1], session[:, -1])]
-    return _from_table(history, catalogue), _from_table(session, catalogue)
+
+    def apart(rows: Sequence[Rows]) -> tuple[Interactions, Interactions]:
+        history, visit = _HISTORY.arrays(rows[0]), _SESSION.arrays(rows[1])
+        history = history[:, ~np.isin(history[_NUMBER], visit[_NUMBER])]
+        return _in_order(history, catalogue), _in_order(visit, catalogue)
+
+    return Wanted(
+        [
+            _HISTORY.asking(customer_no=customer_no, since_ms=history_since_ms),
+            _SESSION.asking(session_key=session_key, since_ms=session_since_ms),
+        ],
+        apart,
+    )
 
 
 def read_for_training(
@@ -238,27 +217,35 @@ def read_for_training(
     return read_bulk(conn, catalogue, wanted, tuple(purposes)).interactions, int(wanted.size)
 
 
-def _read(conn: Connection, query: Select[Any], key: int | bytes, since_ms: int) -> NDArray[np.int64]:
-    return _table(conn.execute(query, {"key": key, "since_ms": since_ms}).all())
+_ITEM, _REST, _NUMBER = range(-3, 0)
+"""Where the columns stand that are read of an interaction; in front of them may be the customer."""
 
 
-def _table(rows: Sequence[Any]) -> NDArray[np.int64]:
-    """Turn rows of integers into an array, shape (n_rows, n_columns); quicker than ``numpy.array``."""
-    flat = np.fromiter(itertools.chain.from_iterable(rows), np.int64)
-    return flat.reshape(len(rows), len(_READ_COLUMNS))
+def _by_customer(
+    columns: NDArray[np.int64], customer_nos: Sequence[int], catalogue: Catalogue
+) -> dict[int, Interactions]:
+    """Return the histories in columns whose first is the customer; the customers ascend."""
+    columns = columns[:, catalogue.idx_of_no(columns[_ITEM]) >= 0]
+    columns = columns[:, np.lexsort((columns[_NUMBER], at_ms_of(columns[_REST]), columns[0]))]
+    found = _of_columns(columns, catalogue)
+    ends = np.searchsorted(columns[0], customer_nos, side="right").tolist()
+    starts = [0, *ends[:-1]]
+    return {
+        customer_no: found.between(start, end)
+        for customer_no, start, end in zip(customer_nos, starts, ends, strict=True)
+    }
 
 
-def _from_table(table: NDArray[np.int64], catalogue: Catalogue) -> Interactions:
-    """Build one customer's interactions from columns in the order of ``_READ_COLUMNS``, of known items."""
-    item_idx = catalogue.idx_of_no(table[:, 0])
-    found = Interactions(
-        customer_idx=np.zeros(len(table), np.int32),
-        item_idx=item_idx,
-        kind=table[:, 1].astype(np.int8),
-        at_ms=table[:, 2].copy(),
-        channel=table[:, 3].astype(np.int8),
-        purpose=table[:, 4].astype(np.int8),
-        is_gift=table[:, 5].astype(np.bool_),
-        provenance=table[:, 6].astype(np.int8),
+def _in_order(columns: NDArray[np.int64], catalogue: Catalogue) -> Interactions:
+    """Return one customer's interactions, oldest first; of known items only."""
+    found = _of_columns(columns[:, np.lexsort((columns[_NUMBER], at_ms_of(columns[_REST])))], catalogue)
+    is_known = found.item_idx >= 0
+    return found if is_known.all() else found.where(is_known)
+
+
+def _of_columns(columns: NDArray[np.int64], catalogue: Catalogue) -> Interactions:
+    return Interactions(
+        customer_idx=np.zeros(columns.shape[1], np.int32),
+        item_idx=catalogue.idx_of_no(columns[_ITEM]),
+        **unpacked(columns[_REST]),
     )
-    return found if (item_idx >= 0).all() else found.where(item_idx >= 0)

@@ -186,6 +186,15 @@ def read_item(conn: Connection, item_id: str) -> ItemRecord | None:
     )
 
 
+def ids_of(conn: Connection, numbers: Sequence[int]) -> list[str]:
+    """Return the item id of each storage key, in the order given; without those that are no more."""
+    known: dict[int, str] = {}
+    for some in chunks(numbers):
+        found = conn.execute(select(items.c.item_no, items.c.item_id).where(items.c.item_no.in_(some)))
+        known.update({row.item_no: row.item_id for row in found})
+    return [known[number] for number in numbers if number in known]
+
+
 def item_numbers(conn: Connection) -> dict[str, int]:
     """Return the storage key of every item id."""
     return {row.item_id: row.item_no for row in conn.execute(select(items.c.item_id, items.c.item_no))}

@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, Table, Text, d
 from api.errors import StoreUnavailableError
 from api.storage.apart import Apart
 from api.storage.connection import clear_deleted
-from api.storage.statements import chunks, insert_new, insert_or_replace
+from api.storage.statements import chunks, fetch, insert_new, insert_or_replace, places
 from guardrails.log.sealing import KEY_BYTES, digest, unwrap, wrap
 
 metadata = MetaData()
@@ -40,6 +40,9 @@ erasures = Table(
     Column("since_ms", BigInteger, nullable=False),
     Column("mode", Text, nullable=False, comment="what was left of the history: anonymize or delete"),
 )
+
+
+_WRAPPED = "SELECT subject_key, year, wrapped_key FROM subject_keys"
 
 
 class Erased(NamedTuple):
@@ -123,12 +126,8 @@ class Keyring:
         found: dict[KeyName, bytes] = {}
         with self._store.reading() as conn:
             for some in chunks(sorted({name.subject_key for name in wanted})):
-                rows = conn.execute(
-                    select(subject_keys.c.subject_key, subject_keys.c.year, subject_keys.c.wrapped_key).where(
-                        subject_keys.c.subject_key.in_(some), subject_keys.c.year.in_(years)
-                    )
-                )
-                for subject_key, year, wrapped in rows:
+                query = f"{_WRAPPED} WHERE subject_key IN {places(some)} AND year IN {places(years)}"
+                for subject_key, year, wrapped in fetch(conn, query, [*some, *years]):
                     name = KeyName(bytes(subject_key), year)
                     if name in wanted:
                         found[name] = unwrap(self._kek, bytes(wrapped))

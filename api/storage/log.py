@@ -8,15 +8,16 @@ nothing with it but what was never answered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, select
 
 from api.errors import ForkedLogError
-from api.storage.statements import insert_or_replace, insert_rows
-from api.storage.tables import log_entries, log_state, log_tiles
+from api.storage.connection import hold_until_end
+from api.storage.statements import change, chunks, fetch, insert_or_update, insert_rows
+from api.storage.tables import log_entries, log_tiles
 from guardrails.errors import LogError
 from guardrails.log.canonical import canonical
 from guardrails.log.merkle import Frontier, HashOf, leaf_hash
@@ -27,7 +28,9 @@ MINUTE_MS = 60_000
 
 _LOCK = 0x6C6F67  # "log"; any number that every process agrees on
 _CHANGED = "the log was changed: its root is not that of its tree"
-_STATE = select(log_state.c.size, log_state.c.root, log_state.c.frontier, log_state.c.min_index)
+_STATE = "SELECT size, root, frontier, min_index FROM log_state"
+_GROWN = "UPDATE log_state SET size = ?, root = ?, frontier = ?"
+_TILE = "SELECT hashes FROM log_tiles WHERE level = ? AND tile = ?"
 
 
 class Entry(NamedTuple):
@@ -96,8 +99,7 @@ def lock_log(conn: Connection) -> TreeState:
 
     Take any other lock before this one. On SQLite a writer is alone anyway.
     """
-    if conn.dialect.name == "postgresql":
-        conn.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
+    hold_until_end(conn, _LOCK)
     return read_state(conn)
 
 
@@ -107,14 +109,14 @@ def read_state(conn: Connection) -> TreeState:
     Raises:
         ForkedLogError: what stands there is no tree: somebody has changed it.
     """
-    row = conn.execute(_STATE).one()
     try:
-        frontier, root = Frontier.from_bytes(row.size, bytes(row.frontier)), bytes(row.root)
-    except (TypeError, LogError):
+        ((size, root, hashes, min_index),) = fetch(conn, _STATE)
+        frontier = Frontier.from_bytes(size, hashes)
+    except (TypeError, ValueError, LogError):
         raise ForkedLogError(_CHANGED) from None
     if frontier.root() != root:
         raise ForkedLogError(_CHANGED)
-    return TreeState(frontier, root, row.min_index)
+    return TreeState(frontier, root, min_index)
 
 
 def append_entries(conn: Connection, entries: Sequence[Entry], before: TreeState | None = None) -> Grown:
@@ -139,11 +141,9 @@ def append_entries(conn: Connection, entries: Sequence[Entry], before: TreeState
         tiles = grown_tiles(first, hashes, lambda level, tile: read_tile(conn, level, tile))
     except LogError:
         raise ForkedLogError(_CHANGED) from None
-    conn.execute(
-        insert_or_replace(conn, log_tiles, "level", "tile"),
-        [{"level": level, "tile": tile, "hashes": data} for (level, tile), data in tiles.items()],
-    )
-    conn.execute(update(log_state).values(size=frontier.size, root=after.root, frontier=frontier.to_bytes()))
+    changed = [(level, tile, data) for (level, tile), data in tiles.items()]
+    insert_or_update(conn, log_tiles, ("level", "tile"), ("level", "tile", "hashes"), changed)
+    change(conn, _GROWN, [(frontier.size, after.root, frontier.to_bytes())])
     return Grown(first, after)
 
 
@@ -153,11 +153,10 @@ def read_tile(conn: Connection, level: int, tile: int) -> bytes:
     Raises:
         LogError: there is no such tile.
     """
-    query = select(log_tiles.c.hashes).where(log_tiles.c.level == level, log_tiles.c.tile == tile)
-    found = conn.execute(query).scalar()
-    if found is None:
+    found = fetch(conn, _TILE, (level, tile))
+    if not found:
         raise LogError(f"the log has no tile {level}/{tile}")
-    return bytes(found)
+    return bytes(found[0][0])
 
 
 def hashes_of(conn: Connection) -> HashOf:
@@ -179,6 +178,43 @@ def read_entries(conn: Connection, first: int, end: int) -> list[bytes]:
         .order_by(log_entries.c.log_index)
     )
     return [bytes(entry) for entry in conn.scalars(query)]
+
+
+def entries_at(conn: Connection, places: Collection[int]) -> dict[int, bytes]:
+    """Return some entries by their index; pruned ones are left out."""
+    query = select(log_entries.c.log_index, log_entries.c.entry)
+    return {
+        row.log_index: bytes(row.entry)
+        for some in chunks(sorted(places))
+        for row in conn.execute(query.where(log_entries.c.log_index.in_(some)))
+    }
+
+
+def entries_before(
+    conn: Connection, before: int, limit: int, types: Collection[str] | None = None
+) -> list[tuple[int, bytes]]:
+    """Return the last entries before a place, newest first.
+
+    Args:
+        conn: a connection.
+        before: one past the last entry to return.
+        limit: most entries to return.
+        types: only those of these types, none of them ``decision``; all when left out.
+    """
+    query = (
+        select(log_entries.c.log_index, log_entries.c.entry)
+        .where(log_entries.c.log_index < before)
+        .order_by(log_entries.c.log_index.desc())
+        .limit(limit)
+    )
+    if types is None:
+        return [(row.log_index, bytes(row.entry)) for row in conn.execute(query)]
+    found = [
+        (row.log_index, bytes(row.entry))
+        for type_ in types  # one by one, as the index is by type
+        for row in conn.execute(query.where(log_entries.c.type == type_, log_entries.c.type != "decision"))
+    ]
+    return sorted(found, reverse=True)[:limit]
 
 
 def bundles(conn: Connection, first: int, end: int) -> Iterator[tuple[int, list[bytes]]]:

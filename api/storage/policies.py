@@ -16,7 +16,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, insert, select, text
 from api.storage.log import MINUTE_MS, append_entries
 from api.storage.log import Entry as LogEntry
 from api.storage.rehearsals import RehearsalState
-from api.storage.tables import policy_steps, rehearsals
+from api.storage.tables import log_entries, policy_steps, rehearsals
 from api.storage.versions import CHALLENGER, POLICY, SHADOW, activate, active, deactivate
 from guardrails.policy.chain import NO_STEP, entry_of, header_of, header_sha256, to_plain
 from guardrails.policy.lifecycle import NO_LIFE, Detail, Life, Step, StepKind, Trial, advance
@@ -28,6 +28,11 @@ _TURN = 0x706F6C696379  # "policy"; any number that every process agrees on
 _ORDERED = select(policy_steps).order_by(policy_steps.c.step_no)
 _AFTER = _ORDERED.where(policy_steps.c.step_no > bindparam("number"))
 _LAST = select(policy_steps.c.step_no, policy_steps.c.header).order_by(policy_steps.c.step_no.desc()).limit(1)
+_IN_LOG = select(log_entries.c.log_index, log_entries.c.entry).where(
+    log_entries.c.type == POLICY_STEP,
+    log_entries.c.type != "decision",  # which is what the index of other entries is of
+    log_entries.c.minute == bindparam("minute"),
+)
 _FINISHED = (
     select(rehearsals.c.report_sha256)
     .where(
@@ -111,6 +116,13 @@ def add_step(conn: Connection, step: Step) -> Entry:
     data = entry_of(step, entry.header)
     append_entries(conn, [LogEntry(POLICY_STEP, step.at_ms // MINUTE_MS, data)])
     return entry
+
+
+def place_of(conn: Connection, entry: Entry) -> int | None:
+    """Return where in the log a step stands; ``None`` where that part of it was pruned."""
+    told = {entry_of(entry.step, entry.header), entry.header}
+    rows = conn.execute(_IN_LOG, {"minute": entry.step.at_ms // MINUTE_MS})
+    return next((row.log_index for row in rows if bytes(row.entry) in told), None)
 
 
 def show(conn: Connection, before: Life, after: Life, now_ms: int, shipped: str) -> None:

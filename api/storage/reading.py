@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from api.storage.exposures import Shown, read_exposures_of_each
-from api.storage.interactions import read_both, read_histories, read_session
+from api.storage.exposures import Shown, exposures_of_each
+from api.storage.interactions import histories, history_and_session, session
+from api.storage.prepared import Wanted, each_of, together
 from engine.catalogue import Catalogue
 from engine.interactions import DAY_MS, Interactions
 from guardrails.admit import Admission
 from guardrails.policy.limits import EvidenceLimits, Limits
-from guardrails.request import Known, Request
+from guardrails.request import Exposure, Known, Request
 from guardrails.view import reads_back_days
 
 _HOUR_MS = 3_600_000
@@ -96,51 +97,62 @@ def read_known(
         limits: how old evidence may be.
     """
     permitted = Permitted(admission, request, customer_no, session_key, limits)
-    (known,) = read_known_of_each(conn, [permitted], catalogue)
+    (known,) = known_of_each([permitted], catalogue).read(conn)
     return known
 
 
-def read_known_of_each(conn: Connection, permitted: Sequence[Permitted], catalogue: Catalogue) -> list[Known]:
-    """Return what ``read_known`` does for each of many requests, in their order, with few statements."""
-    histories = read_histories(
-        conn,
-        {
-            each.customer: each.history_since_ms
-            for each in permitted
-            if each.customer is not None and each.visit is None
-        },
-        catalogue,
+def known_of_each(permitted: Sequence[Permitted], catalogue: Catalogue) -> Wanted[list[Known]]:
+    """Return what to ask for what ``read_known`` returns for each of many requests, in their order."""
+    outside_visits = {
+        each.customer: each.history_since_ms
+        for each in permitted
+        if each.customer is not None and each.visit is None
+    }
+    wanted = together(
+        histories(outside_visits, catalogue),
+        each_of([_in_visit(each, catalogue) for each in permitted]),
+        exposures_of_each([each.shown for each in permitted], catalogue),
     )
-    exposures = read_exposures_of_each(conn, [each.shown for each in permitted], catalogue)
-    known = []
-    for each, (shown, n_exposure_reads) in zip(permitted, exposures, strict=True):
-        history, session = _interactions(conn, each, histories, catalogue)
-        known.append(
-            Known(
-                history=history,
-                session=session,
-                exposures=shown,
-                reads=(
-                    ("history", int(each.customer is not None)),
-                    ("session", int(each.visit is not None)),
-                    ("exposures", n_exposure_reads),
-                ),
-                profiling=each.customer is not None or each.shown_to is not None,
-            )
-        )
-    return known
+    return wanted.then(
+        lambda found: [
+            _known(each, found[0], in_visit, shown)
+            for each, in_visit, shown in zip(permitted, found[1], found[2], strict=True)
+        ]
+    )
 
 
-def _interactions(
-    conn: Connection, of: Permitted, histories: Mapping[int, Interactions], catalogue: Catalogue
-) -> tuple[Interactions, Interactions]:
-    """Return history and visit; histories outside a visit were read together."""
+def _in_visit(of: Permitted, catalogue: Catalogue) -> Wanted[tuple[Interactions, Interactions]]:
+    """Return what to ask for history and visit of somebody in a visit; for nothing outside one."""
     nothing = Interactions.empty()
     if of.visit is None:
-        return nothing if of.customer is None else histories[of.customer], nothing
+        return Wanted((), lambda _: (nothing, nothing))
     if of.customer is None:
-        return nothing, read_session(conn, of.visit, of.session_since_ms, catalogue)
-    return read_both(conn, of.customer, of.history_since_ms, of.visit, of.session_since_ms, catalogue)
+        return session(of.visit, of.session_since_ms, catalogue).then(lambda visit: (nothing, visit))
+    return history_and_session(of.customer, of.history_since_ms, of.visit, of.session_since_ms, catalogue)
+
+
+def _known(
+    of: Permitted,
+    outside_visits: Mapping[int, Interactions],
+    in_visit: tuple[Interactions, Interactions],
+    exposures: tuple[tuple[Exposure, ...], int],
+) -> Known:
+    """Put together what was read for a request."""
+    history, visit = in_visit
+    if of.customer is not None and of.visit is None:
+        history = outside_visits[of.customer]
+    shown, n_exposure_reads = exposures
+    return Known(
+        history=history,
+        session=visit,
+        exposures=shown,
+        reads=(
+            ("history", int(of.customer is not None)),
+            ("session", int(of.visit is not None)),
+            ("exposures", n_exposure_reads),
+        ),
+        profiling=of.customer is not None or of.shown_to is not None,
+    )
 
 
 def _oldest_ms(now_ms: int, limits: EvidenceLimits) -> int:

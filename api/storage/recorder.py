@@ -2,9 +2,11 @@
 
 Requests hand in decisions from many threads; one thread writes. While it waits for the disk the
 next decisions gather, and the next commit takes all of them: the busier the service, the more
-decisions share a commit, and nobody ever waits for a batch to fill. A second thread vouches for what
+decisions share a commit. While several come at a time a commit waits a moment for more of them, for it costs
+several times as much as what is in it; who comes alone waits for nobody. A second thread vouches for what
 was committed while the first writes on. Nothing is dropped: whoever hands a decision in gets durability
-or an error.
+or an error. What is in the log although its caller got an error, because it was not vouched for in time or
+the server did not say whether it has committed, is noted there as unanswered as soon as that can be done.
 """
 
 from __future__ import annotations
@@ -30,7 +32,11 @@ from api.storage.log import Grown, TreeState
 MAX_BATCH = 64
 """Most decisions in one commit: bounds how long the first of them waits."""
 
+GATHER_S = 0.005
+"""So long a commit waits for more while decisions come several at a time (PostgreSQL's ``commit_delay``)."""
+
 _ASK_AGAIN_S = 0.05
+_SETTLED_EVERY_S = 1.0
 
 MAX_WAITING = 1024
 """Most decisions that wait; more than that could not be written within anybody's patience."""
@@ -56,19 +62,27 @@ class Recorder:
         logbook: the log.
         patience_s: how long a decision may wait for its turn.
         max_waiting: most decisions that wait.
+        gather_s: how long a commit waits for more of them, while several come at a time.
     """
 
     def __init__(
-        self, logbook: Logbook, patience_s: float = PATIENCE_S, max_waiting: int = MAX_WAITING
+        self,
+        logbook: Logbook,
+        patience_s: float = PATIENCE_S,
+        max_waiting: int = MAX_WAITING,
+        gather_s: float = GATHER_S,
     ) -> None:
         self._logbook = logbook
         self._patience_s = patience_s
         self._max_waiting = max_waiting
+        self._gather_s = gather_s
+        self._n_before = 0
         self._waiting: deque[_Task] = deque()
         self._open = False
         lock = threading.Lock()
         self._room, self._work = threading.Condition(lock), threading.Condition(lock)
         self._committed: SimpleQueue[_Committed | None] = SimpleQueue()
+        self._owed: deque[Sequence[str]] = deque()
         self._thread = threading.Thread(target=self._run, name="tactful-recorder", daemon=True)
         self._voucher = threading.Thread(target=self._vouch, name="tactful-voucher", daemon=True)
 
@@ -101,17 +115,17 @@ class Recorder:
         """
         deadline = time.monotonic() + self._patience_s
         failed: EdgeError | None = None
-        recorded: list[tuple[int, str]] = []
+        recorded: dict[str, int] = {}
         handed_in = self._hand_in([_Task(each) for each in decisions])
         for decision, written in zip(decisions, handed_in, strict=True):
             try:
-                recorded.append((self._wait_for(written, deadline), decision.decision_id))
+                recorded[decision.decision_id] = self._wait_for(written, deadline)
             except EdgeError as error:
                 failed = failed or error
         if failed is None:
-            return [log_index for log_index, _ in recorded]
-        for log_index, decision_id in recorded:
-            self._logbook.say_unanswered(log_index, [decision_id])
+            return list(recorded.values())
+        for decision_id in recorded:
+            self._say_unanswered([decision_id])
         raise failed
 
     def _wait_for(self, written: Future[int], deadline: float) -> int:
@@ -153,25 +167,41 @@ class Recorder:
 
     def _run(self) -> None:
         while (batch := self._take()) is not None:
+            self._settle()
             standing = [task for task in batch if task.written.set_running_or_notify_cancel()]
-            self._write(standing)
+            if standing:
+                self._write(standing)
+        self._settle()
         self._committed.put(None)
 
     def _take(self) -> list[_Task] | None:
-        """Wait for decisions; ``None`` when there will be no more."""
+        """Wait a while for decisions; ``None`` when there will be no more."""
         with self._work:
-            self._work.wait_for(lambda: self._waiting or not self._open)
-            if not self._waiting:
+            self._work.wait_for(lambda: self._waiting or not self._open, _SETTLED_EVERY_S)
+            if not (self._waiting or self._open):
                 return None
+            if self._n_before > 1 and self._waiting and self._open:
+                self._gather()
             batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+            self._n_before = len(batch)
             self._room.notify_all()
         return batch
 
+    def _gather(self) -> None:
+        """Let go of the lock for a moment, for decisions that are about to come."""
+        self._work.release()
+        try:
+            time.sleep(self._gather_s)
+        finally:
+            self._work.acquire()
+
     def _write(self, batch: Sequence[_Task]) -> None:
         """Write a batch with one commit; one that the database refuses is parted from the others."""
+        is_committing = False
         try:
             with writing(self._logbook.engine) as conn:
                 grown = self._logbook.append(conn, [task.decision for task in batch])
+                is_committing = True
         except StoreRefusedError as error:
             if len(batch) > 1:
                 for task in batch:
@@ -180,6 +210,8 @@ class Recorder:
                 _fail(batch, error)
         except EdgeError as error:
             _fail(batch, error)
+            if is_committing:  # whether it was committed nobody can tell us now
+                self._say_unanswered([task.decision.decision_id for task in batch])
         except Exception as error:  # noqa: BLE001  whatever it is, it must not end the only writer
             _fail(batch, StoreRefusedError(f"a decision cannot be stored ({type(error).__name__})"))
         else:
@@ -217,11 +249,21 @@ class Recorder:
         if isinstance(error, ForkedLogError):
             return  # nothing more goes into such a log
         for each in together:
-            try:
-                ids = [task.decision.decision_id for task in each.batch]
-                self._logbook.say_unanswered(each.grown.first_index, ids)
-            except EdgeError as also:
-                warn("decision:unanswered:unsaid", also)
+            self._say_unanswered([task.decision.decision_id for task in each.batch])
+
+    def _say_unanswered(self, decision_ids: Sequence[str]) -> None:
+        """Tell the log that decisions were not answered, as far as they are in it; later if not now."""
+        try:
+            self._logbook.say_unanswered(decision_ids)
+        except StoreUnavailableError:
+            self._owed.append(decision_ids)
+        except Exception as error:  # noqa: BLE001  whatever it is, it must not end the only writer
+            warn("decision:unanswered:unsaid", error)
+
+    def _settle(self) -> None:
+        """Tell the log what it could not be told before."""
+        for _ in range(len(self._owed)):
+            self._say_unanswered(self._owed.popleft())
 
     def _publish(self, state: TreeState) -> None:
         """Vouch for a tree; a guard that cannot be asked just now is asked again for a while.

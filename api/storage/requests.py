@@ -163,6 +163,7 @@ def find_requests(
     after: tuple[int, str] | None = None,
     state: RequestState | None = None,
     overdue_at_ms: int | None = None,
+    kind: RequestKind | None = None,
 ) -> list[RequestRow]:
     """Return requests that meet every condition given, those due first first.
 
@@ -172,6 +173,7 @@ def find_requests(
         after: go on behind this one: ``due_at_ms`` and ``request_id`` of the last of the page before.
         state: how far they have come.
         overdue_at_ms: only those that should have been answered by this time and were not.
+        kind: what was asked for.
     """
     query = select(*_COLUMNS).order_by(requests.c.due_at_ms, requests.c.request_id).limit(limit)
     if after is not None:
@@ -182,6 +184,8 @@ def find_requests(
         query = query.where(requests.c.state == state.value)
     if overdue_at_ms is not None:
         query = query.where(_OPEN, requests.c.due_at_ms < overdue_at_ms)
+    if kind is not None:
+        query = query.where(requests.c.kind == kind.value)
     return _rows(conn, query)
 
 

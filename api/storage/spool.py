@@ -34,6 +34,7 @@ from api.errors import StoreRefusedError, StoreUnavailableError
 from api.logging import warn
 from api.storage.decisions import StoredDecision
 from api.storage.secret_files import sync_folder
+from guardrails.log.tallies import Part, Tally
 
 MAX_BYTES = 64 * 2**20
 """The largest file; some ten thousand records."""
@@ -127,7 +128,8 @@ class Spool:
             decisions = [each for each in map(_decision_of, records) if each is not None]
             n_read = sum(map(len, records)) + len(records) * _HEAD_BYTES + _NAME_BYTES
             yield decisions
-            if len(decisions) == len(records) and n_read == self._aside.stat().st_size:
+            size = self._aside.stat().st_size  # without a whole name nothing was ever kept in it
+            if size < _NAME_BYTES or (len(decisions) == len(records) and n_read == size):
                 self._aside.unlink()
             else:
                 self._aside.rename(self._folder / f"damaged-{secrets.token_hex(8)}")
@@ -215,6 +217,7 @@ class Spool:
 def _record_of(decision: StoredDecision) -> bytes:
     written = {name: getattr(decision, name) for name in _WRITTEN}
     written |= {name: base64.b64encode(written[name]).decode() for name in _BYTES}
+    written["tallies"] = [tuple(tally) for tally in decision.tallies]
     content = orjson.dumps(written)
     return len(content).to_bytes(_LENGTH_BYTES, "big") + hashlib.sha256(content).digest() + content
 
@@ -225,7 +228,10 @@ def _decision_of(content: bytes) -> StoredDecision | None:
     try:
         written = orjson.loads(content)
         written |= {name: base64.b64decode(written[name]) for name in _BYTES}
-        return StoredDecision(**{**written, **nobody, "terms": tuple(written["terms"])})
+        tallies = [Tally(Part(part), *rest) for part, *rest in written.pop("tallies", ())]
+        return StoredDecision(
+            **{**written, **nobody, "terms": tuple(written["terms"]), "tallies": tuple(tallies)}
+        )
     except (ValueError, TypeError, KeyError):
         return None
 

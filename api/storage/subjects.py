@@ -19,6 +19,7 @@ SUBJECT_KEY_BYTES = 16
 _ACCOUNT, _SESSION, _DEVICE = b"tactful account\x00", b"tactful session\x00", b"tactful device\x00"
 _SUPPRESSION, _TOKENS = b"tactful suppression\x00", b"tactful customer tokens\x00"
 _REFERENCE = b"tactful reference\x00"
+_PAGES, _ATTEMPT = b"tactful sessions of pages\x00", b"tactful attempt to sign in\x00"
 
 
 class Subjects:
@@ -65,6 +66,14 @@ class Subjects:
     def token_secret(self) -> bytes:
         """Return the secret that customer tokens are sealed with, 32 bytes."""
         return hmac.digest(self._secret, _TOKENS, hashlib.sha256)
+
+    def session_secret(self) -> bytes:
+        """Return the secret that cookies of pages are signed with, 32 bytes."""
+        return hmac.digest(self._secret, _PAGES, hashlib.sha256)
+
+    def attempt(self, name: str) -> bytes:
+        """Return the key under which failed attempts to sign in are counted, 16 bytes."""
+        return self._key(_ATTEMPT, name)
 
     def _key(self, domain: bytes, name: str) -> bytes:
         return hmac.digest(self._secret, domain + name.encode(), hashlib.sha256)[:SUBJECT_KEY_BYTES]

@@ -6,13 +6,19 @@ the next import would undo the erasure).
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, bindparam, delete, exists, select
 
-from api.storage.statements import chunks, insert_or_replace
+from api.storage.prepared import Prepared, Wanted
+from api.storage.statements import insert_or_replace
 from api.storage.tables import suppressions
+
+_SUPPRESSED = Prepared(
+    select(suppressions.c.suppression_key).where(
+        suppressions.c.suppression_key.in_(bindparam("suppression_keys", expanding=True))
+    )
+)
 
 SUPPRESSED = "SUPPRESSED"
 """Why something about an erased subject is not taken."""
@@ -39,12 +45,14 @@ def lift(conn: Connection, suppression_key: bytes) -> bool:
 
 def is_suppressed(conn: Connection, suppression_keys: Iterable[bytes]) -> set[bytes]:
     """Return those of the keys whose subjects were erased."""
+    return suppressed_among(suppression_keys).read(conn)
+
+
+def suppressed_among(suppression_keys: Iterable[bytes]) -> Wanted[set[bytes]]:
+    """Return what to ask for what ``is_suppressed`` returns; nothing about nobody."""
     wanted = sorted(set(suppression_keys))
-    queries = (
-        select(suppressions.c.suppression_key).where(suppressions.c.suppression_key.in_(some))
-        for some in chunks(wanted)
-    )
-    return set(itertools.chain.from_iterable(conn.scalars(query) for query in queries))
+    asked = [_SUPPRESSED.asking(suppression_keys=wanted)] if wanted else []
+    return Wanted(asked, lambda found: {key for rows in found for (key,) in rows})
 
 
 def all_suppressed(conn: Connection) -> dict[bytes, int]:

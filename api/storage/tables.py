@@ -412,6 +412,27 @@ measurements = Table(
     comment="sums over many people, under P7; nothing in it tells of whom",
 )
 
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("day", Integer, primary_key=True, comment="days since the epoch"),
+    Column("part", Text, primary_key=True, comment="placement, basis, intent, rule, outcome, degraded"),
+    Column("name", Text, primary_key=True, comment="of which one"),
+    Column("n_decisions", BigInteger, nullable=False),
+    Column("n_shown", BigInteger, nullable=False, comment="suggestions"),
+    Column("n_withheld", BigInteger, nullable=False, comment="what would have been suggested but for a rule"),
+    comment="sums over all decisions of the log, written with them; nothing in it tells of whom",
+)
+
+figures = Table(
+    "figures",
+    metadata,
+    Column("name", Text, primary_key=True, comment="consents"),
+    Column("at_ms", BigInteger, nullable=False, comment="when it was counted"),
+    Column("document", Text, nullable=False, comment="JSON: counts; nothing in it tells of whom"),
+    comment="what takes long to count, as it was when it was counted last",
+)
+
 policies = Table(
     "policies",
     metadata,
@@ -439,6 +460,18 @@ policy_steps = Table(
     ),
     Index("ix_policy_steps_version", "version"),
     comment="append-only: UPDATE and DELETE are refused by trigger",
+)
+
+policy_comments = Table(
+    "policy_comments",
+    metadata,
+    Column("comment_id", Text, primary_key=True),
+    Column("version", Text, nullable=False, index=True, comment="of the policy that it is about"),
+    Column("actor", Text, nullable=False, comment="id of an account"),
+    Column("actor_role", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("comment", Text, nullable=False),
+    comment="what people of the shop say between the steps of a change",
 )
 
 rehearsals = Table(
@@ -680,4 +713,53 @@ api_keys = Table(
     Column("secret_sha256", LargeBinary(32), nullable=False, unique=True),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("revoked_at_ms", BigInteger),
+    Column(
+        "n_per_second",
+        BigInteger,
+        comment="requests on average; null for what the shop has set for all",
+    ),
+    Column("n_at_once", BigInteger, comment="requests without a pause; null likewise"),
+    Column("n_per_day", BigInteger, comment="requests on a day of UTC; null likewise"),
+)
+
+key_days = Table(
+    "key_days",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("day", Integer, primary_key=True, comment="of UTC, days since the epoch", autoincrement=False),
+    Column("n_taken", BigInteger, nullable=False, comment="requests, taken in steps"),
+    comment="requests that keys with a limit for the day have taken",
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("account_id", Text, primary_key=True, comment="names who did something, wherever that is kept"),
+    Column("name", Text, nullable=False, unique=True, comment="what somebody signs in as, case folded"),
+    Column("password_hash", Text, comment="argon2id; null for who signs in elsewhere only"),
+    Column("identity", Text, unique=True, comment="issuer and subject at an OpenID provider"),
+    Column("role", Text, nullable=False),
+    Column("language", Text, comment="null for that of the browser"),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("disabled_at_ms", BigInteger),
+    comment="people of the shop who use the console",
+)
+
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("token_sha256", LargeBinary(32), primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.account_id"), nullable=False, index=True),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("seen_at_ms", BigInteger, nullable=False, comment="to the minute"),
+    comment="who is signed in; a row that is gone is a session that has ended",
+)
+
+sign_in_failures = Table(
+    "sign_in_failures",
+    metadata,
+    Column("attempt_key", LargeBinary(16), primary_key=True, comment="keyed digest of a name or an address"),
+    Column("n", Integer, nullable=False),
+    Column("last_at_ms", BigInteger, nullable=False, index=True),
+    comment="what slows guessing down; goes after a day",
 )

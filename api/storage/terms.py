@@ -6,8 +6,10 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, delete, select
 
-from api.storage.statements import chunks, insert_new, insert_rows
+from api.storage.statements import chunks, fetch, insert_new, insert_rows, places
 from api.storage.tables import decision_terms, log_terms
+
+_NUMBERS = "SELECT term, term_no FROM log_terms WHERE term IN"
 
 
 def store_terms(conn: Connection, placed: Sequence[tuple[int, Collection[str]]]) -> None:
@@ -32,8 +34,7 @@ def term_numbers(conn: Connection, terms: Collection[str], *, make: bool = False
     """
     found: dict[str, int] = {}
     for some in chunks(sorted(terms)):
-        query = select(log_terms.c.term, log_terms.c.term_no).where(log_terms.c.term.in_(some))
-        found |= {row.term: row.term_no for row in conn.execute(query)}
+        found |= dict(fetch(conn, f"{_NUMBERS} {places(some)}", some))
     missing = sorted(set(terms) - found.keys())
     if not missing or not make:
         return found

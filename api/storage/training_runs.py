@@ -101,6 +101,17 @@ def get_run(conn: Connection, run_id: str) -> TrainingRun | None:
     return None if row is None else _run(dict(row))
 
 
+def list_runs(conn: Connection, n_runs: int) -> list[TrainingRun]:
+    """Return the trainings that were asked for last, the last one first.
+
+    Args:
+        conn: a connection.
+        n_runs: at most so many.
+    """
+    last = select(*_COLUMNS).order_by(training_runs.c.requested_at_ms.desc(), training_runs.c.run_id)
+    return [_run(dict(row)) for row in conn.execute(last.limit(n_runs)).mappings()]
+
+
 def note_run(conn: Connection, run: TrainingRun, was_until_ms: int) -> bool:
     """Write down how a training stands, if nobody has taken it for interrupted; tell whether that was so.
 

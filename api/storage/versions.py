@@ -12,6 +12,8 @@ from sqlalchemy import BigInteger, Connection, Text, cast, delete, func, select,
 from api.policies.model import load_document
 from api.policies.shipped import shipped_policy
 from api.storage.log import append_entries, entry
+from api.storage.prepared import Prepared, Wanted
+from api.storage.release import SERVES
 from api.storage.statements import insert_into, insert_new, insert_or_replace
 from api.storage.tables import active_versions, models, policies
 from guardrails.errors import PolicyError
@@ -33,7 +35,9 @@ CHALLENGER_MODEL = "challenger_model"
 SYSTEM = "system"
 """Who does what nobody asked for with a key."""
 
-_ACTIVE = select(active_versions.c.name, active_versions.c.version)
+_ACTIVE = Prepared(
+    select(active_versions.c.name, active_versions.c.version).where(active_versions.c.name != SERVES)
+)
 
 
 class Came(StrEnum):
@@ -86,7 +90,12 @@ def active(conn: Connection) -> dict[str, str]:
 
     That of catalogue and notices is a number that rises with every change, not a content hash.
     """
-    return {row.name: row.version for row in conn.execute(_ACTIVE)}
+    return versions_in_force().read(conn)
+
+
+def versions_in_force() -> Wanted[dict[str, str]]:
+    """Return what to ask for what ``active`` returns."""
+    return Wanted([_ACTIVE.asking()], lambda rows: dict(rows[0]))
 
 
 def changed_at_ms(conn: Connection) -> int | None:
@@ -100,7 +109,9 @@ def changed_at_ms(conn: Connection) -> int | None:
 
 def since_ms(conn: Connection) -> dict[str, int]:
     """Return when what is in force was put there, milliseconds since the epoch, by name."""
-    found = select(active_versions.c.name, active_versions.c.changed_at_ms)
+    found = select(active_versions.c.name, active_versions.c.changed_at_ms).where(
+        active_versions.c.name != SERVES
+    )
     return {row.name: row.changed_at_ms for row in conn.execute(found)}
 
 

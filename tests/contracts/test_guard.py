@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 from support import log_elsewhere
 from support.stores import NOW_MS, a_decision
 
@@ -228,6 +228,24 @@ class TestRestoredDatabases:
         with pytest.raises(ForkedLogError):
             grow(store, [10])
         assert store.logbook.guard.last() == self.vouched
+
+    def test_what_this_process_has_seen_go_on_is_vouched_for_without_reading_it_again(self, store):
+        grow_unguarded(store, range(10, 15))
+        with writing(store.engine) as conn:
+            grown = store.logbook.add(conn, said(15))
+        asked = []
+        event.listen(store.engine, "checkout", lambda *_: asked.append(1))
+        assert store.logbook.publish(grown.after).size == 16
+        assert asked == []
+        with pytest.raises(ForkedLogError):
+            store.logbook.publish(replace(grown.after, root=OTHER))
+
+    def test_few_trees_are_remembered(self, store):
+        for number in range(10, 50):
+            with writing(store.engine) as conn:
+                store.logbook.add(conn, said(number))
+            assert len(store.logbook._chain) <= 32
+        assert store.logbook.publish().size == 50
 
     def test_another_origin_is_refused(self, store):
         book = store.logbook

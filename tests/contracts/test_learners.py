@@ -400,7 +400,10 @@ class Together(Counted):
 
     n_neighbours = 20
 
-    def product(self, weights: csr_matrix) -> Product:
+    def item_sums(self, weights: csr_matrix) -> np.ndarray:
+        return np.ones(weights.shape[1])  # nothing has to be added up first
+
+    def product(self, weights: csr_matrix, item_sums: np.ndarray | None = None) -> Product:
         return Product.of(weights.T, weights, np.ones(weights.shape[1]))
 
 

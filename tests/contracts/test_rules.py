@@ -12,7 +12,7 @@ import pytest
 from support.policies import a_policy, a_rule
 from support.rule_cases import Case, read_cases
 from support.views import N_MIXED as N
-from support.views import a_mixed_view, a_view_of_nobody, columns_of, denied, none_of, one_of
+from support.views import a_mixed_view, a_view, a_view_of_nobody, columns_of, denied, none_of, one_of
 
 from engine.vocabulary import Channel, Intent
 from guardrails.consent.permission import Denial
@@ -27,6 +27,7 @@ from guardrails.rules import CATALOGUE
 from guardrails.rules.base import MICRO, Effect, Judgement, Rule, Unit, View
 
 CUSTOMER_SENTENCE_LENGTH = 140
+SCORE = "G31"  # the one that always has something to say: how creepy each candidate is
 FEWEST_EXAMPLES = 6
 EXAMPLES = tuple(read_cases())
 
@@ -70,15 +71,24 @@ class RuleContract:
             nobody = a_view_of_nobody(channel=channel, intent=intent, interruptive=interruptive)
             assert not judge(nobody, np.ones(1, np.int64), [self.rule], Limits()).failed
 
+    def test_where_it_is_silent_it_has_nothing_to_say(self, view):
+        for row in range(0, N, 5):
+            alone = one_of(view, row)
+            if self.rule.is_silent(alone, Limits()):
+                judgement = self.rule.judge(alone, Limits())
+                assert not judgement.speaks_of(0)
+                assert judgement.factor_micro.tolist() == [MICRO]
+
     def test_it_withholds_when_it_fails(self, view):
         def fail(*_: object) -> Judgement:
             raise ZeroDivisionError
 
         broken = copy(self.rule)
         broken.__class__ = type("Broken", (type(self.rule),), {"judge": fail})
-        judged = judge(view, np.ones(N, np.int64), [broken], Limits())
-        assert judged.withheld.all()
-        assert judged.failed == ((self.rule.id, "ZeroDivisionError"),)
+        for in_full, seen in product((True, False), (view, a_view(N))):
+            judged = judge(seen, np.ones(N, np.int64), [broken], Limits(), in_full=in_full)
+            assert judged.withheld.all()
+            assert judged.failed == ((self.rule.id, "ZeroDivisionError"),)
 
     def test_it_says_the_same_twice(self, view):
         first, second = self.rule.judge(view, Limits()), self.rule.judge(view, Limits())
@@ -119,6 +129,15 @@ class ShippedRuleContract(RuleContract):
         effects = [case.effect for case in self.examples()]
         assert len(effects) >= FEWEST_EXAMPLES
         assert min(effects) < WITHHOLDING <= max(effects)
+
+    def test_it_need_not_be_asked_of_what_is_harmless_but_is_asked_of_what_is_not(self):
+        harmless = self.rule.is_silent(a_view(3), Limits())
+        assert harmless is (self.rule.id != SCORE)
+        assert not all(
+            self.rule.is_silent(case.view, case.limits)
+            for case in self.examples()
+            if case.effect >= WITHHOLDING
+        )
 
     def test_its_file_is_named_after_it(self):
         stem = inspect.getfile(type(self.rule)).rsplit("/", 1)[-1].removesuffix(".py")

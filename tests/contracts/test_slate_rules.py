@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import defaultdict
 from typing import ClassVar
 
 import numpy as np
@@ -52,6 +53,14 @@ class SlateRuleContract:
             yield Draft(
                 view, list(range(N)), shown=list(range(0, place, 2))[: view.request.count - 1], place=place
             )
+
+    def test_where_it_tells_by_intent_it_says_the_same_of_the_next_of_that_intent(self, view):
+        said = defaultdict(set)
+        for place in range(N):
+            draft = Draft(view, list(range(N)), shown=[0, 1], place=place)
+            said[draft.intent[draft.asked]].add(self.rule.judge(draft, Limits()))
+        alike = all(len(verdicts) == 1 for verdicts in said.values())
+        assert alike or not self.rule.tells_by_intent
 
     def test_it_answers_with_whole_numbers(self, view):
         for draft in self.drafts(view):

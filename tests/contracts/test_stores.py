@@ -42,7 +42,7 @@ from api.storage.decisions import (
 from api.storage.devices import is_shared, seen_on_device
 from api.storage.exposures import insert_exposures, read_exposure, read_exposures
 from api.storage.feedback import FeedbackKind, add_feedback
-from api.storage.interactions import read_for_training, read_histories, read_history, read_session
+from api.storage.interactions import histories, read_for_training, read_history, session
 from api.storage.items import Counts, ItemRow, item_numbers, load_catalogue, read_item, upsert_items
 from api.storage.keyring import KeyName
 from api.storage.log import read_entry
@@ -335,9 +335,9 @@ class TestInteractions:
         store_interactions(store, rows)
         catalogue, since_ms = catalogue_of(store), dict(zip(people, (10, 0, 0, 6), strict=True))
         with reading(store.engine) as conn:
-            together = read_histories(conn, since_ms, catalogue)
+            together = histories(since_ms, catalogue).read(conn)
             alone = {each: read_history(conn, each, since_ms[each], catalogue) for each in people}
-            assert read_histories(conn, {}, catalogue) == {}
+            assert histories({}, catalogue).read(conn) == {}
         assert [len(together[each]) for each in people] == [3, 2, 0, 0]
         for each in people:
             for name, column in vars(alone[each]).items():
@@ -354,8 +354,8 @@ class TestInteractions:
         store_interactions(store, rows)
         catalogue = catalogue_of(store)
         with reading(store.engine) as conn:
-            session = read_session(conn, VISIT, 10, catalogue)
-        assert session.item_idx.tolist() == [catalogue.idx_of_id["milk"]]
+            visit = session(VISIT, 10, catalogue).read(conn)
+        assert visit.item_idx.tolist() == [catalogue.idx_of_id["milk"]]
 
     def test_items_that_a_catalogue_does_not_hold_are_left_out(self, store):
         lamp = store_items(store, "lamp")["lamp"]

@@ -11,7 +11,7 @@ from sqlalchemy import event, insert, text
 from support.stores import NOW_MS, SUBJECTS, a_decision, settings_for, store_customer
 
 from api.errors import StoreRefusedError, StoreUnavailableError
-from api.storage.connection import PATIENCE_S, is_current, open_engine, reading, upgrade, writing
+from api.storage.connection import PATIENCE_S, WAITING_S, fit, open_engine, reading, upgrade, writing
 from api.storage.customers import all_customer_ids, customer_numbers
 from api.storage.decisions import append_decisions, search_decisions
 from api.storage.tables import customers
@@ -45,7 +45,7 @@ def test_a_lock_that_lasts_is_an_error_in_bounded_time_on_postgresql(postgresql_
         before = time.monotonic()
         with pytest.raises(StoreUnavailableError, match="locked"):
             customers_in(postgresql_store.engine)
-        assert PATIENCE_S <= time.monotonic() - before < PATIENCE_S + 2
+        assert WAITING_S <= time.monotonic() - before < WAITING_S + 2
 
 
 def test_a_writer_keeps_nobody_from_reading(store):
@@ -68,7 +68,7 @@ def test_a_deleted_file_is_an_error_and_is_not_made_anew(sqlite_store):
     add_customer(sqlite_store.engine)
     file = sqlite_store.settings.data_dir / "tactful.db"
     file.unlink()
-    for use in (customers_in, add_customer, is_current):
+    for use in (customers_in, add_customer, fit):
         with pytest.raises(StoreUnavailableError, match="reached"):
             use(sqlite_store.engine)
     assert not file.exists()

@@ -17,11 +17,12 @@ from support.stores import (
 
 from api.classifying import classify_catalogue
 from api.errors import StoreRefusedError, StoreUnavailableError
-from api.storage.connection import alembic_config, is_current, open_engine, reading, upgrade, writing
+from api.storage.connection import alembic_config, fit, open_engine, reading, upgrade, writing
 from api.storage.consents import append_events
 from api.storage.decisions import append_decisions, index_of, read_decision, search_decisions
 from api.storage.log import hashes_of, read_entries, read_state
 from api.storage.placements import read_placements, seed_placements
+from api.storage.release import Fit
 from api.storage.tables import metadata
 from guardrails.log.merkle import root_at
 from guardrails.placements import DEFAULT_PLACEMENTS
@@ -42,17 +43,17 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_uses(store):
 def test_a_store_can_be_taken_down_and_put_up_again(store):
     with writing(store.engine) as conn:
         command.downgrade(alembic_config(conn), "base")
-    assert not is_current(store.engine)
+    assert fit(store.engine) is Fit.BEHIND
     assert set(inspect(store.engine).get_table_names()) == {"alembic_version"}
     upgrade(store.engine)
-    assert is_current(store.engine)
+    assert fit(store.engine) is Fit.FITS
     with reading(store.engine) as conn:
         assert read_placements(conn)
 
 
 def test_upgrading_twice_changes_nothing(store):
     upgrade(store.engine)
-    assert is_current(store.engine)
+    assert fit(store.engine) is Fit.FITS
 
 
 def test_a_shop_that_was_there_before_the_holds_goes_up_with_all_it_has_and_down_again(store):
@@ -138,7 +139,7 @@ def test_a_log_that_has_entries_is_not_taken_back(store):
         append_decisions(conn, store.keyring, [a_decision("one")])
     with pytest.raises(RuntimeError, match="not taken back"):
         migrate(store, command.downgrade, "0004")
-    assert is_current(store.engine)
+    assert fit(store.engine) is Fit.FITS
     with reading(store.engine) as conn:
         assert index_of(conn, "one") == 0
 
@@ -164,7 +165,7 @@ def test_a_database_without_tables_says_what_to_do(tmp_path):
     file = tmp_path / "new.db"
     file.touch()
     engine = open_engine(settings_for(f"sqlite:///{file}", tmp_path))
-    assert not is_current(engine)
+    assert fit(engine) is Fit.BEHIND
     with pytest.raises(StoreUnavailableError, match="tactful db upgrade"), reading(engine) as conn:
         read_placements(conn)
     engine.dispose()

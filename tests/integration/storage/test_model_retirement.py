@@ -80,13 +80,13 @@ def test_a_model_is_kept_for_a_month_from_when_it_was_in_force_last(store):
     assert retired(store, LATER_MS + 29 * DAY_MS) == 0
     assert retired(store, LATER_MS + 30 * DAY_MS) == 1
     with pytest.raises(ArtefactError, match="nothing needed it"):
-        roll_back(store.engine, LATER_MS)
+        roll_back(store.engine, store.settings, LATER_MS)
 
 
 def test_a_model_in_shadow_is_kept(store):
     watched, present = stored(store, 1), stored(store, 2)
     in_force(store, present)
-    put_in_shadow(store.engine, watched, NOW_MS)
+    put_in_shadow(store.engine, store.settings, watched, NOW_MS)
     assert retired(store) == 0
     with pytest.raises(ModelRefusedError, match="in use"):
         retire_model(store.engine, store.settings, watched, LATER_MS, unseen)

@@ -20,8 +20,10 @@ from api.errors import StoreRefusedError, StoreUnavailableError
 from api.storage.connection import PATIENCE_S, reading, writing
 from api.storage.decisions import read_decision, search_decisions
 from api.storage.log import read_entries, read_state
+from api.storage.outage import REST_S
 from api.storage.recorder import MAX_BATCH, Recorder
 from api.storage.tables import exposures
+from api.storage.tallies import read_tallies
 from guardrails.log.sealing import header_of
 
 TESTS = Path(record_until_killed.__file__).parent.parent
@@ -95,6 +97,24 @@ def test_decisions_that_gather_share_a_commit(store):
             future.result()
     assert stored_ids(store) == {"first", *names}
     assert len(commits) <= 3  # the lock's own, the first decision's, all the others'
+
+
+def test_while_several_come_at_a_time_a_commit_waits_for_more(store):
+    commits = []
+    with recording(store, gather_s=1.0) as recorder, ThreadPoolExecutor(4) as threads:
+        recorder.submit_all([a_decision("a"), a_decision("b")])
+        event.listen(store.engine, "commit", commits.append)
+        waiting = []
+        for name in "cdef":
+            waiting.append(threads.submit(recorder.submit, a_decision(name)))
+            time.sleep(0.02)
+        assert [each.result(10) for each in waiting] == [2, 3, 4, 5]
+    assert len(commits) == 1
+
+
+def test_who_comes_alone_waits_for_nobody(store):
+    with recording(store, gather_s=30.0) as recorder:
+        assert [recorder.submit(a_decision(name)) for name in "abc"] == [0, 1, 2]
 
 
 def test_a_refused_decision_takes_no_other_down_with_it(store):
@@ -263,6 +283,7 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(store):
     assert acknowledged <= found
     with reading(store.engine) as conn:
         assert all(read_decision(conn, store.keyring, each).body is not None for each in found)
+        assert sum(each.n_decisions for each in read_tallies(conn, 0, 10**6)) == len(found)
 
 
 def test_a_group_is_stored_together_and_each_is_told_its_place(store):
@@ -284,3 +305,41 @@ def test_of_a_group_that_is_not_recorded_whole_the_log_says_what_is_in_it_unansw
     told = [each for each in entries if each.get("what") == "not_answered"]
     assert len(told) == 2
     assert all(entries[each["first"]].get("what") is None for each in told)
+
+
+@contextmanager
+def losing_word_of_one_commit(engine):
+    """Let a commit reach the server, and its answer be lost with the connection."""
+    lost = []
+
+    def lose(conn):
+        if not lost:
+            lost.append(conn)
+            conn.connection.driver_connection.commit()
+            conn.connection.driver_connection.close()
+
+    event.listen(engine, "commit", lose)
+    yield
+    event.remove(engine, "commit", lose)
+    assert lost
+
+
+@pytest.mark.postgres
+def test_what_was_committed_without_a_word_of_it_is_said_to_be_unanswered(postgresql_store):
+    store = postgresql_store
+    store_items(store, "lamp")
+    shown = an_exposure(1, session_key=b"v" * 16)
+    with recording(store) as recorder:
+        recorder.submit(a_decision("before", exposure=shown))
+        with losing_word_of_one_commit(store.engine), pytest.raises(StoreUnavailableError, match="reached"):
+            recorder.submit(a_decision("lost", exposure=shown))
+        time.sleep(1.2 * REST_S)  # nobody asks a server that was just found gone
+        recorder.submit(a_decision("after", exposure=shown))
+    with reading(store.engine) as conn:
+        lost = read_decision(conn, store.keyring, "lost")
+        said = [orjson.loads(each) for each in read_entries(conn, 0, read_state(conn).size)]
+        remembered = set(conn.scalars(select(exposures.c.decision_id)))
+    assert [(each["first"], each["n"]) for each in said if each.get("what") == "not_answered"] == [
+        (lost.log_index, 1)
+    ]
+    assert remembered == {"before", "after"}

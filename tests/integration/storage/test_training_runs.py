@@ -10,7 +10,7 @@ from support.stores import NOW_MS
 from api.errors import UnknownRunError
 from api.models.runs import run_state
 from api.storage.connection import reading, writing
-from api.storage.training_runs import RunState, TrainingRun, get_run, insert_run, note_run
+from api.storage.training_runs import RunState, TrainingRun, get_run, insert_run, list_runs, note_run
 
 UNTIL_MS = NOW_MS + 60_000
 RUN = TrainingRun(
@@ -91,3 +91,12 @@ def test_one_that_nobody_claims_any_longer_is_interrupted_and_makes_way(store):
 def test_nothing_is_known_of_a_run_that_nobody_asked_for(store):
     with pytest.raises(UnknownRunError):
         run_state(store.engine, "none", NOW_MS)
+
+
+def test_the_last_ones_are_listed_first(store):
+    begun(store)
+    noted(store, replace(RUN, state=RunState.FAILED, finished_at_ms=NOW_MS + 1))
+    begun(store, replace(RUN, run_id="two", requested_at_ms=NOW_MS + 2))
+    with reading(store.engine) as conn:
+        assert [each.run_id for each in list_runs(conn, 5)] == ["two", "one"]
+        assert [each.run_id for each in list_runs(conn, 1)] == ["two"]
