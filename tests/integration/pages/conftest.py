@@ -1,0 +1,18 @@
+import shutil
+
+import pytest
+from support.http import fill, serving
+from support.pages import staff_of
+from support.stores import opened
+
+
+@pytest.fixture(scope="module")
+def open_shop(sqlite_template, tmp_path_factory):
+    """A shop with an account of each role that all tests of a file share: they change nothing in it."""
+    folder = tmp_path_factory.mktemp("shop")
+    shutil.copyfile(sqlite_template, folder / "tactful.db")
+    with opened(f"sqlite:///{folder / 'tactful.db'}", folder) as store:
+        keys = fill(store.settings)
+        with serving(store.settings, keys) as served:
+            staff_of(served)
+            yield served
