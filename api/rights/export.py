@@ -212,8 +212,9 @@ class _Drain(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        self._waiting.append(bytes(data))
-        self.n_waiting += len(data)
+        if data:  # what is compressed well comes out once in thousands of lines, and as nothing in between
+            self._waiting.append(bytes(data))
+            self.n_waiting += len(data)
         return len(data)
 
     def drain(self) -> bytes:

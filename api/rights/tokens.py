@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, bindparam, select
 
 from api.errors import UnauthenticatedError
+from api.storage.prepared import Prepared, Rows, Wanted
 from api.storage.subjects import Subjects
 from api.storage.tables import customers, suppressions
 
@@ -35,9 +36,11 @@ MAX_CHARACTERS = 4096
 _NONCE_BYTES = 12
 _FORMAT = b"tactful customer token 1"
 
-_NUMBER_OF = select(customers.c.customer_no).where(customers.c.subject_key == bindparam("subject_key"))
-_SUPPRESSED_SINCE = select(suppressions.c.since_ms).where(
-    suppressions.c.suppression_key == bindparam("suppression_key")
+_NUMBER_OF = Prepared(
+    select(customers.c.customer_no).where(customers.c.subject_key == bindparam("subject_key"))
+)
+_SUPPRESSED_SINCE = Prepared(
+    select(suppressions.c.since_ms).where(suppressions.c.suppression_key == bindparam("suppression_key"))
 )
 
 
@@ -74,7 +77,7 @@ def issue_token(
     Returns:
         The token as it is sent, and what it says.
     """
-    number = conn.execute(_NUMBER_OF, {"subject_key": subjects.account(customer_id)}).scalar()
+    number = _first(_NUMBER_OF.rows(conn, subject_key=subjects.account(customer_id)))
     token = CustomerToken(customer_id, number, now_ms, now_ms + ttl_s * 1000)
     return seal(token, subjects.token_secret()), token
 
@@ -121,10 +124,17 @@ def unseal(text: str, secret: bytes) -> CustomerToken | None:
 def _erased_since(conn: Connection, token: CustomerToken, subjects: Subjects) -> bool:
     """Tell whether the customer was erased after the token was made, also if they came back since."""
     subject_key = subjects.account(token.customer_id)
-    if token.customer_no is not None:
-        number = conn.execute(_NUMBER_OF, {"subject_key": subject_key}).scalar()
-        if number != token.customer_no:
-            return True
-    suppression_key = subjects.suppression(subject_key)
-    since_ms = conn.execute(_SUPPRESSED_SINCE, {"suppression_key": suppression_key}).scalar()
+    number, since_ms = Wanted(
+        [
+            _NUMBER_OF.asking(subject_key=subject_key),
+            _SUPPRESSED_SINCE.asking(suppression_key=subjects.suppression(subject_key)),
+        ],
+        lambda rows: tuple(map(_first, rows)),
+    ).read(conn)
+    if token.customer_no is not None and number != token.customer_no:
+        return True
     return since_ms is not None and since_ms >= token.issued_at_ms
+
+
+def _first(rows: Rows) -> int | None:
+    return rows[0][0] if rows else None
