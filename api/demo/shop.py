@@ -6,6 +6,7 @@ start that was interrupted is taken up again, and a shop that stands is left as 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
@@ -15,9 +16,10 @@ from typing import Protocol
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from api.app import assemble
+from api.console.passwords import hash_password
 from api.demo.examples import ask_all
 from api.demo.households import (
     NOTICE_ID,
@@ -41,6 +43,7 @@ from api.demo.state import (
     EXAMPLES_FILE,
     FORMAT,
     KEYS_FILE,
+    PASSWORD,
     DemoState,
     Example,
     read_state,
@@ -51,6 +54,7 @@ from api.demo.visitors import let_in
 from api.imports.importer import ImportKind, ImportReport, Progress, import_file
 from api.policies.shipped import shipped_policy
 from api.settings import Settings
+from api.storage.accounts import STAFF, create_account, find_by_name, set_password_hash
 from api.storage.api_keys import Role, create_key
 from api.storage.connection import open_engine, reading, upgrade, writing
 from api.storage.items import load_catalogue
@@ -71,6 +75,7 @@ TRAINING_BUDGET_S = 30.0
 ROLES = (Role.SITE, Role.MARKETER, Role.APPROVER, Role.AUDITOR, Role.ADMIN)
 
 _NEVER = Span(0, 0)
+_PASSWORD_BYTES = 12
 
 
 class Stages(Protocol):
@@ -88,7 +93,7 @@ class Building:
         state: what is known about the shop.
         imports: reports of the three files, by kind.
         training: report of the training.
-        keys: secret of each role's key.
+        keys: secret of each role's key, and the password of the accounts.
         examples: what the finished shop answered.
     """
 
@@ -263,8 +268,22 @@ def _put_notice(engine: Engine, now_ms: int) -> None:
         put_notice(conn, notice, now_ms)
 
 
+def _create_accounts(conn: Connection, now_ms: int) -> str:
+    """Let somebody of each role sign in to the console, called as the role; return their password."""
+    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    hashed = hash_password(password)
+    for role in STAFF:
+        known = find_by_name(conn, role.value)
+        if known is None:
+            create_account(conn, role.value, role, now_ms, password_hash=hashed)
+        else:  # the building was interrupted after they were made
+            set_password_hash(conn, known[0].account_id, hashed)
+    return password
+
+
 def _create_keys(engine: Engine, data_dir: Path, now_ms: int) -> dict[str, str]:
     with writing(engine) as conn:
         made = {role.value: create_key(conn, role, "demo", now_ms)[1] for role in ROLES}
+        made[PASSWORD] = _create_accounts(conn, now_ms)
         write_privately(data_dir / KEYS_FILE, made)
     return made

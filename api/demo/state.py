@@ -13,11 +13,12 @@ import orjson
 
 from api.errors import DemoDataError
 
-FORMAT = 4
-"""Shops of the formats before have models that are no longer read, or lack keys and records."""
+FORMAT = 5
+"""Shops of the formats before have models that are no longer read, or lack keys, records or accounts."""
 STATE_FILE = "demo.json"
 KEYS_FILE = "keys.json"
 EXAMPLES_FILE = "examples.json"
+PASSWORD = "console password"  # noqa: S105  what it is called in the file of the keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def write_state(data_dir: Path, state: DemoState) -> None:
 
 
 def read_keys(data_dir: Path) -> dict[str, str]:
-    """Return the secret of each role's key.
+    """Return the secret of each role's key, and the password of the accounts.
 
     Raises:
         DemoDataError: the file is missing or damaged.

@@ -95,14 +95,19 @@ def title_of(product_type: str | None, product_category: str | None, package_siz
     >>> title_of(None, None, None)
     'Miscellaneous goods'
     """
-    name = _in_words(product_type or "") or _in_words(product_category or "") or _UNTITLED
+    name = in_words(product_type or "") or in_words(product_category or "") or _UNTITLED
     if product_type in _NOT_BY_ITSELF and product_category:
-        name = f"{_in_words(product_category)}: {name.lower()}"
+        name = f"{in_words(product_category)}: {name.lower()}"
     size = _size(package_size or "")
     return f"{name}, {size}" if size else name
 
 
-def _in_words(till_text: str) -> str:
+def in_words(till_text: str) -> str:
+    """Return till words as people write them.
+
+    >>> in_words("SFT DRNKS")
+    'Soft drinks'
+    """
     text = _ABBREVIATION_DOT.sub(" ", _IN_BRACKETS.sub(" ", till_text))
     for written, meant in _PHRASES:
         text = text.replace(written, meant)
