@@ -1,0 +1,93 @@
+"""A quota of a day holds over all processes, and costs a write for many requests."""
+
+import pytest
+from sqlalchemy import select
+from support.stores import NOW_MS, counting_statements
+
+from api.limits import days
+from api.limits.days import LARGEST_STEP, MOST_KEYS, Days
+from api.storage.connection import reading, writing
+from api.storage.key_days import KEPT_DAYS, take_of_day
+from api.storage.tables import key_days
+from engine.interactions import DAY_MS
+
+
+def taken_by_day(store):
+    with reading(store.engine) as conn:
+        return {row.day: row.n_taken for row in conn.execute(select(key_days))}
+
+
+def n_allowed(counting, n, quota):
+    return sum(counting.take("key", quota).is_allowed for _ in range(n))
+
+
+def test_no_more_than_the_quota_is_handed_out_whoever_hands_it_out(store, clock):
+    processes = [Days(store.engine, clock) for _ in range(3)]
+    allowed = [each.take("key", 250).is_allowed for _ in range(120) for each in processes]
+    assert sum(allowed) == 250
+    assert allowed[:240] == [True] * 240, "what other processes hold is what may be lost: two steps of two"
+    assert taken_by_day(store) == {NOW_MS // DAY_MS: 250}
+
+
+def test_at_midnight_of_utc_there_is_a_new_day(store, clock):
+    counting = Days(store.engine, clock)
+    assert n_allowed(counting, 12, 10) == 10
+    refused = counting.take("key", 10)
+    assert (refused.is_allowed, refused.n_left, refused.reset_s) == (False, 0, 12 * 3600)
+    clock.advance(refused.reset_s * 1000)
+    assert counting.take("key", 10)._asdict() == {"is_allowed": True, "n_left": 9, "reset_s": 86_400}
+
+
+def test_a_step_is_a_hundredth_and_one_write(store, clock):
+    counting = Days(store.engine, clock)
+    with counting_statements(store.engine) as statements:
+        assert n_allowed(counting, 100, 10_000) == 100
+    assert sum(statement.startswith("UPDATE key_days") for statement in statements) == 1
+    assert taken_by_day(store) == {NOW_MS // DAY_MS: 100}
+    with counting_statements(store.engine) as statements:
+        assert counting.take("other", 10**9).is_allowed
+    with reading(store.engine) as conn:
+        assert take_of_day.__name__
+        of_other = select(key_days.c.n_taken).where(key_days.c.key_id == "other")
+        assert conn.execute(of_other).scalar_one() == LARGEST_STEP
+
+
+def test_what_is_used_up_is_not_asked_for_again_until_the_quota_is_another(store, clock):
+    counting = Days(store.engine, clock)
+    assert n_allowed(counting, 6, 5) == 5
+    with counting_statements(store.engine) as statements:
+        assert n_allowed(counting, 50, 5) == 0
+    assert statements == []
+    assert n_allowed(counting, 50, 8) == 3
+
+
+def test_a_process_remembers_so_many_keys_and_loses_no_more_than_a_step_of_the_others(
+    sqlite_store, clock, monkeypatch
+):
+    monkeypatch.setattr(days, "MOST_KEYS", 3)
+    counting = Days(sqlite_store.engine, clock)
+    for n in range(10):
+        assert counting.take(f"key-{n}", 200).is_allowed
+    assert len(counting._shares) == 3 < MOST_KEYS
+    assert sum(counting.take("key-0", 200).is_allowed for _ in range(200)) == 198
+
+
+def test_days_of_long_ago_are_forgotten(store):
+    with writing(store.engine) as conn:
+        for day in range(100, 100 + 2 * KEPT_DAYS):
+            take_of_day(conn, "key", day, 1, 10)
+    assert len(taken_by_day(store)) == KEPT_DAYS + 1
+
+
+def test_while_nothing_can_be_written_requests_go_on_and_are_counted_afterwards(sqlite_store, clock):
+    file = sqlite_store.settings.data_dir / "tactful.db"
+    away = file.rename(file.with_name("away.db"))
+    counting = Days(sqlite_store.engine, clock)
+    assert n_allowed(counting, 4, 3) == 4
+    away.rename(file)
+    assert n_allowed(counting, 4, 3) == 3
+
+
+@pytest.mark.parametrize("quota", [1, 99])
+def test_small_quotas_are_exact(sqlite_store, clock, quota):
+    assert n_allowed(Days(sqlite_store.engine, clock), quota + 20, quota) == quota
