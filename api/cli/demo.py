@@ -42,7 +42,8 @@ def demo(*, no_serve: bool, as_json: bool) -> None:
     server.require_free_port(settings.host, settings.port)
     with server.shared_figures():
         _present(settings, as_json=as_json)
-        say(f"serving on http://{settings.host}:{settings.port}, stop with Ctrl+C")
+        base = f"http://{settings.host}:{settings.port}"
+        say(f"open {base}/demo for the shop and {base}/console for those who run it; stop with Ctrl+C")
         server.run(environ)
 
 
@@ -83,8 +84,9 @@ def stand_or_build(
 
 
 def demo_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of the demo: a data folder of its own and its place, unless others are named."""
-    return {"TACTFUL_DATA_DIR": DATA_DIR, "TACTFUL_CONSENT_JURISDICTION": JURISDICTION, **environ}
+    """Return the environment of the demo: open, in its place and a folder of its own, or as named."""
+    usual = {"TACTFUL_DATA_DIR": DATA_DIR, "TACTFUL_CONSENT_JURISDICTION": JURISDICTION, "TACTFUL_DEMO": "1"}
+    return {**usual, **environ}
 
 
 class TimedStages:

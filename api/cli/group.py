@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from api.cli.accounts import accounts
 from api.cli.bench import bench
 from api.cli.calibrate import calibrate
 from api.cli.catalog import catalog
@@ -74,6 +75,7 @@ for command in (
     experiment,
     catalog,
     keys,
+    accounts,
     export,
     forget,
     purge,

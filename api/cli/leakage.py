@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -49,11 +49,13 @@ def leakage(
     them to guess the others. Measured are customers whose history may be learned from now. Four columns:
     guardrails off; on; an attacker who sees the admitted evidence itself; and slates of what sells well,
     the same for all. 0.5 is a coin. The goal: no better than a coin for tier S3, three quarters of the
-    excess gone for S2. Nothing is stored, and nobody is named. Private purchases without the consent of
-    their class are soon kept only as facts of orders; then there is little to measure without --with-orders.
+    excess gone for S2. Nobody is named, and nothing of anybody is stored: only these figures, for the page of
+    models, unless another limit was tried. Private purchases without the consent of their class are soon kept
+    only as facts of orders; then there is little to measure without --with-orders.
     """
     from api.cli.shop import open_shop  # noqa: PLC0415  storage and scikit-learn are not needed for --help
     from api.evaluating.leakage import draw, measure_leakage  # noqa: PLC0415  as above
+    from api.evaluating.leakage_report import keep_report, report_file  # noqa: PLC0415  as above
 
     with open_shop() as shop, progress("guessing") as show:
         report = measure_leakage(
@@ -66,35 +68,15 @@ def leakage(
             n_customers=n_customers,
             with_orders=with_orders,
         )
+        if lift_max is None:
+            keep_report(report_file(shop.settings), report, shop.now_ms)
     if as_json:
-        print_json(_as_dict(report))
+        print_json(report.as_data())
     else:
         _print(report)
     if plot is not None:
         draw(report, plot)
         say(f"wrote `{plot}`")
-
-
-def _as_dict(report: Leakage) -> dict[str, Any]:
-    rows = [
-        {
-            "name": row.name,
-            "tier": row.tier,
-            "topic": row.topic,
-            "n_positive": row.n_positive,
-            **{column: leak._asdict() for column, leak in row.leaks.items()},
-            "gone": row.gone,
-            "reached": row.reached,
-        }
-        for row in report.rows
-    ]
-    return {
-        "n_customers": report.n_customers,
-        "placement": report.placement,
-        "lift_max": report.lift_max_micro / MICRO,
-        "n_lifts": report.n_lifts,
-        "rows": rows,
-    }
 
 
 def _print(report: Leakage) -> None:

@@ -72,10 +72,10 @@ def show(version: str, *, html_file: Path | None, png_file: Path | None, as_json
         found = registration(shop.engine, _whole(shop, version))
     told = card(found)
     if html_file is not None:
+        from api.pages.rendering import rendered  # noqa: PLC0415  as above
         from api.routes.models import on_page  # noqa: PLC0415  as above
-        from api.routes.pages import rendered  # noqa: PLC0415  as above
 
-        html_file.write_text(rendered("model_card.html", **on_page(found)), "utf-8")
+        html_file.write_text(rendered("model_card.html", standalone=True, **on_page(found)), "utf-8")
     if png_file is not None:
         picture = curve_png(found.manifest)
         if picture is None:
@@ -106,7 +106,7 @@ def compare(a: str, b: str, *, as_json: bool) -> None:
     from api.models.comparing import compare_models  # noqa: PLC0415  not needed for --help
 
     with _shop() as shop:
-        found = compare_models(shop.engine, _whole(shop, a), _whole(shop, b))
+        found = compare_models(shop.engine, shop.settings, _whole(shop, a), _whole(shop, b))
     if as_json:
         print_json(found)
         return
@@ -144,7 +144,7 @@ def activate(version: str, *, as_json: bool) -> None:
 
     with _shop() as shop:
         whole = _whole(shop, version)
-        put_in_force(shop.engine, whole, shop.now_ms)
+        put_in_force(shop.engine, shop.settings, whole, shop.now_ms)
     _tell(whole, "is in force", as_json=as_json)
 
 
@@ -155,7 +155,7 @@ def rollback(*, as_json: bool) -> None:
     from api.models.registry import roll_back  # noqa: PLC0415  not needed for --help
 
     with _shop() as shop:
-        version = roll_back(shop.engine, shop.now_ms)
+        version = roll_back(shop.engine, shop.settings, shop.now_ms)
     _tell(version, "is in force again", as_json=as_json)
 
 
@@ -185,7 +185,7 @@ def shadow(version: str, *, share: float, end: bool, as_json: bool) -> None:
             registry.end_shadow(shop.engine, whole, shop.now_ms)
         elif state is not registry.ModelState.SHADOW:
             share_micro = max(1, round(share * registry.MICRO))
-            registry.put_in_shadow(shop.engine, whole, shop.now_ms, share_micro=share_micro)
+            registry.put_in_shadow(shop.engine, shop.settings, whole, shop.now_ms, share_micro=share_micro)
         counted = shadow_report(shop.engine, whole)
     if as_json:
         print_json({"version": whole, "watched": not end, "against": counted})

@@ -17,10 +17,9 @@ from api.forgetting.restored import reapply_erasures
 from api.logbook import Logbook, open_logbook
 from api.logging import warn
 from api.settings import Settings
-from api.storage.connection import is_current, open_engine
+from api.storage.connection import NOT_CURRENT, TOO_NEW, fit, open_engine
+from api.storage.release import Fit
 from api.storage.subjects import Subjects, open_subjects
-
-NOT_CURRENT = "the database is not up to date: run `tactful db upgrade`"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,13 +80,16 @@ def _look_back(shop: Shop) -> None:
 
 
 def require_current(engine: Engine) -> None:
-    """Refuse a database that is missing or behind.
+    """Refuse a database that is missing, behind, or of a release that this code is too old for.
 
     Raises:
         StoreUnavailableError: it is.
     """
-    if _is_missing(engine.url) or not is_current(engine):
+    found = Fit.BEHIND if _is_missing(engine.url) else fit(engine)
+    if found is Fit.BEHIND:
         raise StoreUnavailableError(NOT_CURRENT)
+    if found is Fit.AHEAD:
+        raise StoreUnavailableError(TOO_NEW)
 
 
 def has_database(environ: Mapping[str, str] = os.environ) -> bool:
