@@ -14,7 +14,9 @@ from api.storage.placements import read_placements
 from api.storage.versions import CATALOGUE, active, read_policy_version
 from guardrails.policy.examine import Examination, examine
 from guardrails.policy.findings import Finding
+from guardrails.policy.language import Policy
 from guardrails.policy.lints import Lint
+from guardrails.policy.names import KnownNames
 from guardrails.policy.permission import Facts
 from guardrails.policy.testing import FAILING_TEST
 
@@ -63,6 +65,38 @@ def examined(engine: Engine, version: str, now_ms: int) -> Examined:
         read_policy_version(conn, version)  # what was remembered may be gone
     today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
     return _examined(engine, version, catalogue, placements, today)
+
+
+def examined_draft(engine: Engine, policy: Policy, now_ms: int) -> Examination:
+    """Examine a draft that nobody has stored; the same again is remembered.
+
+    Args:
+        engine: the database.
+        policy: the draft.
+        now_ms: the day of the examination, milliseconds since the epoch.
+    """
+    with reading(engine) as conn:
+        catalogue = active(conn).get(CATALOGUE)
+        placements = frozenset(read_placements(conn))
+    today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
+    return _examined_draft(engine, policy, catalogue, placements, today)
+
+
+@lru_cache(maxsize=32)
+def _examined_draft(
+    engine: Engine, policy: Policy, catalogue: str | None, placements: frozenset[str], today: date
+) -> Examination:
+    return examine(policy, _known(engine, catalogue, placements), today)
+
+
+@lru_cache(maxsize=2)
+def _known(
+    engine: Engine,
+    catalogue: str | None,  # noqa: ARG001  names what the answer depends on
+    placements: frozenset[str],  # noqa: ARG001  as above
+) -> KnownNames:
+    with reading(engine) as conn:
+        return known_names(conn)
 
 
 @lru_cache(maxsize=32)

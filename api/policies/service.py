@@ -17,6 +17,7 @@ from api.errors import EdgeError, ForbiddenError, PolicyDocumentError, PolicyRef
 from api.policies.examining import Examined, examined
 from api.policies.shipped import shipped_policy
 from api.storage.connection import reading, writing
+from api.storage.log import MINUTE_MS
 from api.storage.policies import (
     Entry,
     add_step,
@@ -55,6 +56,9 @@ _EXAMINED = frozenset(
 
 _OF_A_PROPOSAL = frozenset({StepKind.SCHEDULED, StepKind.ACTIVATED, StepKind.CHALLENGED})
 """Steps that carry out what was approved, and are suspended where that has become something else."""
+
+_SOME = "-"
+"""Stands for any reason."""
 
 _BY_FINDINGS = frozenset({Because.ERRORS, Because.FAILING_TESTS})
 
@@ -124,27 +128,37 @@ def draft(engine: Engine, actor: Actor, clock: Clock, policy: Policy) -> Taken:
         return _add(conn, life, step)
 
 
-def propose(engine: Engine, actor: Actor, clock: Clock, version: str) -> Taken:
+def propose(engine: Engine, actor: Actor, clock: Clock, version: str, *, reason: str = "") -> Taken:
     """Propose that a version takes the place of what is in force.
+
+    Args:
+        engine: the database.
+        actor: who proposes it.
+        clock: tells the time.
+        version: what is to take its place.
+        reason: why, for whoever is to approve of it.
 
     Raises:
         UnknownPolicyError: there is no such version.
         ForbiddenError: the role may not.
         PolicyRefusedError: something is missing; the error says what.
     """
-    return _take(engine, clock, _Asked(actor, StepKind.PROPOSED, version))
+    return _take(engine, clock, _Asked(actor, StepKind.PROPOSED, version, Detail(reason=reason)))
 
 
-def rollback(engine: Engine, actor: Actor, clock: Clock, version: str) -> Taken:
+def rollback(engine: Engine, actor: Actor, clock: Clock, version: str, *, reason: str = "") -> Taken:
     """Propose to return to a version that was in force before; a change like any other.
 
     Raises:
         UnknownPolicyError, ForbiddenError, PolicyRefusedError: as for ``propose``.
     """
-    return _take(engine, clock, _Asked(actor, StepKind.PROPOSED, version, Detail(is_rollback=True)))
+    detail = Detail(reason=reason, is_rollback=True)
+    return _take(engine, clock, _Asked(actor, StepKind.PROPOSED, version, detail))
 
 
-def approve(engine: Engine, actor: Actor, clock: Clock, version: str, *, base: str) -> Taken:
+def approve(
+    engine: Engine, actor: Actor, clock: Clock, version: str, *, base: str, reason: str = ""
+) -> Taken:
     """Agree that a version takes the place of a base.
 
     Args:
@@ -153,12 +167,13 @@ def approve(engine: Engine, actor: Actor, clock: Clock, version: str, *, base: s
         clock: tells the time.
         version: what is to take its place.
         base: what was in force when whoever agrees looked at the change.
+        reason: what they have to say to it.
 
     Raises:
         UnknownPolicyError, ForbiddenError: as for ``propose``.
         PolicyRefusedError: it is the actor's own change, or proposed against something else.
     """
-    return _take(engine, clock, _Asked(actor, StepKind.APPROVED, version, base=base))
+    return _take(engine, clock, _Asked(actor, StepKind.APPROVED, version, Detail(reason=reason), base))
 
 
 def reject(engine: Engine, actor: Actor, clock: Clock, version: str, *, reason: str) -> Taken:
@@ -242,6 +257,61 @@ def break_glass(
     """
     detail = Detail(reason=reason, until_ms=until_ms)
     return _take(engine, clock, _Asked(actor, StepKind.BROKE_GLASS, version, detail))
+
+
+@dataclass(frozen=True, slots=True)
+class Prospects:
+    """Which steps a version could take now, and who could take them.
+
+    Attributes:
+        version: which version.
+        life: what follows from all steps until now.
+        examined: what is to be said of the version.
+        report_sha256: of its last finished rehearsal against what it would take the place of.
+        now_ms: when that was so, milliseconds since the epoch.
+    """
+
+    version: str
+    life: Life
+    examined: Examined
+    report_sha256: str | None
+    now_ms: int
+
+    def why_not(self, actor: Actor, kind: StepKind) -> Refusal | None:
+        """Return what stands in the way of a step; ``None`` where it can be taken.
+
+        It is taken as somebody would take it who gives a reason, a short time and a small share.
+        """
+        soon_ms = self.now_ms + MINUTE_MS
+        usual = {
+            StepKind.REJECTED: Detail(reason=_SOME),
+            StepKind.SCHEDULED: Detail(scheduled_at_ms=soon_ms),
+            StepKind.CHALLENGED: Detail(share_micro=1),
+            StepKind.BROKE_GLASS: Detail(reason=_SOME, until_ms=soon_ms),
+        }
+        proposal = self.life.versions[self.version].proposal
+        base = proposal.base if kind is StepKind.APPROVED and proposal is not None else None
+        asked = _Asked(actor, kind, self.version, usual.get(kind, NO_DETAIL), base)
+        facts = replace(self.examined.facts, report_sha256=self.report_sha256)
+        return refusal(self.life, asked.step(self.life, self.now_ms), facts)
+
+
+def prospects(engine: Engine, clock: Clock, version: str) -> Prospects:
+    """Return which steps a version could take now; none is taken.
+
+    Raises:
+        UnknownPolicyError: there is no such version.
+        PolicyError: the same of one that is said to be in force.
+        PolicyDocumentError: it cannot be read any more.
+    """
+    life = settle(engine, clock)
+    if version not in life.versions:
+        raise UnknownPolicyError("this version is not in the store")
+    now_ms = _now_ms(clock, life)
+    base = life.base_of(version)
+    with reading(engine) as conn:
+        report_sha256 = None if base is None else finished_rehearsal(conn, version, base)
+    return Prospects(version, life, examined(engine, version, now_ms), report_sha256, now_ms)
 
 
 def settle(engine: Engine, clock: Clock) -> Life:

@@ -79,13 +79,29 @@ def read_text(text: bytes, form: Form) -> Located:
 
 def write_yaml(policy: Policy) -> str:
     """Return a policy as YAML for people; it reads back as the same policy."""
-    plain = to_plain(policy)
-    limits = {name: _Block(part) for name, part in plain.items() if name == "limits"}
+    return write_plain(to_plain(policy))
+
+
+def write_plain(plain: Any, *, escaped: bool = False) -> str:
+    """Return plain data, such as a document or a part of one, as YAML for people.
+
+    Args:
+        plain: the data.
+        escaped: whether every character beyond ASCII is written by its number, so that none of them can
+            mislead.
+    """
+    if isinstance(plain, dict):
+        plain = _Block(
+            {
+                name: _Block(part) if name == "limits" and isinstance(part, dict) else part
+                for name, part in plain.items()
+            }
+        )
     return yaml.dump(
-        plain | limits,
+        plain,
         Dumper=_Dumper,
         sort_keys=False,
-        allow_unicode=True,
+        allow_unicode=not escaped,
         default_flow_style=None,
         width=100,
     )

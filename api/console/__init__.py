@@ -1,0 +1,1 @@
+"""The console: pages for marketers, approvers, auditors and admins of the shop."""

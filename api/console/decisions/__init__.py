@@ -1,0 +1,1 @@
+"""Decisions for auditors: found, told as a story, proved, made again, handed out."""

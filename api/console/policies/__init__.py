@@ -1,0 +1,1 @@
+"""Pages on policies: written, looked at, and taken through their life."""
