@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import lru_cache, partial
+from typing import TypeVar
 
 import numpy as np
 from flask import Flask, Response, g, request
@@ -21,26 +23,45 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from api.figures_folder import VARIABLE, forget_the_dead
 from api.houses import Policies
 from api.logbook import Standing
 from api.logging import note
+from api.tracing import Spans
 from engine.vocabulary import word
 from guardrails.decide import Decision
 from guardrails.judge import Judged
 from guardrails.policy.charter import CharterEntry, charter
 from guardrails.policy.review import day_of, entry_of, overdue
-from guardrails.rules.base import Effect, Judgement
+from guardrails.rules.base import Effect, Judgement, silent
+
+Found = TypeVar("Found")
 
 STAGES = ("read", "decide", "record")
 """The steps of a recommendation that are timed one by one."""
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_MOST_FIGURES = 4096
+"""So many figures of one kind are found again without being looked up by their labels; they are more only
+after many policies, and then those used last."""
+
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-class Metrics:
-    """Everything that is counted; one object an application."""
+def _found_once(labels: Callable[..., Found]) -> Callable[..., Found]:
+    """Return what finds a figure by its labels, and does not look again: a look costs more than to count."""
+    return lru_cache(maxsize=_MOST_FIGURES)(labels)
 
-    def __init__(self) -> None:
+
+class Metrics:
+    """Everything that is counted; one object an application.
+
+    Attributes:
+        spans: where the same is told request by request; ``None`` where nobody collects it.
+    """
+
+    def __init__(self, spans: Spans | None = None) -> None:
+        self.spans = spans
         self._registry = CollectorRegistry()
         self.requests = Counter(
             "tactful_requests", "requests answered", ("route", "method", "status"), registry=self._registry
@@ -97,6 +118,12 @@ class Metrics:
             "decisions that were not answered because they could not be recorded",
             registry=self._registry,
         )
+        self._refused = Counter(
+            "tactful_refused",
+            "requests that were not begun: too much at once, or more than their caller may ask for",
+            ("because",),
+            registry=self._registry,
+        )
         self.spooled = Counter(
             "tactful_spooled",
             "answers about nobody that were given while the log could not be written",
@@ -119,6 +146,12 @@ class Metrics:
         self.self_check_failed = self._log_gauge(
             "tactful_self_check_failed", "decisions that the last self-check could not make again"
         )
+        self.connections_in_use = Gauge(
+            "tactful_connections_in_use",
+            "connections to the database that are worked with, looked at once a second",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
         self.builds = Counter(
             "tactful_house_builds",
             "attempts to load model, catalogue and policy",
@@ -134,20 +167,26 @@ class Metrics:
             "tactful_model_ready",
             "1 while a model is served",
             registry=self._registry,
-            multiprocess_mode="min",
+            multiprocess_mode="livemin",
         )
         self.policy_ready = Gauge(
             "tactful_policy_ready",
             "1 while all policies in force are served, 0 while one of them cannot be read",
             registry=self._registry,
-            multiprocess_mode="min",
+            multiprocess_mode="livemin",
         )
         self.limits_held = Gauge(
             "tactful_policy_limits_held",
             "limits of policies that are served which lie below the floor, and are held to it",
             registry=self._registry,
-            multiprocess_mode="max",
+            multiprocess_mode="livemax",
         )
+        self._of_request = _found_once(self.requests.labels)
+        self._of_route = _found_once(self.seconds.labels)
+        self._of_stage = {name: self.stage_seconds.labels(name) for name in STAGES}
+        self._of_basis = _found_once(self.decisions.labels)
+        self._of_verdict = _found_once(self.verdicts.labels)
+        self._of_watched_verdict = _found_once(self.watched_verdicts.labels)
         self._served: tuple[tuple[str, str, str], ...] = ()
         self._own_rules: frozenset[str] = frozenset()
         self._in_force: Mapping[str, CharterEntry] = {}
@@ -221,25 +260,37 @@ class Metrics:
     def exposition(self) -> bytes:
         """Return all figures in Prometheus' text format."""
         together = self._registry
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        if VARIABLE in os.environ:
+            forget_the_dead()
             together = CollectorRegistry()
             MultiProcessCollector(together)  # type: ignore[no-untyped-call]  # its constructor has no types
         told = CollectorRegistry()
         told.register(_Told(together, self._served, self._own_rules))
         return generate_latest(told)
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> AbstractContextManager[None]:
         """Time one step of a recommendation; ``name`` is one of ``STAGES``."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.stage_seconds.labels(name).observe(time.perf_counter() - started)
+        return _Timed(partial(self._took, name))
 
-    def count_decision(self, decision: Decision) -> None:
+    def _took(self, stage: str, started_s: float, ended_s: float) -> None:
+        self._of_stage[stage].observe(ended_s - started_s)
+        if self.spans is not None:
+            self.spans.stage(stage, started_s, ended_s)
+
+    def count_request(self, route: str, method: str, status: int, elapsed_s: float) -> None:
+        """Count a request that was answered, and how long that took."""
+        self._of_request(route, method, str(status)).inc()
+        self._of_route(route).observe(elapsed_s)
+
+    def count_refused(self, because: str) -> None:
+        """Count a request that was not begun: ``overloaded``, ``too-fast`` or ``day-used-up``."""
+        self._refused.labels(because).inc()
+
+    def count_decision(self, decision: Decision, decision_id: str) -> None:
         """Count a recorded decision: its basis, and what each rule said of how many candidates."""
-        self.decisions.labels(word(decision.basis)).inc()
+        if self.spans is not None:
+            self.spans.decided(decision, decision_id)
+        self._of_basis(word(decision.basis)).inc()
         for reason in decision.degraded:
             self.degraded.labels(reason).inc()
         for rule_id, n in decision.kept_out:
@@ -248,18 +299,20 @@ class Metrics:
             self._count_verdicts(taken.judged)
             for refusal in taken.slate.refused:
                 effect_word = word(Effect.GAP if refusal.failed else Effect.BLOCK)
-                self.verdicts.labels(refusal.rule_id, effect_word).inc()
+                self._of_verdict(refusal.rule_id, effect_word).inc()
         if decision.beside is not None:
             self.shadow_suggestions.labels("withheld").inc(len(decision.beside.withheld))
             self.shadow_suggestions.labels("shown").inc(len(decision.beside.shown))
             for rule_id in decision.beside.failed:
-                self.watched_verdicts.labels(rule_id, word(Effect.GAP)).inc()
+                self._of_watched_verdict(rule_id, word(Effect.GAP)).inc()
 
     def _count_verdicts(self, judged: Judged) -> None:
+        nothing = silent(judged.effect.size)
         for rule, judgement in zip(judged.rules, judged.judgements, strict=True):
-            _count_effects(self.verdicts, rule.id, judgement)
+            if judgement is not nothing:
+                _count_effects(self._of_verdict, rule.id, judgement)
         for watched in judged.watched:
-            _count_effects(self.watched_verdicts, watched.asked.rule.id, watched.judgement)
+            _count_effects(self._of_watched_verdict, watched.asked.rule.id, watched.judgement)
 
     def show_reviews(self, now_ms: int) -> None:
         """Say how many rules are past the day of their review now, milliseconds since the epoch.
@@ -271,12 +324,27 @@ class Metrics:
         self.rules_overdue.labels("blocks_approval").set(sum(each.blocks_approval for each in found))
 
 
-def _count_effects(counter: Counter, rule_id: str, judgement: Judgement) -> None:
+def _count_effects(counter: Callable[[str, str], Counter], rule_id: str, judgement: Judgement) -> None:
     if not np.count_nonzero(judgement.effect):  # most rules, most of the time
         return
-    counts = np.bincount(judgement.effect, minlength=len(Effect))
-    for effect in np.flatnonzero(counts[1:]) + 1:
-        counter.labels(rule_id, word(Effect(int(effect)))).inc(int(counts[effect]))
+    for effect, n in enumerate(np.bincount(judgement.effect).tolist()):
+        if n and effect != Effect.ALLOW:
+            counter(rule_id, word(Effect(effect))).inc(n)
+
+
+class _Timed(AbstractContextManager[None]):
+    """Takes the time of what is done within it, and tells when that began and ended."""
+
+    __slots__ = ("_started_s", "_tell")
+
+    def __init__(self, tell: Callable[[float, float], None]) -> None:
+        self._tell = tell
+
+    def __enter__(self) -> None:
+        self._started_s = time.perf_counter()
+
+    def __exit__(self, *_error: object) -> None:
+        self._tell(self._started_s, time.perf_counter())
 
 
 class _Told(Collector):
@@ -320,13 +388,13 @@ def observe_requests(app: Flask, metrics: Metrics) -> None:
     def finish(answer: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "unknown"
         elapsed_s = time.perf_counter() - g.started_s
-        metrics.requests.labels(route, _method(), str(answer.status_code)).inc()
-        metrics.seconds.labels(route).observe(elapsed_s)
+        method, status = _method(), answer.status_code
+        metrics.count_request(route, method, status, elapsed_s)
         note(
             "http:request:answered",
-            method=_method(),
+            method=method,
             route=route,
-            status=answer.status_code,
+            status=status,
             latency_ms=round(elapsed_s * 1000, 3),
             caller=g.get("caller"),
         )
@@ -335,5 +403,4 @@ def observe_requests(app: Flask, metrics: Metrics) -> None:
 
 def _method() -> str:
     """The method, unless the caller made one up."""
-    known = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-    return request.method if request.method in known else "other"
+    return request.method if request.method in _METHODS else "other"

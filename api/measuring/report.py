@@ -74,29 +74,41 @@ def measurements(
         only: values wanted, by one of ``FILTERS``.
         ceiling_micro: share of what is seen that may be found too personal, in millionths.
     """
+    return told(read_sums(conn, day_from, day_to), day_from, day_to, by, only, ceiling_micro)
+
+
+def told(
+    sums: Iterable[Sum],
+    day_from: int,
+    day_to: int,
+    by: Sequence[str],
+    only: Mapping[str, str],
+    ceiling_micro: int,
+) -> dict[str, Any]:
+    """Return what can be told of sums of some days, as plain data; arguments as of ``measurements``."""
     cells: dict[tuple[Any, ...], Counter[Measure]] = defaultdict(Counter)
-    for each in read_sums(conn, day_from, day_to):
+    for each in sums:
         values = _values(each)
         if each.intent == OF_DECISION and "intent" in {*by, *only}:
             continue  # a decision is of many intents, or of none
         if all(values[name] == value for name, value in only.items()):
             cells[tuple(values[name] for name in by)][each.measure] += each.n
-    told = {key: counts for key, counts in cells.items() if _is_told(counts)}
-    in_order = sorted(told, key=lambda key: tuple("" if each is None else each for each in key))
+    enough = {key: counts for key, counts in cells.items() if _is_told(counts)}
+    in_order = sorted(enough, key=lambda key: tuple("" if each is None else each for each in key))
     return {
         "from": _day(day_from),
         "to": _day(day_to),
         "by": list(by),
         "filtered": dict(only),
         "least": LEAST,
-        "n_suppressed": len(cells) - len(told),
+        "n_suppressed": len(cells) - len(enough),
         "ceiling_micro": ceiling_micro,
         "cells": [
             {
                 **dict(zip(by, key, strict=True)),
-                "n": {measure.value: _told(told[key][measure]) for measure in Measure},
-                "shares": _shares(told[key]),
-                "too_personal": _against_ceiling(told[key], ceiling_micro),
+                "n": {measure.value: _told(enough[key][measure]) for measure in Measure},
+                "shares": _shares(enough[key]),
+                "too_personal": _against_ceiling(enough[key], ceiling_micro),
             }
             for key in in_order
         ],

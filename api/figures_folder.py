@@ -1,0 +1,69 @@
+"""The folder where the workers of one host add up their figures, and whose turn it is at a place in it.
+
+Each worker writes files of its own. Named by its process id, as is usual, they would become more with every
+worker that dies or is relieved, and what a dead one said of itself would be told for ever. Here a worker
+takes the lowest place that is free, and goes on with the counts of whoever had it before: there are never
+more places than workers at one time. A place is held by a lock, which ends with the process however that
+ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+from prometheus_client import values
+from prometheus_client.multiprocess import mark_process_dead
+
+VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable that names the folder."""
+
+_held: list[int] = []
+
+
+def take_place() -> str | None:
+    """Take a place for this process, before anything is counted; ``None`` where there is no folder."""
+    folder = os.environ.get(VARIABLE)
+    if folder is None:
+        return None
+    for number in count():
+        place = f"place{number}"
+        lock = os.open(Path(folder) / place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if _is_ours(lock):
+            _held.append(lock)
+            mark_process_dead(place)  # type: ignore[no-untyped-call]  # publishes no types
+            values.ValueClass = values.MultiProcessValue(partial(str, place))  # type: ignore[no-untyped-call]  # as above
+            return place
+        os.close(lock)
+    raise AssertionError("numbers do not end")
+
+
+def forget_the_dead() -> None:
+    """Remove what processes that are gone have said of themselves; what they have counted stays."""
+    for place in sorted(Path(os.environ[VARIABLE]).glob("place*")):
+        with _free(place) as is_free:
+            if is_free:
+                mark_process_dead(place.name)  # type: ignore[no-untyped-call]  # publishes no types
+
+
+@contextmanager
+def _free(place: Path) -> Iterator[bool]:
+    """Hold a place, if nobody does, for as long as it takes; tell whether nobody did."""
+    lock = os.open(place, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        yield _is_ours(lock)
+    finally:
+        os.close(lock)
+
+
+def _is_ours(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,62 @@
+"""Figures of workers that come and go: counts stay, what the dead said of themselves goes, as do files."""
+
+import os
+import subprocess
+import sys
+
+WORKER = """
+import sys
+from api.figures_folder import take_place
+place = take_place()
+from prometheus_client import CollectorRegistry, Counter, Gauge
+registry = CollectorRegistry()
+Counter("counted", "of all", registry=registry).inc()
+Gauge("present", "those that are", registry=registry, multiprocess_mode="livesum").set(1)
+print(place, flush=True)
+sys.stdin.read()
+"""
+READER = """
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from api.figures_folder import forget_the_dead
+forget_the_dead()
+registry = CollectorRegistry()
+MultiProcessCollector(registry)
+print(generate_latest(registry).decode())
+"""
+
+
+def a_worker(environ):
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    return worker, worker.stdout.readline().strip()
+
+
+def figures(environ):
+    read = subprocess.run(
+        [sys.executable, "-c", READER], env=environ, capture_output=True, text=True, check=True
+    )
+    lines = [line.split() for line in read.stdout.splitlines() if line and line[0] != "#"]
+    return {name: float(value) for name, value in lines}
+
+
+def kill(worker):
+    worker.kill()
+    worker.communicate()
+
+
+def test_workers_take_the_places_of_those_that_are_gone(tmp_path):
+    environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    (one, first), (two, second) = a_worker(environ), a_worker(environ)
+    assert [first, second] == ["place0", "place1"]
+    assert figures(environ) == {"counted_total": 2, "present": 2}
+    kill(one)
+    assert figures(environ) == {"counted_total": 2, "present": 1}
+    three, third = a_worker(environ)
+    assert third == "place0"
+    assert figures(environ) == {"counted_total": 3, "present": 2}
+    assert len(list(tmp_path.iterdir())) == 2 * 3  # two places: a lock, counts, and what each says of itself
+    kill(two)
+    kill(three)
+    assert figures(environ) == {"counted_total": 3}
