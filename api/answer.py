@@ -10,11 +10,14 @@ from api.languages import say
 from api.schemas.recommendation import MODES
 from api.settings import Settings
 from engine.catalogue import Catalogue
-from engine.vocabulary import word
+from engine.vocabulary import Kind, Origin, word
 from guardrails.decide import Decision, Suggestion
 from guardrails.house import House
 from guardrails.reasons import NamedEvidence
 from guardrails.request import Known, Request
+
+_ORIGINS = {origin: word(origin) for origin in Origin}
+_KINDS = {kind: word(kind) for kind in Kind}
 
 SWITCH = (
     "send `mode` with the next request, or set `non_profiled` in the customer's preferences to keep it so"
@@ -94,8 +97,8 @@ def _suggestion(suggestion: Suggestion, catalogue: Catalogue) -> dict[str, objec
 def _evidence(piece: NamedEvidence, catalogue: Catalogue) -> dict[str, object]:
     return {
         "item_id": None if piece.item_idx is None else catalogue.item_ids[piece.item_idx],
-        "origin": word(piece.origin),
-        "kind": word(piece.kind),
+        "origin": _ORIGINS[piece.origin],
+        "kind": _KINDS[piece.kind],
         "contribution": piece.contribution,
     }
 

@@ -15,7 +15,7 @@ from api.batch.groups import GROUP, Made, Mailing, Recipient, make_group
 from api.errors import Finding, InvalidRequestError
 from api.pointers import pointer_to
 from api.problems import document_of, findings_from
-from api.routes.recommendations import question_for_many
+from api.recommending import question_for_many
 from api.routes.resource import Resource
 from api.schemas.batch import BatchRequestSchema, RecipientSchema
 from api.storage.api_keys import Role
@@ -79,7 +79,7 @@ def _group(rows: Sequence[Recipient | Finding], mailing: Mailing, found: Wiring)
     made = make_group([row for row in rows if isinstance(row, Recipient)], mailing, found)
     found.recorder.submit_all([each.stored for each in made])
     for each in made:
-        found.metrics.count_decision(each.decision)
+        found.metrics.count_decision(each.decision, each.stored.decision_id)
     answered = iter(made)
     return b"".join(_answer(row, answered) for row in rows)
 

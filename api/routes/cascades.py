@@ -26,7 +26,7 @@ _REPORTED = "as reported by the shop"
 
 @blueprint.operation(
     "DELETE",
-    "/v1/customers/<id:customer_id>",
+    "/v1/customers/<whole_id:customer_id>",
     only(Role.SITE, customer=True),
     status=202,
     query=ErasureSchema(),

@@ -9,8 +9,8 @@ from werkzeug.exceptions import NotFound
 
 from api.auth import PUBLIC
 from api.languages import choose_language
+from api.pages.rendering import page
 from api.problems import PROBLEMS
-from api.routes.pages import page
 from api.routes.resource import Resource, json_answer
 from api.schemas.transparency import LanguageQuerySchema
 

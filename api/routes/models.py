@@ -15,7 +15,7 @@ from api.models.cards import FIGURES, card, curve_of, curve_png, day, with_inter
 from api.models.comparing import compare_models
 from api.models.registry import Registration
 from api.models.shadowing import shadow_report
-from api.routes.pages import page
+from api.pages.rendering import page
 from api.routes.resource import Resource, json_answer
 from api.schemas.models import (
     ActivationSchema,
@@ -39,7 +39,7 @@ PATIENCE_S = 5.0
 
 _HTML, _JSON = "text/html", "application/json"
 _READERS = only(Role.MARKETER, Role.AUDITOR)
-_VERSION = "/v1/models/<name:version>"
+_VERSION = "/v1/models/<digest:version>"
 
 blueprint = Resource("models", __name__, description="trained models")
 
@@ -96,7 +96,7 @@ def training_run(run_id: str) -> Response:
 )
 def compare(query: dict[str, str]) -> Response:
     """Hold two models side by side: figures with intervals, what they know, how alike their slates are."""
-    return json_answer(compare_models(wiring().engine, query["a"], query["b"]))
+    return json_answer(compare_models(wiring().engine, wiring().settings, query["a"], query["b"]))
 
 
 @blueprint.operation(
@@ -108,7 +108,7 @@ def roll_back() -> Response:
     Asked again it goes back one more. A model that was removed to forget customers cannot come back.
     """
     found = wiring()
-    version = registry.roll_back(found.engine, found.clock(), calling_key().key_id)
+    version = registry.roll_back(found.engine, found.settings, found.clock(), calling_key().key_id)
     return _in_force(version)
 
 
@@ -162,7 +162,7 @@ def put_in_force(version: str) -> Response:
     Requests under way are answered from the model before; none fails.
     """
     found = wiring()
-    registry.put_in_force(found.engine, version, found.clock(), calling_key().key_id)
+    registry.put_in_force(found.engine, found.settings, version, found.clock(), calling_key().key_id)
     return _in_force(version)
 
 
@@ -194,7 +194,9 @@ def watch_model(body: dict[str, int], version: str) -> Response:
     """
     found = wiring()
     actor = calling_key().key_id
-    registry.put_in_shadow(found.engine, version, found.clock(), actor, share_micro=body["share_micro"])
+    registry.put_in_shadow(
+        found.engine, found.settings, version, found.clock(), actor, share_micro=body["share_micro"]
+    )
     found.logbook.announce()
     return _shadow(version)
 

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable
 from typing import Any
 
-import orjson
 from flask import Response, request
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from werkzeug.exceptions import NotFound, RequestEntityTooLarge, UnsupportedMediaType
 
 from api.auth import Access, calling_key, only
 from api.errors import InvalidRequestError, PolicyDocumentError, UnknownPolicyError
-from api.languages import say
 from api.policies import service
 from api.policies.examining import examined
 from api.policies.located import Located, PolicyTextError
 from api.policies.model import as_written, read_policy
 from api.policies.schema import field_schema
 from api.policies.service import Actor, Clock, Taken
+from api.policies.telling import (
+    told_findings,
+    told_rehearsal,
+    told_standing,
+    told_step,
+    told_tests,
+    told_trial,
+    told_version,
+)
 from api.policies.text import Form, read_text, write_yaml
+from api.policies.versions import held_against, life_and_policy, readable, require_name
 from api.problems import finding_in
 from api.rehearsing.job import start_rehearsal
 from api.routes.resource import Resource, json_answer
@@ -45,20 +51,15 @@ from api.schemas.policies import (
 )
 from api.storage.api_keys import Role
 from api.storage.connection import reading
-from api.storage.policies import Entry, entries_of
-from api.storage.rehearsals import StoredRehearsal, latest_rehearsal
-from api.storage.versions import get_policy, read_policy_version
+from api.storage.policies import entries_of
+from api.storage.rehearsals import latest_rehearsal
+from api.storage.versions import get_policy
 from api.wiring import wiring
-from guardrails.errors import PolicyError
-from guardrails.policy.chain import to_plain as detail_to_plain
 from guardrails.policy.difference import as_plain, compare
 from guardrails.policy.examine import Examination
-from guardrails.policy.findings import Finding, Severity
 from guardrails.policy.language import Policy
-from guardrails.policy.lifecycle import Life, StepKind, Trial, VersionLife
-from guardrails.policy.lints import Lint
+from guardrails.policy.lifecycle import Life, StepKind
 from guardrails.policy.permission import ROLES
-from guardrails.policy.rehearsal_report import sentences_of
 
 YAML = "application/yaml"
 """Media type of policies as people write them (RFC 9512)."""
@@ -112,11 +113,11 @@ def all_policies() -> Response:
     known = life.versions.values()
     return json_answer(
         {
-            "in_force": _standing(life),
-            "shadow": _trial(life.shadow),
-            "challenger": _trial(life.challenger),
+            "in_force": told_standing(life),
+            "shadow": told_trial(life.shadow),
+            "challenger": told_trial(life.challenger),
             "names": sorted({each.name for each in known}),
-            "proposals": [_version(life, each) for each in known if each.proposal is not None],
+            "proposals": [told_version(life, each) for each in known if each.proposal is not None],
         }
     )
 
@@ -175,7 +176,7 @@ def policy_versions(name: str) -> Response:
     if not known:
         raise UnknownPolicyError("there is no policy of this name")
     newest_first = sorted(known, key=lambda each: (-each.at_ms, each.version))
-    return json_answer({"name": name, "versions": [_version(life, each) for each in newest_first]})
+    return json_answer({"name": name, "versions": [told_version(life, each) for each in newest_first]})
 
 
 @blueprint.operation("GET", _VERSION, _READERS, answer=None, problems=(404, 503))
@@ -193,42 +194,21 @@ def policy_version(name: str, version: str) -> Response:
 def version_state(name: str, version: str) -> Response:
     """Return where a version stands, who approved of it and against what."""
     life, _ = _life_and_policy(name, version)
-    return json_answer(_version(life, life.versions[version]))
+    return json_answer(told_version(life, life.versions[version]))
 
 
 @blueprint.operation("GET", f"{_VERSION}/lint", _READERS, answer=PolicyFindingsSchema(), problems=(404, 503))
 def lint_version(name: str, version: str) -> Response:
     """Return everything that is found in a version, each thing with an example."""
     _life_and_policy(name, version)
-    return json_answer(_findings(version, _examination(version).findings, None))
+    return json_answer(told_findings(version, _examination(version).findings, None))
 
 
 @blueprint.operation("GET", f"{_VERSION}/tests", _READERS, answer=PolicyTestsSchema(), problems=(404, 503))
 def test_version(name: str, version: str) -> Response:
     """Run the tests that a version brings along; say what they cover, and what they would not notice."""
     _life_and_policy(name, version)
-    examination = _examination(version)
-    outcomes = examination.outcomes
-    return json_answer(
-        {
-            "version": version,
-            "tests": [
-                {
-                    "rule_id": outcome.rule_id,
-                    "index": outcome.index,
-                    "note": outcome.note,
-                    "expected": outcome.expected.value,
-                    "did": None if outcome.did is None else outcome.did.value,
-                    "passed": outcome.passed,
-                }
-                for outcome in outcomes
-            ],
-            "n_passed": sum(outcome.passed for outcome in outcomes),
-            "conditions_micro": examination.coverage.conditions_micro,
-            "boundaries_micro": examination.coverage.boundaries_micro,
-            "mutation_micro": examination.mutation.score_micro,
-        }
-    )
+    return json_answer(told_tests(version, _examination(version)))
 
 
 @blueprint.operation(
@@ -240,9 +220,9 @@ def diff_version(query: dict[str, str], name: str, version: str) -> Response:
     Held against what is in force, unless `against` names another version.
     """
     life, policy = _life_and_policy(name, version)
-    against = _against(query, life, version)
+    against = held_against(life, version, query.get("against"))
     with reading(wiring().engine) as conn:
-        before = _readable(conn, against)
+        before = readable(conn, against)
     return json_answer({"version": version, "against": against, **as_plain(compare(before, policy))})
 
 
@@ -262,12 +242,12 @@ def rehearse_version(query: dict[str, str], name: str, version: str) -> Response
     """
     life, _ = _life_and_policy(name, version)
     found = wiring()
-    base = _against(query, life, version)
+    base = held_against(life, version, query.get("against"))
     with reading(found.engine) as conn:
-        _readable(conn, base)
+        readable(conn, base)
     actor = calling_key().key_id
     rehearsal = start_rehearsal(found.engine, found.settings, version, base, actor, found.clock)
-    return json_answer(_rehearsal(rehearsal), 202)
+    return json_answer(told_rehearsal(rehearsal), 202)
 
 
 @blueprint.operation(
@@ -282,10 +262,10 @@ def rehearsal(query: dict[str, str], name: str, version: str) -> Response:
     """Return how far the last rehearsal of a version is, and what it found."""
     life, _ = _life_and_policy(name, version)
     with reading(wiring().engine) as conn:
-        latest = latest_rehearsal(conn, version, _against(query, life, version))
+        latest = latest_rehearsal(conn, version, held_against(life, version, query.get("against")))
     if latest is None:
         raise NotFound
-    return json_answer(_rehearsal(latest))
+    return json_answer(told_rehearsal(latest))
 
 
 @blueprint.operation("GET", f"{_VERSION}/steps", _READERS, answer=PolicyStepsSchema(), problems=(404, 503))
@@ -295,7 +275,7 @@ def version_steps(name: str, version: str) -> Response:
         entries = entries_of(conn, version)
     if not entries or entries[0].step.name != name:
         raise UnknownPolicyError("this version is not in the store")
-    return json_answer({"steps": [_step(entry) for entry in entries]})
+    return json_answer({"steps": [told_step(entry) for entry in entries]})
 
 
 @blueprint.operation(
@@ -454,7 +434,7 @@ def _drafted(name: str | None) -> Response:
         {
             "name": policy.name,
             "state": taken.life.state_of(taken.version).value,
-            **_findings(taken.version, findings, text),
+            **told_findings(taken.version, findings, text),
         },
         200 if taken.entry is None else 201,
     )
@@ -493,7 +473,7 @@ def _actor() -> Actor:
 def _acting(name: str, version: str) -> tuple[Engine, Actor, Clock]:
     """Return what every step is given first; the version has to be of this policy."""
     found = wiring()
-    _require_name(_life(), name, version)
+    require_name(_life(), name, version)
     return found.engine, _actor(), found.clock
 
 
@@ -503,27 +483,9 @@ def _life() -> Life:
     return service.settle(found.engine, found.clock)
 
 
-def _require_name(life: Life, name: str, version: str) -> None:
-    if version not in life.versions or life.versions[version].name != name:
-        raise UnknownPolicyError("this version is not in the store")
-
-
 def _life_and_policy(name: str, version: str) -> tuple[Life, Policy]:
-    life = _life()
-    _require_name(life, name, version)
-    with reading(wiring().engine) as conn:
-        return life, _readable(conn, version)
-
-
-def _against(query: dict[str, str], life: Life, version: str) -> str:
-    return query.get("against") or life.base_of(version) or service.shipped_version()
-
-
-def _readable(conn: Connection, version: str) -> Policy:
-    try:
-        return read_policy_version(conn, version)
-    except PolicyError:
-        raise UnknownPolicyError("this version is not in the store") from None
+    found = wiring()
+    return life_and_policy(found.engine, found.clock, name, version)
 
 
 def _examination(version: str) -> Examination:
@@ -539,126 +501,6 @@ def _taken(taken: Taken) -> Response:
             "version": taken.version,
             "state": life.state_of(taken.version).value,
             "in_force": life.in_force,
-            "step": None if entry is None else _step(entry),
+            "step": None if entry is None else told_step(entry),
         }
     )
-
-
-def _step(entry: Entry) -> dict[str, Any]:
-    step = entry.step
-    return {
-        "number": step.number,
-        "name": step.name,
-        "version": step.version,
-        "base": step.base,
-        "kind": step.kind.value,
-        "actor": step.actor,
-        "role": step.role,
-        "at_ms": step.at_ms,
-        **detail_to_plain(step.detail),
-        "header_base64": base64.b64encode(entry.header).decode(),
-        "sha256": entry.sha256,
-    }
-
-
-def _rehearsal(found: StoredRehearsal) -> dict[str, Any]:
-    report = None if found.report is None else orjson.loads(found.report)
-    sentences = () if report is None else sentences_of(report)
-    return {
-        "rehearsal_id": found.rehearsal_id,
-        "version": found.version,
-        "base": found.base,
-        "state": found.state.value,
-        "n_done": found.n_done,
-        "n_total": found.n_total,
-        "started_at_ms": found.started_at_ms,
-        "finished_at_ms": found.finished_at_ms,
-        "report": report,
-        "report_sha256": found.report_sha256,
-        "sentences": {sentence: say(sentence) for sentence in sentences},
-    }
-
-
-def _findings(version: str, findings: Iterable[Finding], text: Located | None) -> dict[str, Any]:
-    told = list(findings)
-    errors = [each for each in told if each.severity is Severity.ERROR]
-    return {
-        "version": version,
-        "n_errors": len(errors),
-        "n_warnings": len(told) - len(errors),
-        "needs_auditor": any(each.code == Lint.CONTACT_CAPS for each in errors),
-        "findings": [_finding(each, text) for each in told],
-    }
-
-
-def _finding(found: Finding, text: Located | None) -> dict[str, Any]:
-    place = None if text is None else text.place(found.pointer)
-    where = {} if place is None else {"line": place.line, "column": place.column}
-    return {
-        "code": str(found.code),
-        "severity": found.severity.value,
-        "pointer": found.pointer,
-        **where,
-        "message": say(found.message),
-        "example": dict(found.example),
-        "rules": list(found.rules),
-    }
-
-
-def _standing(life: Life) -> dict[str, Any] | None:
-    standing = life.standing
-    if standing is None:
-        return None
-    return {
-        "name": life.versions[standing.version].name,
-        "version": standing.version,
-        "since_ms": standing.since_ms,
-        "until_ms": standing.until_ms,
-        "by_glass": standing.by_glass,
-        "falls_back_to": None if standing.before is None else standing.before.version,
-    }
-
-
-def _trial(trial: Trial | None) -> dict[str, Any] | None:
-    if trial is None:
-        return None
-    return {
-        "version": trial.version,
-        "since_ms": trial.since_ms,
-        "until_ms": trial.until_ms,
-        "share_micro": trial.share_micro,
-    }
-
-
-def _version(life: Life, known: VersionLife) -> dict[str, Any]:
-    return {
-        "name": known.name,
-        "version": known.version,
-        "state": life.state_of(known.version).value,
-        "authors": sorted(known.authors),
-        "at_ms": known.at_ms,
-        "was_in_force": known.was_in_force,
-        "proposal": _proposal(life, known),
-    }
-
-
-def _proposal(life: Life, known: VersionLife) -> dict[str, Any] | None:
-    proposal = known.proposal
-    if proposal is None:
-        return None
-    schedule = proposal.schedule
-    return {
-        "base": proposal.base,
-        "base_in_force": proposal.base == life.base_of(known.version),
-        "proposer": proposal.proposer,
-        "at_ms": proposal.at_ms,
-        "is_rollback": proposal.is_rollback,
-        "needs_auditor": proposal.needs_auditor,
-        "approved": life.is_approved(known.version),
-        "approvals": [
-            {"actor": each.actor, "role": each.role, "at_ms": each.at_ms} for each in proposal.approvals
-        ],
-        "scheduled_at_ms": None if schedule is None else schedule.at_ms,
-        "until_ms": None if schedule is None else schedule.until_ms,
-        "report_sha256": proposal.report_sha256,
-    }

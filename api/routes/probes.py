@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.auth import PUBLIC, only
-from api.errors import StoreUnavailableError
+from api.auth import PROBE, PUBLIC, only
+from api.errors import SettingsError, StoreUnavailableError
 from api.routes.resource import Resource, json_answer
 from api.schemas.probes import GpcSchema, LivenessSchema, ReadinessSchema
 from api.storage.api_keys import Role
-from api.storage.connection import is_current, reading
+from api.storage.connection import fit, reading
+from api.storage.release import Fit
 from api.storage.requests import count_requests
 from api.storage.versions import active
-from api.wiring import wiring
+from api.wiring import Wiring, wiring
 
 GPC_SUPPORTED_SINCE = "2026-11-22"
 """When the way the signal is honoured last changed: browsers may keep what they read before that day."""
@@ -23,41 +25,65 @@ GPC_SUPPORTED_SINCE = "2026-11-22"
 blueprint = Resource("probes", __name__, description="health, readiness and figures")
 
 
-@blueprint.operation("GET", "/healthz", PUBLIC, answer=LivenessSchema())
+@blueprint.operation("GET", "/healthz", PROBE, answer=LivenessSchema())
 def liveness() -> Response:
     """Tell that the process answers."""
     return json_answer({"alive": True})
 
 
-@blueprint.operation("GET", "/readyz", PUBLIC, answer=ReadinessSchema(), also={503: ReadinessSchema()})
+@blueprint.operation("GET", "/readyz", PROBE, answer=ReadinessSchema(), also={503: ReadinessSchema()})
 def readiness() -> Response:
     """Tell whether suggestions can be given, and from what.
 
     Without a model they still can (what sells well, or nothing), so a missing or broken model is
     told and does not make the service unready. Where the database is gone, or is an older one than the
     log was signed of, there is no more than what sells well for whoever asks: that is not being ready.
+    Nor is a service that was told to stop, although it answers on for a while.
     """
     found = wiring()
+    stopping = ["stopping"] if found.stopping.is_set() else []
     try:
-        schema_current = is_current(found.engine)
+        schema_fits = fit(found.engine) is Fit.FITS
         with reading(found.engine) as conn:
             state = found.runtime.readiness(active(conn))
-        standing = found.logbook.standing()
     except StoreUnavailableError:
-        return json_answer({"ready": False, "database": False}, 503)
-    ready = schema_current and state.loaded and not standing.is_forked
+        because = [*stopping, "database_away"]
+        return json_answer({"ready": False, "because": because, "database": False}, 503)
+    log, unsigned = _log_standing(found)
+    reasons = {
+        "schema_does_not_fit": not schema_fits,
+        "nothing_loaded": not state.loaded,
+        **dict.fromkeys(unsigned, True),
+    }
+    because = [*stopping, *(reason for reason, holds in reasons.items() if holds)]
+    ready = not because
     document = {
         "ready": ready,
+        "because": because,
         "database": True,
-        "schema_current": schema_current,
+        "schema_current": schema_fits,
         "loaded": state.loaded,
         "model": state.model,
         "policy": state.policy,
         "behind": state.behind,
         "fault": state.fault,
-        "log": {**standing._asdict(), "n_waiting": found.spool.count()},
+        **log,
     }
     return json_answer(document, 200 if ready else 503)
+
+
+def _log_standing(found: Wiring) -> tuple[dict[str, Any], list[str]]:
+    """Return what is told of the log, and why nothing can be signed that is added to it."""
+    try:
+        standing = found.logbook.standing()
+        log = {**standing._asdict(), "n_waiting": found.spool.count()}
+    except StoreUnavailableError:
+        return {}, ["log_guard_away"]
+    try:
+        found.logbook.require_signers()
+    except SettingsError:
+        return {"log": log}, ["log_key_unusable"]
+    return {"log": log}, ["log_forked"] if standing.is_forked else []
 
 
 @blueprint.operation("GET", "/.well-known/gpc.json", PUBLIC, answer=GpcSchema())

@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Response
-from sqlalchemy import Connection
-from werkzeug.exceptions import NotFound
 
 from api.auth import only, require_own
-from api.consents.choosing import Choosing
-from api.consents.people import Person
-from api.errors import InvalidRequestError, UnknownDecisionError
-from api.rights.objections import object_to, objected_to, restrict
+from api.errors import UnknownDecisionError
+from api.rights import answering, asking
 from api.routes.resource import Resource, json_answer
 from api.schemas.rights import (
     AskedSchema,
@@ -24,21 +20,15 @@ from api.schemas.rights import (
 )
 from api.storage.api_keys import Role
 from api.storage.connection import reading, writing
-from api.storage.consents import lock_subject
 from api.storage.decisions import decision_subject
 from api.storage.requests import (
     RequestKind,
     RequestRow,
     RequestState,
-    close_request,
-    extend_request,
     find_requests,
-    get_request,
-    open_request,
     requests_of,
 )
-from api.wiring import Wiring, wiring
-from guardrails.request import SubjectKind
+from api.wiring import wiring
 
 blueprint = Resource("requests", __name__, description="what customers ask for, each with its clock")
 
@@ -61,23 +51,14 @@ def ask(body: dict[str, str], customer_id: str) -> Response:
     are quicker by `GET …/export`, erasure by `DELETE`, rectification by `PATCH …/interests`.
     """
     found = wiring()
-    now_ms = found.clock()
-    kind, decision_id = RequestKind(body["kind"]), body.get("decision_id")
-    consent = found.runtime.current().house.consent
-    objections = objected_to(body.get("purpose"), consent) if kind is RequestKind.OBJECTION else ()
-    subject_key = found.subjects.account(customer_id)
-    with writing(found.engine) as conn:
-        if decision_id is not None and decision_subject(conn, decision_id) != subject_key:
-            raise InvalidRequestError.at("/decision_id", "is no decision made for this customer")
-        request_id = found.new_id()
-        row = open_request(conn, request_id, subject_key, kind, now_ms, decision_id)
-        if kind is RequestKind.OBJECTION:
-            object_to(_choosing(conn, subject_key, found, now_ms), objections)
-            row = _done(conn, row, f"objection in force: {', '.join(objections)}", now_ms)
-        if kind is RequestKind.RESTRICTION:
-            restrict(_choosing(conn, subject_key, found, now_ms))
-            row = _done(conn, row, "restriction in force", now_ms)
-    return json_answer(_document(row, now_ms), 201)
+    row = asking.ask_for(
+        found,
+        found.subjects.account(customer_id),
+        RequestKind(body["kind"]),
+        purpose=body.get("purpose"),
+        decision_id=body.get("decision_id"),
+    )
+    return json_answer(_document(row, found.clock()), 201)
 
 
 @blueprint.operation(
@@ -132,18 +113,12 @@ def change_request(body: dict[str, Any], request_id: str) -> Response:
     found = wiring()
     now_ms = found.clock()
     with writing(found.engine) as conn:
-        row = get_request(conn, request_id)
-        if row is None:
-            raise NotFound
         if "extension" in body:
             days, because = body["extension"]["days"], body["extension"]["because"]
-            changed, where = extend_request(conn, request_id, days, because, now_ms), "/extension"
+            row = answering.put_off(conn, request_id, days, because, now_ms)
         else:
             state = RequestState(body["state"])
-            changed, where = close_request(conn, request_id, state, body["outcome"], now_ms), "/state"
-        if not changed:
-            raise _refusal(row, where)
-        row = get_request(conn, request_id) or row
+            row = answering.close(conn, request_id, state, body["outcome"], now_ms)
     return json_answer(_document(row, now_ms))
 
 
@@ -162,47 +137,13 @@ def contest(decision_id: str) -> Response:
     Contested again while that is open, it stays one request and the answer is 200.
     """
     found = wiring()
-    now_ms = found.clock()
     with writing(found.engine) as conn:
         subject_key = decision_subject(conn, decision_id)
         require_own(subject_key)
         if subject_key is None:
             raise UnknownDecisionError("this decision is not in the log, or was made for nobody")
-        lock_subject(conn, subject_key)
-        standing = _standing_contest(conn, subject_key, decision_id)
-        row = standing or open_request(
-            conn, found.new_id(), subject_key, RequestKind.CONTEST, now_ms, decision_id
-        )
-    return json_answer(_document(row, now_ms), 200 if standing else 201)
-
-
-def _choosing(conn: Connection, subject_key: bytes, found: Wiring, now_ms: int) -> Choosing:
-    return Choosing(
-        conn=conn,
-        person=Person(SubjectKind.ACCOUNT, subject_key),
-        subjects=found.subjects,
-        settings=found.settings,
-        now_ms=now_ms,
-        new_id=found.new_id,
-    )
-
-
-def _standing_contest(conn: Connection, subject_key: bytes, decision_id: str) -> RequestRow | None:
-    standing = (row for row in requests_of(conn, subject_key) if row.state is RequestState.OPEN)
-    return next((row for row in standing if row.decision_id == decision_id), None)
-
-
-def _done(conn: Connection, row: RequestRow, outcome: str, now_ms: int) -> RequestRow:
-    close_request(conn, row.request_id, RequestState.DONE, outcome, now_ms)
-    return get_request(conn, row.request_id) or row
-
-
-def _refusal(row: RequestRow, where: str) -> InvalidRequestError:
-    if row.state is not RequestState.OPEN:
-        return InvalidRequestError.at(where, "the request is closed already")
-    if row.extended_because is not None:
-        return InvalidRequestError.at(where, "the request was put off once already")
-    return InvalidRequestError.at(where, "the request is overdue: it can no longer be put off")
+        row, is_new = asking.contest(conn, found, subject_key, decision_id)
+    return json_answer(_document(row, found.clock()), 201 if is_new else 200)
 
 
 def _place(after: str | None) -> tuple[int, str] | None:

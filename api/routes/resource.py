@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
 import orjson
-from flask import Request, Response, current_app, request
+from flask import Response, current_app, request
 from flask_smorest import Blueprint  # type: ignore[import-untyped]  # publishes no types
 from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
@@ -16,33 +17,34 @@ from api.auth import Access
 from api.errors import Finding, InvalidRequestError, MalformedBodyError
 from api.problems import MEDIA_TYPE, findings_from
 from api.schemas.base import ProblemSchema
+from api.schemas.plain import Reader, reader_of
 from guardrails.messages import Phrase
 
 View = TypeVar("View", bound=Callable[..., Any])
 
+_NUMBER = {"type": "integer", "minimum": 1}
+_LATER = {"Retry-After": {"description": "seconds to wait before trying again", "schema": _NUMBER}}
+_HEADERS = {
+    429: {
+        **_LATER,
+        "RateLimit-Policy": {
+            "description": "limits that hold for the caller: `q` requests in `w` seconds",
+            "schema": {"type": "string"},
+        },
+        "RateLimit": {
+            "description": "how the caller stands: `r` requests are left, all of them again in `t` seconds",
+            "schema": {"type": "string"},
+        },
+    },
+    503: _LATER,
+}
+"""Headers of problems, by their status."""
+
 
 class StrictParser(FlaskParser):
-    """Reads bodies with orjson and refuses what a schema does not name, in queries too."""
+    """Reads queries, and refuses what a schema does not name."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}  # noqa: RUF012  overrides the library's
-
-    def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002  the library's signature
-        """Return the body as Python values.
-
-        Raises:
-            UnsupportedMediaType: the body is not said to be plain JSON.
-            RequestEntityTooLarge: it is larger than it may be.
-            MalformedBodyError: it is not JSON in UTF-8.
-        """
-        if not req.is_json or req.content_encoding not in (None, "identity"):
-            raise UnsupportedMediaType
-        body = req.get_data(cache=False)
-        if req.content_length is None and len(body) >= (req.max_content_length or len(body) + 1):
-            raise RequestEntityTooLarge  # a body that did not say how long it is was cut off here
-        try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise MalformedBodyError(Phrase("the body is not JSON: {why}", why=error)) from None
 
     def handle_error(self, error: ValidationError, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Turn marshmallow's messages into findings.
@@ -51,8 +53,7 @@ class StrictParser(FlaskParser):
             InvalidRequestError: always.
         """
         messages: Any = error.messages
-        (location,) = messages
-        raise InvalidRequestError(findings_from(messages[location], in_query=location == "query")) from None
+        raise InvalidRequestError(findings_from(messages["query"], in_query=True)) from None
 
 
 class Resource(Blueprint):  # type: ignore[misc]  # its base publishes no types
@@ -94,56 +95,105 @@ class Resource(Blueprint):  # type: ignore[misc]  # its base publishes no types
         """
 
         def register(view: View) -> View:
-            decorated: Any = self.response(status, answer)(view)
+            described: Any = self.response(status, answer)(view)
             for other, schema in (also or {}).items():
-                decorated = self.alt_response(other, schema=schema, success=True)(decorated)
-            for other in problems + (() if access.public else (401, 403)):
-                decorated = self.alt_response(other, schema=ProblemSchema(), content_type=MEDIA_TYPE)(
-                    decorated
-                )
+                described = self.alt_response(other, schema=schema, success=True)(described)
+            for other in sorted(_problems(access, problems) - set(also or ())):
+                described = self.alt_response(
+                    other, schema=ProblemSchema(), content_type=MEDIA_TYPE, headers=_HEADERS.get(other)
+                )(described)
             if query is not None:
-                decorated = self.arguments(query, location="query")(decorated)
+                described = self.arguments(query, location="query")(described)
             if body is not None:
-                decorated = self.arguments(body, location="json", example=example, examples=examples)(
-                    decorated
+                described = self.arguments(body, location="json", example=example, examples=examples)(
+                    described
                 )
             documented = {} if read_body is None else {"requestBody": read_body}
-            decorated = self.doc(operationId=view.__name__, **documented, **_security(access))(decorated)
-            decorated.access = access
-            decorated.takes_query = query is not None
-            decorated.takes_body = body is not None
-            decorated.reads_body = body is not None or read_body is not None
-            self.add_url_rule(rule, None, decorated, methods=[method])
+            described = self.doc(operationId=view.__name__, **documented, **_security(access))(described)
+            called = self._called_with(view, body, query)
+            called._apidoc = described._apidoc  # noqa: SLF001  where flask-smorest looks for it
+            called.access = access
+            called.takes_query = query is not None
+            called.takes_body = body is not None
+            called.reads_body = body is not None or read_body is not None
+            self.add_url_rule(rule, None, called, methods=[method])
             return view
 
         return register
 
+    def _called_with(self, view: Callable[..., Response], body: Schema | None, query: Schema | None) -> Any:
+        """Return what calls a view with the body and the query that it takes.
 
-def refuse_unknown_query() -> None:
-    """Refuse query parameters of operations of the API that know none.
+        flask-smorest's own decorators describe an operation; each of them would also be a call of its own
+        in every request.
+        """
+        read = None if body is None else reader_of(body)
+
+        @wraps(view)
+        def called(**of_path: Any) -> Response:
+            given = []
+            if read is not None:
+                given.append(_body_by(read))
+            if query is not None:
+                given.append(self.ARGUMENTS_PARSER.parse(query, location="query"))
+            return view(*given, **of_path)
+
+        return called
+
+
+def _problems(access: Access, own: tuple[int, ...]) -> set[int]:
+    """Return the statuses of the problems that an operation can answer."""
+    of_callers = set() if access.public else {401, 403}
+    of_limits = set() if access.always else {429, 503}
+    return {*own, *of_callers, *of_limits}
+
+
+def _body_by(read: Reader) -> Any:
+    """Return what the body of this request says.
 
     Raises:
-        InvalidRequestError: there are some.
+        InvalidRequestError: something in it is wrong.
     """
-    if request.endpoint is None or not request.path.startswith("/v1/") or not request.args:
-        return
-    if not getattr(current_app.view_functions[request.endpoint], "takes_query", False):
-        raise InvalidRequestError([Finding("unknown parameter", parameter=name) for name in request.args])
+    try:
+        return read(_json_body())
+    except ValidationError as error:
+        raise InvalidRequestError(findings_from(error.messages)) from None
 
 
-def refuse_unknown_body() -> None:
-    """Refuse a body to operations of the API that read none: what it asks for would be ignored.
-
-    An empty JSON object asks for nothing, and many clients always send one.
+def _json_body() -> Any:
+    """Return the body as Python values.
 
     Raises:
-        InvalidRequestError: there is one.
+        UnsupportedMediaType: the body is not said to be plain JSON.
+        RequestEntityTooLarge: it is larger than it may be.
+        MalformedBodyError: it is not JSON in UTF-8.
+    """
+    if not request.is_json or request.content_encoding not in (None, "identity"):
+        raise UnsupportedMediaType
+    body = request.get_data(cache=False)
+    if request.content_length is None and len(body) >= (request.max_content_length or len(body) + 1):
+        raise RequestEntityTooLarge  # a body that did not say how long it is was cut off here
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedBodyError(Phrase("the body is not JSON: {why}", why=error)) from None
+
+
+def refuse_unknown() -> None:
+    """Refuse to operations of the API what they do not read: it would be ignored.
+
+    That is any query parameter where they know none, and a body where they read none. An empty JSON object
+    asks for nothing, and many clients always send one.
+
+    Raises:
+        InvalidRequestError: there is such.
     """
     if request.endpoint is None or not request.path.startswith("/v1/"):
         return
-    if getattr(current_app.view_functions[request.endpoint], "reads_body", False):
-        return
-    if request.get_data().strip() not in (b"", b"{}"):
+    view = current_app.view_functions[request.endpoint]
+    if request.query_string and not getattr(view, "takes_query", False) and request.args:
+        raise InvalidRequestError([Finding("unknown parameter", parameter=name) for name in request.args])
+    if not getattr(view, "reads_body", False) and request.get_data().strip() not in (b"", b"{}"):
         raise InvalidRequestError([Finding("this takes no body", pointer="")])
 
 

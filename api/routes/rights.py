@@ -7,16 +7,14 @@ from typing import Any
 
 import orjson
 from flask import Response, request
-from sqlalchemy import Connection
 
 from api.auth import PUBLIC, only, require_account
-from api.consents.people import subject_key as key_of
 from api.languages import chosen_language
-from api.measuring.experiments import key_in_experiment
-from api.rights.export import as_csv, as_json, note_export, schema
-from api.rights.interests import Basics, read_interests
+from api.rights import correcting
+from api.rights.export import schema
+from api.rights.handing_out import basics_of, handed_out
+from api.rights.interests import read_interests
 from api.rights.processing import processing_record
-from api.rights.readings import find_subject
 from api.rights.sections import Scope
 from api.routes.resource import Resource, json_answer
 from api.schemas.recommendation import MODES
@@ -30,30 +28,20 @@ from api.schemas.rights import (
     ProcessingSchema,
 )
 from api.storage.api_keys import Role
-from api.storage.connection import reading, writing
-from api.storage.consents import lock_subject, read_choices
-from api.storage.customers import find_customer
-from api.storage.requests import RequestKind, RequestState, close_request, open_request
-from api.storage.rights import CorrectionAction, CorrectionRow, CorrectionScope, correct, read_signals
-from api.wiring import Wiring, wiring
+from api.storage.connection import reading
+from api.storage.consents import read_choices
+from api.storage.rights import CorrectionAction, CorrectionScope, read_signals
+from api.wiring import wiring
 from engine.vocabulary import Channel, from_word, word
 from guardrails.consent.check import check
 from guardrails.consent.ledger import Ledger
 from guardrails.consent.purposes import KEY_OF, OUTBOUND, Purpose, communications_key
 from guardrails.consent.signals.gpc import SALE_AND_SHARING, gpc_from_header
-from guardrails.request import SubjectKind
 
 blueprint = Resource("rights", __name__, description="what customers can see and set right")
 
 _SALE_AND_SHARING = tuple(KEY_OF[purpose] for purpose in sorted(SALE_AND_SHARING))
 _MARKETING = (KEY_OF[Purpose.TARGETED_OFFERS], *map(communications_key, OUTBOUND))
-
-
-def basics_of(conn: Connection, found: Wiring, key: bytes) -> Basics:
-    """Return what interests are worked out with, from the house that a subject is served by."""
-    snapshot = found.runtime.as_of(conn)
-    house = snapshot.house_for(key_in_experiment(conn, snapshot, found.subjects, key, found.clock()))
-    return Basics(house.catalogue, house.limits, house.weighting, house.consent)
 
 
 @blueprint.operation(
@@ -110,28 +98,16 @@ def set_right(body: dict[str, Any], customer_id: str) -> Response:
     anything else is deleted. The model forgets it at its next training.
     """
     found = wiring()
-    now_ms, request_id = found.clock(), found.new_id()
-    subject_key = found.subjects.account(customer_id)
-    with writing(found.engine) as conn:
-        lock_subject(conn, subject_key)
-        customer = find_customer(conn, subject_key)
-        made = [
-            _corrected(each, now_ms)
-            if customer is None
-            else correct(
-                conn,
-                subject_key,
-                customer.customer_no,
-                CorrectionScope(each["scope"]),
-                each["value"],
-                CorrectionAction(each["action"]),
-                now_ms,
+    request_id, made = correcting.set_right(
+        found,
+        found.subjects.account(customer_id),
+        [
+            correcting.Correction(
+                CorrectionScope(each["scope"]), each["value"], CorrectionAction(each["action"])
             )
             for each in body["corrections"]
-        ]
-        open_request(conn, request_id, subject_key, RequestKind.RECTIFICATION, now_ms)
-        n_changed = sum(row.n_interactions for row in made)
-        close_request(conn, request_id, RequestState.DONE, f"{n_changed} interactions were set right", now_ms)
+        ],
+    )
     return json_answer(
         {
             "request_id": request_id,
@@ -203,31 +179,13 @@ def export(query: dict[str, str], customer_id: str) -> Response:
     was asked for is taken down as a request that is done.
     """
     require_account(query["subject_type"])
-    found = wiring()
-    scope = Scope(query["scope"])
-    key = key_of(found.subjects, SubjectKind(query["subject_type"]), customer_id)
-    with reading(found.engine) as conn:
-        basics = basics_of(conn, found, key)
-    subject = find_subject(
-        found.engine,
-        found.subjects,
+    return handed_out(
+        wiring(),
         customer_id,
         query["subject_type"],
-        basics,
-        found.settings,
-        found.clock(),
+        Scope(query["scope"]),
+        query["format"],
         chosen_language(),
-    )
-    with writing(found.engine) as conn:
-        note_export(conn, subject, scope, found.new_id())
-    content_type, pieces = (
-        ("application/json", as_json) if query["format"] == "json" else ("application/zip", as_csv)
-    )
-    ending = content_type.rpartition("/")[2]
-    return Response(
-        pieces(subject, scope),
-        content_type=content_type,
-        headers={"Content-Disposition": f'attachment; filename="export.{ending}"'},
     )
 
 
@@ -250,13 +208,6 @@ def record_of_processing() -> Response:
         house = found.runtime.as_of(conn).house
     document = processing_record(house, found.settings, found.clock(), chosen_language())
     return json_answer(document)
-
-
-def _corrected(each: dict[str, str], now_ms: int) -> CorrectionRow:
-    """Of somebody never heard of there is nothing to set right."""
-    return CorrectionRow(
-        now_ms, CorrectionScope(each["scope"]), each["value"], CorrectionAction(each["action"]), 0
-    )
 
 
 def _depends_on_signal(answer: Response) -> Response:

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response
 
 from api.auth import ME, only
+from api.pages.refusals import ENTRANCE
 from api.rights.tokens import issue_token
 from api.routes.resource import Resource, json_answer
 from api.schemas.rights import TokenRequestSchema, TokenSchema
@@ -33,8 +34,13 @@ def make_token(body: dict[str, Any], customer_id: str) -> Response:
     It is sent as `Authorization: Bearer ct_…` to paths that say `me` where they would hold the
     customer's id. It ends by itself, and when the customer is erased. Ask for one only when the
     customer has logged in: whoever holds it is taken for the customer.
+
+    `url` leads the customer to their privacy page. The token stands behind its `#`, so that no server is
+    sent it with the address and no log holds it. The shop's own page can also send it there, as the form
+    field `token` of a `POST` to the same address.
     """
     found = wiring()
     with reading(found.engine) as conn:
         text, token = issue_token(conn, customer_id, found.subjects, found.clock(), body["ttl_s"])
-    return json_answer({"token": text, "expires_at_ms": token.expires_at_ms, "customer": ME}, 201)
+    answer = {"token": text, "expires_at_ms": token.expires_at_ms, "customer": ME}
+    return json_answer({**answer, "url": f"{found.settings.address}{ENTRANCE}#{text}"}, 201)

@@ -10,7 +10,7 @@ from flask import Response, current_app, request
 
 from api.auth import PUBLIC
 from api.languages import choose_language
-from api.routes.pages import page
+from api.pages.rendering import page
 from api.routes.resource import Resource, json_answer
 from api.schemas.transparency import LanguageQuerySchema, TransparencySchema
 from api.storage.connection import reading

@@ -19,6 +19,8 @@ MAX_MS = 253_402_300_799_999
 """The end of the year 9999 in milliseconds since the epoch: beyond it a time is a mistake."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NO_CONTROL = r"^[^\u0000-\u001f\u007f]*$(?!\n)"
+"""The same for the documentation: in a form that JSON Schema (ECMA-262) and Python take alike."""
 
 
 def canonical_text(text: str) -> str:
@@ -39,7 +41,8 @@ class Text(fields.String):
     """A string without control characters, of a length that makes sense, taken in one form of Unicode."""
 
     def __init__(self, *, most: int = MAX_ID_CHARACTERS, least: int = 0, **kwargs: Any) -> None:
-        super().__init__(validate=validate.Length(least, most), **kwargs)
+        metadata = {"pattern": _NO_CONTROL, **kwargs.pop("metadata", {})}
+        super().__init__(validate=validate.Length(least, most), metadata=metadata, **kwargs)
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -112,6 +115,7 @@ class ProblemSchema(Schema):
     status = fields.Integer(required=True)
     detail = fields.String()
     errors = fields.List(fields.Nested(FindingSchema))
+    trace_id = fields.String(metadata={"description": "of the request, as in the service's own log"})
 
 
 class RowErrorSchema(Schema):

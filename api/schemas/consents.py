@@ -252,7 +252,8 @@ class NoticeSchema(RequestSchema):
         load_default=None,
         allow_none=True,
         validate=validate.Regexp(
-            r"P(?=\d)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?\Z", error="is not an ISO 8601 duration in days or more"
+            r"^P(?=[0-9])([0-9]+Y)?([0-9]+M)?([0-9]+W)?([0-9]+D)?$(?!\n)",
+            error="is not an ISO 8601 duration in days or more",
         ),
         metadata={"description": "how long data is kept, such as `P1Y`"},
     )
@@ -285,7 +286,7 @@ class NoticeServedSchema(RequestSchema):
     surface = Id(required=True, metadata={"description": "where, such as `banner` or `checkout`"})
     experience_sha256 = fields.String(
         required=True,
-        validate=validate.Regexp(r"[0-9a-f]{64}\Z", error="is not a SHA-256 in hexadecimal"),
+        validate=validate.Regexp(r"^[0-9a-f]{64}$(?!\n)", error="is not a SHA-256 in hexadecimal"),
         metadata={"description": "digest of the layout and the labels of the buttons"},
     )
     at_ms = TimeMs(metadata={"description": "now by default"})

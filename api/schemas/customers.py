@@ -97,6 +97,10 @@ class FeedbackSchema(RequestSchema):
     items = fields.List(
         fields.Nested(OneFeedbackSchema), required=True, validate=validate.Length(1, MAX_FEEDBACK)
     )
+    gpc = Flag(
+        load_default=False,
+        metadata={"description": "the page has read `navigator.globalPrivacyControl`: as `Sec-GPC: 1`"},
+    )
 
 
 class FeedbackAnswerSchema(Schema):

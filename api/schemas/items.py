@@ -59,6 +59,24 @@ class StoredItemSchema(ItemSchema):
     updated_at_ms = fields.Integer(required=True)
 
 
+class ShownItemSchema(Schema):
+    """What a page needs to show an item: what anybody sees of it in the shop."""
+
+    item_id = fields.String(required=True)
+    title = fields.String(required=True)
+    link = fields.String(required=True, allow_none=True)
+    image_link = fields.String(required=True, allow_none=True)
+    price_minor = fields.Integer(required=True, allow_none=True)
+    currency = fields.String(required=True, allow_none=True)
+    available = fields.Boolean(required=True)
+
+
+class ShownItemsSchema(Schema):
+    """The items of a decision, in the order in which they were suggested."""
+
+    items = fields.List(fields.Nested(ShownItemSchema), required=True)
+
+
 class ItemBatchSchema(RequestSchema):
     """Items to add or replace. Good ones are kept, bad ones are named."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from marshmallow import RAISE, Schema, fields, validate
 
 from api.models.registry import MICRO, ModelState
+from api.schemas.base import Flag
 from api.storage.training_runs import RunState
 
 LONGEST_BUDGET_S = 86_400
@@ -21,7 +22,7 @@ class TrainingSchema(Schema):
 
         unknown = RAISE
 
-    activate = fields.Boolean(
+    activate = Flag(
         load_default=True,
         metadata={"description": "put the model in force if it is no worse than the one that is"},
     )
@@ -44,7 +45,7 @@ class TrainingRunSchema(Schema):
         required=True, allow_none=True, metadata={"description": "of how much; null while not known"}
     )
     budget_s = fields.Integer(required=True)
-    activate = fields.Boolean(required=True)
+    activate = Flag(required=True)
     requested_at_ms = fields.Integer(required=True)
     started_at_ms = fields.Integer(required=True, allow_none=True)
     finished_at_ms = fields.Integer(required=True, allow_none=True)

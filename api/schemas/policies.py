@@ -16,7 +16,7 @@ from guardrails.policy.permission import GREATEST_SHARE_MICRO
 
 MAX_REASON = 500
 
-_VERSION = r"[0-9a-f]{64}\Z"
+_VERSION = r"^[0-9a-f]{64}$(?!\n)"
 
 _MICRO = {"description": "millionths"}
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
+
+NOT_READY = (
+    "stopping",
+    "database_away",
+    "schema_does_not_fit",
+    "nothing_loaded",
+    "log_guard_away",
+    "log_key_unusable",
+    "log_forked",
+)
+"""Why the service can be not ready: it was told to stop, or what it needs is not there or not as it was."""
 
 
 class LivenessSchema(Schema):
@@ -37,8 +48,13 @@ class ReadinessSchema(Schema):
     """Whether suggestions can be given, and from what."""
 
     ready = fields.Boolean(required=True)
+    because = fields.List(
+        fields.String(validate=validate.OneOf(NOT_READY)),
+        required=True,
+        metadata={"description": "why it is not ready; empty where it is"},
+    )
     database = fields.Boolean(required=True, metadata={"description": "the database can be reached"})
-    schema_current = fields.Boolean(metadata={"description": "every migration has been run"})
+    schema_current = fields.Boolean(metadata={"description": "the database has what this release needs"})
     loaded = fields.Boolean(metadata={"description": "catalogue and policy are loaded"})
     model = fields.String(allow_none=True, metadata={"description": "version served; null without one"})
     policy = fields.String(

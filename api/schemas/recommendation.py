@@ -34,7 +34,7 @@ MAX_VISIT_S = 604_800
 DECISION_TYPES = ("recommendation", "credit", "price_individual", "access")
 """What an answer may be used for; all but the first can affect somebody much as the law does."""
 
-TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z"
+TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)"
 
 MODES = ("profiled", "non_profiled")
 """``profiled`` uses what the customer consented to; ``non_profiled`` uses nothing about them."""
@@ -97,7 +97,12 @@ class PresentationSchema(RequestSchema):
 class RecommendationRequestSchema(RequestSchema):
     """Whom suggestions are for, where they are shown, and what the page says."""
 
-    customer_id = Id(metadata={"description": "the shop's key of the customer; absent for a visitor"})
+    customer_id = Id(
+        metadata={
+            "description": "the shop's key of the customer; absent for a visitor. With a customer's token it "
+            "is `me` or absent"
+        }
+    )
     session_id = Id(metadata={"description": "the shop's key of the visit"})
     device_id = Id(
         metadata={
@@ -153,6 +158,13 @@ class RecommendationRequestSchema(RequestSchema):
         },
     )
     shared_device = Flag(load_default=False, metadata={"description": "others use this device or account"})
+    gpc = Flag(
+        load_default=False,
+        metadata={
+            "description": "the page has read `navigator.globalPrivacyControl`: as `Sec-GPC: 1`, which no "
+            "script can send"
+        },
+    )
     decision_type = fields.String(
         load_default=DECISION_TYPES[0],
         validate=validate.OneOf(DECISION_TYPES),
@@ -308,7 +320,7 @@ class RecommendationAnswerSchema(Schema):
         required=True,
         metadata={
             "description": "`model_missing`, `consent_unreadable`, `rule_failed`, `catalogue_behind`, "
-            "`policy_unreadable` or `log_unavailable`"
+            "`policy_unreadable`, `log_unavailable` or `overloaded`"
         },
     )
     items = fields.List(fields.Nested(SuggestionSchema), required=True)

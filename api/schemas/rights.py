@@ -49,6 +49,13 @@ class TokenSchema(Schema):
     customer = fields.String(
         required=True, validate=validate.Equal(ME), metadata={"description": "what paths say for the id"}
     )
+    url = fields.String(
+        required=True,
+        metadata={
+            "description": "where it opens the customer's privacy page; the token stands behind the `#`, "
+            "which browsers send to no server"
+        },
+    )
 
 
 class ExportQuerySchema(QuerySchema):
@@ -119,7 +126,9 @@ class RequestSearchSchema(QuerySchema):
         load_default=False, metadata={"description": "only those that should have been answered by now"}
     )
     after = fields.String(
-        validate=validate.Regexp(r"\d{1,15}\.[A-Za-z0-9-]{1,64}\Z", error="is not the `next` of a page"),
+        validate=validate.Regexp(
+            r"^[0-9]{1,15}\.[A-Za-z0-9-]{1,64}$(?!\n)", error="is not the `next` of a page"
+        ),
         metadata={"description": "`next` of the page before; those due first come first"},
     )
     limit = fields.Integer(load_default=DEFAULT_PAGE, validate=validate.Range(1, MAX_PAGE))
