@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 import orjson
 from flask import Flask, Response, request
 from flask.json.provider import JSONProvider
 from flask_smorest import Api  # type: ignore[import-untyped]  # publishes no types
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import auth, logging
+from api.console.pages import PAGES as CONSOLE
+from api.console.provider import offer_provider
 from api.languages import announce_languages
+from api.limits.callers import tell_limits
+from api.limits.gate import Gate
 from api.metrics import observe_requests
+from api.origins import open_to_origins
+from api.pages import routes as files
+from api.pages.sessions import keep_sessions
 from api.paths import CONVERTERS, as_parameter
 from api.problems import MEDIA_TYPE, answer_problems
 from api.routes import RESOURCES
-from api.routes.resource import refuse_unknown_body, refuse_unknown_query
+from api.routes.resource import refuse_unknown
 from api.schemas.base import ProblemSchema
 from api.settings import Settings
+from api.storefront.pages import PAGES as STOREFRONT
+from api.tracing import Traced
 from api.wiring import EXTENSION, Wiring, wire
+
+_TLS_ALONE_S = 365 * 24 * 3600
+"""So long browsers are to come by TLS alone (RFC 6797), once they have."""
 
 DESCRIPTION = """Suggestions for online shops, held against consent and guardrails, each with its
 reason, each recorded before it is sent.
@@ -27,7 +42,7 @@ reason, each recorded before it is sent.
 Every operation but the public ones needs a key: `Authorization: Bearer <key>`. A key has one role;
 `x-roles` names the roles of each operation, and `admin` may do everything. Errors are problem
 documents (RFC 9457). Unknown fields and query parameters are refused. Times are milliseconds since
-the epoch in UTC, money is in minor units. No cookie is ever set."""
+the epoch in UTC, money is in minor units. None of them sets a cookie."""
 
 
 def create_app(settings: Settings) -> Flask:
@@ -46,7 +61,7 @@ def create_app(settings: Settings) -> Flask:
 
 def assemble(wiring: Wiring) -> Flask:
     """Build the application around collaborators that exist already."""
-    app = Flask(__name__, static_folder=None, template_folder=None)
+    app = _App(__name__, static_folder=None, template_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=wiring.settings.max_body_bytes,
         API_TITLE="Tactful",
@@ -57,11 +72,19 @@ def assemble(wiring: Wiring) -> Flask:
     app.json = _OrJson(app)
     app.url_map.converters.update(CONVERTERS)
     app.extensions[EXTENSION] = wiring
+    keep_sessions(app, wiring)
+    offer_provider(app, wiring.settings.oidc)
+    if wiring.settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=wiring.settings.proxies, x_proto=0)  # type: ignore[method-assign]  # as Werkzeug documents it
     observe_requests(app, wiring.metrics)
+    if wiring.metrics.spans is not None:
+        wiring.metrics.spans.watch(app)
+    if wiring.settings.origins:
+        open_to_origins(app)
+    tell_limits(app)
     auth.guard(app)
-    app.before_request(refuse_unknown_query)
-    app.before_request(refuse_unknown_body)
-    app.after_request(_finish)
+    app.before_request(refuse_unknown)
+    _finish_answers(app, wiring.settings)
     announce_languages(app)
     api = ProblemApi(app)
     for converter in CONVERTERS.values():
@@ -69,7 +92,19 @@ def assemble(wiring: Wiring) -> Flask:
     api.spec.components.security_scheme("api_key", {"type": "http", "scheme": "bearer"})
     for resource in RESOURCES:
         api.register_blueprint(resource)
+    for pages in (files.blueprint, *CONSOLE, *STOREFRONT):
+        app.register_blueprint(pages)
+    gate = Gate(app.wsgi_app, wiring.settings.limit, wiring.metrics)
+    app.wsgi_app = Traced(gate)  # type: ignore[method-assign]  # as Werkzeug documents it
     return app
+
+
+class _App(Flask):
+    """Flask without a question that it asks of every function it calls, a dozen times a request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is: none of ours is asynchronous."""
+        return func
 
 
 class ProblemApi(Api):  # type: ignore[misc]  # its base publishes no types
@@ -98,10 +133,19 @@ class _OrJson(JSONProvider):
         return orjson.loads(s)
 
 
-def _finish(answer: Response) -> Response:
+def _finish_answers(app: Flask, settings: Settings) -> None:
     """Say on every answer what browsers and caches must know."""
-    answer.headers.setdefault("X-Content-Type-Options", "nosniff")
-    answer.headers.setdefault("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-    if request.path.startswith("/v1/"):
-        answer.headers.setdefault("Cache-Control", "no-store")
-    return answer
+    always = {
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    }
+    if settings.public_url.startswith("https://"):
+        always["Strict-Transport-Security"] = f"max-age={_TLS_ALONE_S}"
+
+    @app.after_request
+    def finish(answer: Response) -> Response:
+        for name, value in always.items():
+            answer.headers.setdefault(name, value)
+        if request.path.startswith("/v1/"):
+            answer.headers.setdefault("Cache-Control", "no-store")
+        return answer

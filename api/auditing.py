@@ -35,6 +35,7 @@ class Look(StrEnum):
     REPLAY = "replay"
     COUNTERFACTUALS = "counterfactuals"
     EXPORT = "export"
+    EXAMPLE = "example"
 
 
 @dataclass(frozen=True, slots=True)

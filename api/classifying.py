@@ -14,9 +14,18 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine
 
 from api.errors import UnknownItemError
-from api.storage.classified import DescribedItem, count_items, find_described, read_described, store_decided
+from api.storage.classified import (
+    DescribedItem,
+    count_items,
+    find_described,
+    read_described,
+    store_decided,
+    stored_categories,
+)
 from api.storage.connection import reading, writing
+from api.storage.log import append_entries, entry
 from api.storage.marks import mark_category, mark_item, read_marks
+from api.storage.versions import SYSTEM
 from guardrails.sensitive.classify import UNMARKED, CategoryMarks, Classification, ShopMark, category_key
 from guardrails.sensitive.examine import Examination, examine
 from guardrails.sensitive.report import Named, Tally, tally
@@ -92,11 +101,12 @@ def classify_catalogue(
     """
     done, n_seen, last_no = Reclassified(), 0, 0
     with reading(engine) as conn:
-        n_items = count_items(conn)
+        among = categories_below(conn, below) if below else None
+        n_items = count_items(conn, among)
     while True:
         with writing(engine) as conn:
-            found = read_described(conn, last_no, N_IN_RUN)
-            run = _decide([item for item in found if _is_below(item, below)], read_marks(conn))
+            found = read_described(conn, last_no, N_IN_RUN, among)
+            run = _decide(found, read_marks(conn))
             _store(conn, run, now_ms)
         if not found:
             return done
@@ -118,10 +128,29 @@ def cover(engine: Engine, progress: Progress | None = None) -> Coverage:
     return Coverage(counted, len(outdated))
 
 
+def categories_below(conn: Connection, category: str) -> list[str]:
+    """Return the categories that are one or lie below it, as they are stored, however it is written."""
+    key = category_key(category)
+    return [each for each in stored_categories(conn) if category_key(each)[: len(key)] == key]
+
+
 def raise_one(
-    engine: Engine, item_id: str, sensitive_class: str | None, tier: int, now_ms: int
+    engine: Engine,
+    item_id: str,
+    sensitive_class: str | None,
+    tier: int,
+    now_ms: int,
+    actor: str = SYSTEM,
 ) -> Classification:
-    """Raise the shop's mark of an item, classify it afresh, and return what it is now.
+    """Raise the shop's mark of an item, classify it afresh, and return what it is now; the log says so.
+
+    Args:
+        engine: the database.
+        item_id: the shop's key of it.
+        sensitive_class: class name; ``None`` for whatever class is found.
+        tier: 1 to 3.
+        now_ms: the clock.
+        actor: id of who asked for it.
 
     Raises:
         UnknownItemError: there is no such item.
@@ -136,6 +165,7 @@ def raise_one(
         facts = replace(item.facts, shop_class=mark.sensitive_class, shop_tier=mark.tier)
         run = _decide([replace(item, facts=facts)], read_marks(conn))
         _store(conn, run, now_ms)
+        _say_so(conn, now_ms, mark, actor, item=item_id)
     return run[0].now.classification
 
 
@@ -146,16 +176,43 @@ def raise_all(
     tier: int,
     now_ms: int,
     progress: Progress | None = None,
+    actor: str = SYSTEM,
 ) -> Reclassified:
     """Raise the shop's mark of a category and classify afresh what is in it, now and later.
+
+    Args:
+        engine: the database.
+        category: its path.
+        sensitive_class: class name; ``None`` for whatever class is found.
+        tier: 1 to 3.
+        now_ms: the clock.
+        progress: is told how far it has come.
+        actor: id of who asked for it.
 
     Raises:
         SensitiveMarkError: the mark is higher already, or the class or tier does not exist.
     """
+    raise_category_mark(engine, category, sensitive_class, tier, now_ms, actor)
+    return classify_catalogue(engine, now_ms, progress, below=category)
+
+
+def raise_category_mark(
+    engine: Engine, category: str, sensitive_class: str | None, tier: int, now_ms: int, actor: str = SYSTEM
+) -> None:
+    """Raise the shop's mark of a category; what is in it already is not classified by that.
+
+    Arguments and errors as of ``raise_all``. What is stored from now on has the mark.
+    """
     with writing(engine) as conn:
         mark = read_marks(conn).get(category_key(category), UNMARKED).raised_to(sensitive_class, tier)
         mark_category(conn, category, mark, now_ms)
-    return classify_catalogue(engine, now_ms, progress, below=category)
+        _say_so(conn, now_ms, mark, actor, category=" > ".join(category_key(category)))
+
+
+def _say_so(conn: Connection, now_ms: int, mark: ShopMark, actor: str, **of: str) -> None:
+    """Write down in the log who marked what as what."""
+    said = {"sensitive_class": mark.sensitive_class, "tier": mark.tier, "actor": actor, **of}
+    append_entries(conn, [entry("config", now_ms, what="sensitive_mark", **said)])
 
 
 def _decide(items: Sequence[DescribedItem], marks: CategoryMarks) -> list[Decided]:
@@ -164,11 +221,6 @@ def _decide(items: Sequence[DescribedItem], marks: CategoryMarks) -> list[Decide
 
 def _store(conn: Connection, run: Sequence[Decided], now_ms: int) -> None:
     store_decided(conn, [(each.item, each.now) for each in run if each.is_outdated], now_ms)
-
-
-def _is_below(item: DescribedItem, category: str) -> bool:
-    path, key = category_key(item.facts.category), category_key(category)
-    return path[: len(key)] == key
 
 
 def _difference(decided: Decided) -> tuple[int, ...]:

@@ -22,7 +22,11 @@
     ├── UnknownPolicyError   a policy, or a version of it, that is not in the store
     ├── ModelRefusedError    a step in the life of a model may not be taken now
     ├── UnknownRunError      a training that nobody asked for
+    ├── AccountRefusedError  an account of the console cannot be made or changed like this
+    ├── NotSignedInError, NoRoleError  somebody who signs in elsewhere does not come in here
     ├── InvalidRequestError  a request says something it must not; names every place
+    ├── OverloadedError      more is asked at once than can be worked on
+    ├── TooManyRequestsError  a caller asks for more than it may; says when to come again
     └── UnauthenticatedError, ForbiddenError  no key that is known, or a key of another role
 
 The table that turns these into HTTP problems is ``api.problems``.
@@ -146,6 +150,26 @@ class UnknownRunError(EdgeError):
     """A training that nobody asked for."""
 
 
+class AccountRefusedError(EdgeError):
+    """An account of the console cannot be made or changed like this.
+
+    Attributes:
+        field: which part of what was asked is the reason; empty for all of it.
+    """
+
+    def __init__(self, reason: str, field: str = "") -> None:
+        self.field = field
+        super().__init__(reason)
+
+
+class NotSignedInError(EdgeError):
+    """An OpenID provider, or what came back from it, does not let somebody in."""
+
+
+class NoRoleError(EdgeError):
+    """Somebody is known to the provider who has no role here, or whose account is out of use."""
+
+
 class MalformedBodyError(EdgeError):
     """A request body is not JSON."""
 
@@ -226,6 +250,22 @@ class PolicyRefusedError(EdgeError):
         self.because = because
         self.findings = tuple(findings)
         super().__init__(message)
+
+
+class OverloadedError(EdgeError):
+    """More is asked at once than can be worked on."""
+
+
+class TooManyRequestsError(EdgeError):
+    """A caller asks for more than it may.
+
+    Attributes:
+        wait_s: after so many seconds it may ask again.
+    """
+
+    def __init__(self, reason: str, *, wait_s: int = 1) -> None:
+        self.wait_s = wait_s
+        super().__init__(reason)
 
 
 class UnauthenticatedError(EdgeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 import zipfile
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection
@@ -35,7 +36,7 @@ from api.storage.log_records import (
     versions_between,
 )
 from api.storage.versions import get_model, get_policy
-from engine.artefact import MANIFEST_FILE
+from engine.artefact import stored_manifest
 from guardrails.log import verifier
 from guardrails.log.bundle import BundlePieces, Sections, bundle_files
 from guardrails.log.checkpoint import Checkpoint
@@ -150,32 +151,69 @@ def export_bundle(
         LogError: the store lacks something of its tree.
     """
     note = _witnessed(logbook) if wanted.witnessed else logbook.checkpoint()
-    checkpoint = Checkpoint.parse(text_of(note))
     with reading(logbook.engine) as conn:
-        first, end = _span(conn, wanted, checkpoint.size)
-        named = versions_between(conn, first, end)
-        opened = None if disclosed is None else _Opened(conn, logbook.keyring, disclosed)
-        pieces = BundlePieces(
-            origin=logbook.origin,
-            checkpoint=note.encode(),
-            vkeys=(*logbook.vkeys, *(each.vkey for each in settings.log_witnesses)),
-            size=checkpoint.size,
-            min_index=read_state(conn).min_index,
-            first=first,
-            end=end,
-            read_tile=lambda level, number: read_tile(conn, level, number),
-            read_entries=lambda number: entry_bundle(
-                read_entries(conn, number * TILE_WIDTH, min((number + 1) * TILE_WIDTH, checkpoint.size))
-            ),
-            made_by=version("tactful"),
-            verifier=Path(verifier.__file__).read_bytes(),
-            disclosures={} if opened is None else opened,
-            policies=_policies(conn, named[0]) if wanted.policies else {},
-            models=_manifests(conn, named[1]) if wanted.models else {},
-        )
+        pieces = _pieces(conn, logbook, settings, note, wanted, disclosed)
+        first, end = pieces.first, pieces.end
         with placed(out) as file:
-            _zip(file, bundle_files(pieces), -(-(end - first) // TILE_WIDTH), show)
-    return Exported(out.stat().st_size, checkpoint.size, first, end)
+            for piece in _zipped(bundle_files(pieces), -(-(end - first) // TILE_WIDTH), show):
+                file.write(piece)
+    return Exported(out.stat().st_size, pieces.size, first, end)
+
+
+def stream_bundle(
+    logbook: Logbook, settings: Settings, wanted: Wanted, disclosed: Disclosed | None
+) -> tuple[tuple[int, int], Iterator[bytes]]:
+    """Return first entry and end of a bundle, and the zip file piece by piece, as it is made.
+
+    One that breaks off is no zip file: the list of what is in it comes last.
+
+    Raises:
+        NotInLogError: there is nothing of that time, or no witness has signed yet.
+        StoreUnavailableError: database, guard or keys cannot be used now.
+    """
+    note = _witnessed(logbook) if wanted.witnessed else logbook.checkpoint()
+    with reading(logbook.engine) as conn:
+        span = _span(conn, wanted, Checkpoint.parse(text_of(note)).size)
+
+    def pieces() -> Iterator[bytes]:
+        with reading(logbook.engine) as conn:
+            made = _pieces(conn, logbook, settings, note, wanted, disclosed)
+            yield from _zipped(bundle_files(made), 0, lambda *_: None)
+
+    return span, pieces()
+
+
+def _pieces(
+    conn: Connection,
+    logbook: Logbook,
+    settings: Settings,
+    note: str,
+    wanted: Wanted,
+    disclosed: Disclosed | None,
+) -> BundlePieces:
+    """Return all that goes into a bundle, read as it is asked for."""
+    checkpoint = Checkpoint.parse(text_of(note))
+    first, end = _span(conn, wanted, checkpoint.size)
+    named = versions_between(conn, first, end)
+    opened = None if disclosed is None else _Opened(conn, logbook.keyring, disclosed)
+    return BundlePieces(
+        origin=logbook.origin,
+        checkpoint=note.encode(),
+        vkeys=(*logbook.vkeys, *(each.vkey for each in settings.log_witnesses)),
+        size=checkpoint.size,
+        min_index=read_state(conn).min_index,
+        first=first,
+        end=end,
+        read_tile=lambda level, number: read_tile(conn, level, number),
+        read_entries=lambda number: entry_bundle(
+            read_entries(conn, number * TILE_WIDTH, min((number + 1) * TILE_WIDTH, checkpoint.size))
+        ),
+        made_by=version("tactful"),
+        verifier=Path(verifier.__file__).read_bytes(),
+        disclosures={} if opened is None else opened,
+        policies=_policies(conn, named[0]) if wanted.policies else {},
+        models=_manifests(conn, named[1]) if wanted.models else {},
+    )
 
 
 def export_view(
@@ -328,20 +366,37 @@ def _policies(conn: Connection, versions: Collection[str]) -> dict[str, bytes]:
 
 
 def _manifests(conn: Connection, versions: Collection[str]) -> dict[str, bytes]:
-    """Return the manifests of models, as far as they are kept on this machine."""
-    found = {}
-    for each in versions:
-        row = get_model(conn, each)
-        file = None if row is None else Path(row.location) / MANIFEST_FILE
-        if file is not None and file.is_file():
-            found[each] = file.read_bytes()
-    return found
+    """Return the manifests of models, as far as they are kept."""
+    rows = {each: get_model(conn, each) for each in versions}
+    found = {each: stored_manifest(row.location) for each, row in rows.items() if row is not None}
+    return {each: manifest for each, manifest in found.items() if manifest is not None}
 
 
-def _zip(file: IO[bytes], files: Iterator[tuple[str, bytes]], n_bundles: int, show: Show) -> None:
-    """Write files into a zip; hashes do not compress and are stored as they are."""
-    n_done = 0
-    with zipfile.ZipFile(file, "w") as target:
+class _Outlet(io.RawIOBase):
+    """A file that only grows, and is taken away as it does."""
+
+    def __init__(self) -> None:
+        self._waiting = bytearray()
+
+    def writable(self) -> bool:
+        """Return that it is."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Keep bytes until they are taken."""
+        self._waiting += data
+        return len(data)
+
+    def taken(self) -> bytes:
+        """Return what was written since the last time."""
+        taken, self._waiting = bytes(self._waiting), bytearray()
+        return taken
+
+
+def _zipped(files: Iterator[tuple[str, bytes]], n_bundles: int, show: Show) -> Iterator[bytes]:
+    """Yield a zip of files, piece by piece; hashes do not compress and are stored as they are."""
+    n_done, outlet = 0, _Outlet()
+    with zipfile.ZipFile(outlet, "w") as target:
         for path, content in files:
             is_entries = path.startswith("tile/entries/")
             as_is = path.startswith("tile/") and not is_entries
@@ -351,3 +406,5 @@ def _zip(file: IO[bytes], files: Iterator[tuple[str, bytes]], n_bundles: int, sh
             target.writestr(info, content)
             n_done += is_entries
             show(n_done, n_bundles, "bundles of entries")
+            yield outlet.taken()
+    yield outlet.taken()

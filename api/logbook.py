@@ -24,7 +24,7 @@ from api.storage import guard as guarding
 from api.storage import keyring as keys
 from api.storage.apart import Apart
 from api.storage.connection import reading, writing
-from api.storage.decisions import StoredDecision, append_decisions
+from api.storage.decisions import StoredDecision, append_decisions, places_of
 from api.storage.exposures import delete_exposures
 from api.storage.guard import Guard, Vouched
 from api.storage.keyring import Keyring
@@ -79,7 +79,7 @@ class Standing(NamedTuple):
 
 
 _REMEMBERED = 32
-"""So many of the trees that were appended to last are remembered, by size and root."""
+"""So many of the trees that this process has seen go on from one another are remembered, by size and root."""
 
 
 class Logbook:
@@ -116,6 +116,14 @@ class Logbook:
         """The public keys of the log, as they are now."""
         return tuple(signer.vkey for signer in self._signers.now())
 
+    def require_signers(self) -> None:
+        """Refuse to go on where there is no key to sign with.
+
+        Raises:
+            SettingsError: a key cannot be used.
+        """
+        self._signers.now()
+
     def append(self, conn: Connection, decisions: Sequence[StoredDecision]) -> Grown:
         """Append decisions, unless the database is an older one than was vouched for.
 
@@ -134,19 +142,28 @@ class Logbook:
         self._refuse_fork(conn, before)
         return self._remember(before, append_entries(conn, entries, before))
 
-    def say_unanswered(self, first_index: int, decision_ids: Sequence[str]) -> None:
-        """Note that decisions in the log were not answered, and forget that anything of them was shown.
+    def say_unanswered(self, decision_ids: Sequence[str]) -> None:
+        """Note of decisions, as far as they are in the log, that they were not answered.
 
-        They were committed and could not be vouched for in time, so their callers were told something else.
-        The guard is not asked: it is what was missing, and vouches for this with what comes next.
+        They were committed, or may have been, and their callers were told something else. That anything of
+        them was shown is forgotten. The guard is not asked: it may be what was missing, and vouches for this
+        with what comes next.
+
+        Args:
+            decision_ids: of decisions that went into the log together, one behind the other.
 
         Raises:
             StoreUnavailableError: the database cannot be used now.
         """
-        told = entry("config", self._clock(), what="not_answered", first=first_index, n=len(decision_ids))
         with writing(self.engine) as conn:
-            append_entries(conn, [told])
-            delete_exposures(conn, decision_ids)
+            before = lock_log(conn)  # whoever was committing them has ended, one way or the other
+            places = places_of(conn, decision_ids)
+            if not places:
+                return
+            first, n = min(places.values()), len(places)
+            told = entry("config", self._clock(), what="not_answered", first=first, n=n)
+            append_entries(conn, [told], before)
+            delete_exposures(conn, list(places))
 
     def publish(self, state: TreeState | None = None) -> Vouched:
         """Vouch for the tree as far as it has come; call it after the commit.
@@ -285,20 +302,23 @@ class Logbook:
         if last is None:
             return
         self._refuse_other_origin(last)
-        if not self._is_of_one_chain(state, last) and not self._holds(conn, state, last):
+        if self._is_of_one_chain(state, last):
+            return
+        if not self._holds(conn, state, last):
             raise ForkedLogError("the log does not go on from what was signed last: was a backup restored?")
+        self._chain = (_tree(last), _tree(state))
 
     def _remember(self, before: TreeState, grown: Grown) -> Grown:
-        """Note the tree that was just appended to: the last of them in one unbroken chain."""
-        start, chain = (before.size, before.root), self._chain
+        """Note the tree that was just appended to; every tree of a chain goes on from all before it."""
+        start, chain = _tree(before), self._chain
         chain = chain if chain and chain[-1] == start else (start,)
-        self._chain = (*chain, (grown.after.size, grown.after.root))[-_REMEMBERED:]
+        self._chain = (*chain, _tree(grown.after))[-_REMEMBERED:]
         return grown
 
     def _is_of_one_chain(self, state: TreeState, last: Vouched) -> bool:
-        """Whether a tree goes on from another by what this process has appended: then no tile is read."""
+        """Whether this process has seen a tree go on from another: then no tile is read."""
         chain = self._chain
-        return bool(chain) and chain[-1] == (state.size, state.root) and (last.size, last.root) in chain
+        return _tree(state) in chain and _tree(last) in chain and last.size <= state.size
 
     def _refuse_other_origin(self, last: Vouched) -> None:
         if Checkpoint.parse(text_of(last.note)).origin != self.origin:
@@ -306,6 +326,8 @@ class Logbook:
 
     def _goes_on(self, state: TreeState, last: Vouched) -> bool:
         self._refuse_other_origin(last)
+        if self._is_of_one_chain(state, last):
+            return True
         with reading(self.engine) as conn:
             return self._holds(conn, state, last)
 
@@ -313,8 +335,13 @@ class Logbook:
     def _holds(conn: Connection, state: TreeState, last: Vouched) -> bool:
         """Whether a tree holds another one unchanged."""
         if state.size <= last.size:
-            return (state.size, state.root) == (last.size, last.root)
+            return _tree(state) == _tree(last)
         return root_at(last.size, hashes_of(conn)) == last.root
+
+
+def _tree(found: TreeState | Vouched) -> tuple[int, bytes]:
+    """Return what tells a tree from every other one."""
+    return found.size, found.root
 
 
 def _refuse_another_root(conn: Connection, state: TreeState) -> None:

@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import logging
 import traceback
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 import orjson
 
 LOGGER = logging.getLogger("tactful")
 """The one logger of the edge."""
+
+TRACE_ID: ContextVar[str | None] = ContextVar("trace_id", default=None)
+"""What request something happens in: 32 hexadecimal digits, the same in the traces of whoever asked."""
 
 
 class JsonLines(logging.Formatter):
@@ -30,6 +34,9 @@ class JsonLines(logging.Formatter):
             "event": record.getMessage(),
             **getattr(record, "fields", {}),
         }
+        trace_id = TRACE_ID.get()
+        if trace_id is not None:
+            line["trace_id"] = trace_id
         return orjson.dumps(line).decode()
 
 

@@ -9,17 +9,18 @@ again under the log's lock, or taken up in the guard's store.
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import orjson
+from sqlalchemy import QueuePool
 
 from api.errors import ForkedLogError, StoreUnavailableError, WitnessError, WitnessRefusedError
 from api.logbook import MINUTE_MS, Logbook, entry
 from api.logging import note, warn
 from api.metrics import Metrics
 from api.replaying import Replayer
+from api.rounds import Rounds
 from api.settings import Settings, Witness
 from api.storage.connection import reading, writing
 from api.storage.decisions import StoredDecision, places_between, read_decision_at, stored_among
@@ -45,6 +46,9 @@ WITNESS_PATIENCE_S = 10.0
 
 CHECKED_FROM_HOUR = 2
 """From which hour of the day, UTC, the day before is checked."""
+
+CHECKED_WITHIN_MS = 3_600_000
+"""How long whoever has taken that up may take; then somebody else does, as after a process that died."""
 
 CHECKED_SHARE = 100
 """One decision in so many is made again."""
@@ -76,8 +80,8 @@ class Check(NamedTuple):
     n_skipped: int
 
 
-class LogKeeper:
-    """Does what is due, in one thread of this process.
+class LogKeeper(Rounds):
+    """Does what is due.
 
     Args:
         logbook: the log.
@@ -99,6 +103,7 @@ class LogKeeper:
         clock: Callable[[], int],
         poll_s: float = POLL_S,
     ) -> None:
+        super().__init__("tactful-log-keeper", first_s=poll_s, closing_s=_CLOSING_S)
         self._logbook = logbook
         self._spool = spool
         self._settings = settings
@@ -107,18 +112,6 @@ class LogKeeper:
         self._clock = clock
         self._poll_s = poll_s
         self._told: dict[str, str] = {}
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="tactful-log-keeper", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look. After a fork make a new one instead."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop looking; closing twice is fine."""
-        self._closed.set()
-        if self._thread.is_alive():
-            self._thread.join(_CLOSING_S)
 
     def drain(self) -> int:
         """Bring what waits in the spool into the log, each decision once; return how many that were.
@@ -198,7 +191,7 @@ class LogKeeper:
         today = minute - minute % _DAY_MINUTES
         if minute < today + CHECKED_FROM_HOUR * _HOUR_MINUTES or self._was_checked(today):
             return None
-        if not self._logbook.guard.take_up(f"{SELF_CHECK}/{today}", now_ms, _DAY_MINUTES * MINUTE_MS):
+        if not self._logbook.guard.take_up(f"{SELF_CHECK}/{today}", now_ms, CHECKED_WITHIN_MS):
             return None
         check = self._check(today - _DAY_MINUTES, today)
         with writing(self._logbook.engine) as conn:
@@ -213,11 +206,13 @@ class LogKeeper:
             note("log:self-check:done", **check._asdict())
         return check
 
-    def _watch(self) -> None:
-        duties = (self.drain, self.vouch, self.beat, self.ask_witnesses, self.check_itself)
-        while not self._closed.wait(self._poll_s):
-            for duty in duties:
-                self._attempt(duty)
+    def _round(self) -> float:
+        for duty in (self.drain, self.vouch, self.beat, self.ask_witnesses, self.check_itself):
+            self._attempt(duty)
+        pool = self._logbook.engine.pool
+        if isinstance(pool, QueuePool):
+            self._metrics.connections_in_use.set(pool.checkedout())
+        return self._poll_s
 
     def _attempt(self, duty: Callable[[], object]) -> None:
         """Do what may be due; what goes wrong is told once, until it goes well or wrong otherwise."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from api.consents.people import Person
 from api.errors import InvalidRequestError
 from api.logging import warn
-from api.storage.connection import reading
 from api.storage.decisions import decision_subject, read_decision
+from api.storage.transaction import ReadTransaction
 from api.wiring import Wiring
 from guardrails.errors import RecordError
 from guardrails.log.reading import sections_of
@@ -21,13 +21,16 @@ def _no_list() -> InvalidRequestError:
     return InvalidRequestError.at("/after", "no list for this customer and placement goes on from there")
 
 
-def continuation(decision_id: str, subject: Person, placement: Placement, found: Wiring) -> Continuation:
+def continuation(
+    decision_id: str, subject: Person, placement: Placement, begun: ReadTransaction, found: Wiring
+) -> Continuation:
     """Return the list that goes on behind a decision.
 
     Args:
         decision_id: the page before.
         subject: whom the further page is for.
         placement: where it is shown.
+        begun: the transaction to read in.
         found: the edge's collaborators.
 
     Raises:
@@ -36,7 +39,7 @@ def continuation(decision_id: str, subject: Person, placement: Placement, found:
         StoreUnavailableError: it cannot be read.
     """
     try:
-        with reading(found.engine) as conn:
+        with begun.reading() as conn:
             stored = read_decision(conn, found.logbook.keyring, decision_id)
             whose = decision_subject(conn, decision_id)
     except RecordError as error:  # somebody changed it: what was shown is not known any more

@@ -24,10 +24,39 @@ class IdConverter(BaseConverter):
         return canonical_text(value)
 
 
+BELOW_A_CUSTOMER = (
+    "consents",
+    "export",
+    "interests",
+    "notices-served",
+    "preferences",
+    "privacy",
+    "requests",
+    "tokens",
+)
+"""What stands below a customer in a path."""
+
+
+class WholeIdConverter(IdConverter):
+    """The same where nothing stands below it.
+
+    A key may hold slashes, so what is below a customer looks like a key too. To delete what is below one is
+    not possible, and must not be taken for the erasure of a customer of that name.
+    """
+
+    regex = rf"(?![^\x00-\x1f\x7f]*/(?:{'|'.join(BELOW_A_CUSTOMER)})\Z){IdConverter.regex}"
+
+
 class NameConverter(BaseConverter):
     """A name that we gave: a random id, a hash, a word."""
 
     regex = r"[A-Za-z0-9_-]{1,128}"
+
+
+class DigestConverter(BaseConverter):
+    """The SHA-256 that a model is named by."""
+
+    regex = r"[0-9a-f]{64}"
 
 
 class TileConverter(BaseConverter):
@@ -38,13 +67,17 @@ class TileConverter(BaseConverter):
 
 
 CONVERTERS: Mapping[str, type[BaseConverter]] = {
+    "digest": DigestConverter,
     "id": IdConverter,
     "name": NameConverter,
     "tile": TileConverter,
+    "whole_id": WholeIdConverter,
 }
 """By the word that stands before the colon in a rule."""
 
 
-def as_parameter(_converter: BaseConverter) -> dict[str, Any]:
+def as_parameter(converter: BaseConverter) -> dict[str, Any]:
     """Return the schema of a path parameter, for the documentation."""
-    return {"type": "string"}
+    if isinstance(converter, IdConverter):
+        return {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS}
+    return {"type": "string", "pattern": f"^(?:{converter.regex})$"}

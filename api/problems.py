@@ -26,8 +26,10 @@ from api.errors import (
     MalformedBodyError,
     ModelRefusedError,
     NotInLogError,
+    OverloadedError,
     PolicyRefusedError,
     StoreUnavailableError,
+    TooManyRequestsError,
     UnauthenticatedError,
     UnknownDecisionError,
     UnknownItemError,
@@ -37,7 +39,8 @@ from api.errors import (
     UnknownRunError,
 )
 from api.languages import say
-from api.logging import warn
+from api.logging import TRACE_ID, warn
+from api.pages.refusals import asks_for_page, refusal
 from api.pointers import pointer_to
 from api.policies.located import Place
 from api.wording import house_style
@@ -199,6 +202,14 @@ UNAVAILABLE = Problem(
     "suggestion is given that could not be recorded. `Retry-After` says when to try again.",
 )
 
+OVERLOADED = Problem(
+    "overloaded",
+    503,
+    "Too much is asked at once",
+    "So many requests are worked on already that this one was not begun. Nothing was read or stored. "
+    "`Retry-After` says when to try again.",
+)
+
 PROBLEMS = (
     MALFORMED_BODY,
     BAD_REQUEST,
@@ -223,6 +234,7 @@ PROBLEMS = (
     TOO_MANY_REQUESTS,
     INTERNAL,
     UNAVAILABLE,
+    OVERLOADED,
 )
 """Every kind of problem that has a page."""
 
@@ -249,6 +261,8 @@ PROBLEM_OF: Mapping[type[Exception], Problem] = {
     ModelRefusedError: MODEL_REFUSED,
     UnknownRunError: UNKNOWN_RUN,
     StoreUnavailableError: UNAVAILABLE,
+    OverloadedError: OVERLOADED,
+    TooManyRequestsError: TOO_MANY_REQUESTS,
 }
 """Which problem an error of ours is; anything else of ours is ``INTERNAL``."""
 
@@ -287,6 +301,9 @@ def document(problem: Problem, detail: str | None, findings: tuple[Finding, ...]
         body["detail"] = say(detail)
     if findings:
         body["errors"] = [_finding(finding) for finding in findings]
+    trace_id = TRACE_ID.get()
+    if trace_id is not None:
+        body["trace_id"] = trace_id
     return body
 
 
@@ -361,10 +378,13 @@ def document_of(error: Exception) -> dict[str, Any]:
 
 def _from_ours(error: Exception) -> Response:
     body = document_of(error)
-    return _response(body["status"], body)
+    wait = {"Retry-After": str(error.wait_s)} if isinstance(error, TooManyRequestsError) else None
+    return _response(body["status"], body, wait)
 
 
 def _response(status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    if asks_for_page():
+        return refusal(status, body, headers or {})
     return Response(
         orjson.dumps(body),
         status=status,

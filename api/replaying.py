@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 
 from api.errors import EdgeError
 from api.houses import LoadedPolicy, governing, loaded_version
+from api.models.stored import copies_of
 from api.settings import Settings
 from api.storage.versions import get_model
-from engine.artefact import Artefact, load_artefact
+from engine.artefact import Artefact
 from engine.catalogue import Catalogue
 from engine.errors import ArtefactError, SnapshotError
 from engine.serving.recommender import NoModel, Recommender
@@ -78,7 +79,8 @@ class Replayer:
 
     def __init__(self, settings: Settings, build: str) -> None:
         self._build = build
-        self._snapshots = Snapshots(settings.catalogues_dir)
+        self._snapshots = Snapshots(settings.catalogues_root)
+        self._copies = copies_of(settings)
         self._policies: dict[str, LoadedPolicy] = {}
         self._catalogues: dict[str, Catalogue] = {}
         self._artefacts: dict[str, Artefact] = {}
@@ -165,7 +167,7 @@ class Replayer:
         location = _location(conn, version)  # asked every time: it may have been removed meanwhile
 
         def bind() -> Recommender:
-            artefact = _kept(self._artefacts, version, lambda: load_artefact(location))
+            artefact = _kept(self._artefacts, version, lambda: self._copies.load(location))
             return Recommender(artefact, catalogue)
 
         return _kept(self._bound, (version, catalogue.version), bind)

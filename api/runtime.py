@@ -32,6 +32,7 @@ from api.errors import EdgeError, StoreRefusedError, StoreUnavailableError
 from api.houses import POLICIES, Policies, Shelf, challengers, champions, nothing_goes, policies_among
 from api.logging import note, warn
 from api.metrics import Metrics
+from api.models.stored import changing_catalogues, copies_of, remove_idle_copies
 from api.settings import Settings
 from api.storage.connection import reading
 from api.storage.items import load_catalogue
@@ -46,8 +47,9 @@ from api.storage.versions import (
     challenger_model_among,
     get_model,
 )
-from engine.artefact import Artefact, load_artefact
+from engine.artefact import Artefact
 from engine.catalogue import Catalogue
+from engine.copies import Copies
 from engine.errors import ArtefactError, EngineError
 from engine.serving.recommender import NoModel, Recommender
 from engine.snapshots import Snapshots
@@ -62,6 +64,9 @@ RETRY_S = 2.0
 
 REST = 3.0
 """After a load, rest this many times as long as it took: loading costs at most a quarter of a core."""
+
+LOOK_AT_COPIES_S = 30.0
+"""How often it is looked whether models were removed of which this host has a copy."""
 
 _CLOSING_S = 10.0
 
@@ -170,8 +175,11 @@ class Runtime:
 
     Args:
         engine: the database.
-        settings: how long consent lasts.
+        settings: how long consent lasts; where models and catalogues are kept.
         metrics: counts attempts.
+
+    Attributes:
+        copies: this host's copies of models that are kept elsewhere.
     """
 
     def __init__(self, engine: Engine, settings: Settings, metrics: Metrics) -> None:
@@ -180,7 +188,8 @@ class Runtime:
         self._metrics = metrics
         self._snapshot: Snapshot | None = None
         self._shelf = Shelf()
-        self._snapshots = Snapshots(settings.catalogues_dir)
+        self._snapshots = Snapshots(settings.catalogues_root)
+        self.copies = copies_of(settings)
         self._swapping = threading.Lock()
         self._fault: str | None = None
         self._n_begun = 0
@@ -283,10 +292,13 @@ class Runtime:
 
     def _watch(self) -> None:
         while True:
-            self._wake.wait()
+            is_woken = self._wake.wait(LOOK_AT_COPIES_S)
             self._wake.clear()
             if self._closed.is_set():
                 return
+            if not is_woken:
+                self._remove_idle_copies()
+                continue
             started_s = time.monotonic()
             loaded = self._load()
             self._closed.wait((time.monotonic() - started_s) * REST if loaded else RETRY_S)
@@ -303,6 +315,7 @@ class Runtime:
             self._fault = fault
             self._n_done = begun
             self._done.notify_all()
+        self._remove_idle_copies()
         self._keep_catalogue()
         self._metrics.builds.labels("failed" if fault else "loaded").inc()
         return fault is None
@@ -325,14 +338,23 @@ class Runtime:
         note("house:load:done", model=model, n_items=shop.house.catalogue.n_items, fault=fault)
         return fault
 
+    def _remove_idle_copies(self) -> None:
+        """Remove what this host has copied of models that were removed, whichever host removed them."""
+        try:
+            remove_idle_copies(self._engine, self.copies)
+        except (EdgeError, EngineError) as error:  # it is tried again a while later
+            warn("model:copies:failed", error)
+
     def _keep_catalogue(self) -> None:
         """Keep the catalogue that decisions are made from, so that they can be made again."""
         snapshot = self._snapshot
         if snapshot is None:
             return
         try:
-            self._snapshots.keep(snapshot.house.catalogue)
-        except EngineError as error:  # it is tried again with the next load
+            if snapshot.house.catalogue.version not in self._snapshots:
+                with changing_catalogues(self._engine, self._settings):
+                    self._snapshots.keep(snapshot.house.catalogue)
+        except (EdgeError, EngineError, OSError) as error:  # it is tried again with the next load
             warn("catalogue:keep:failed", error, because=str(error))  # names files, and nobody
             self._metrics.snapshots_failed.inc()
 
@@ -362,12 +384,12 @@ class Runtime:
             former = _unless_erased(conn, before.artefact if before else None)
             asked = challenger_model_among(versions)
             challenging = None if asked is None else get_model(conn, asked.version)
-        artefact, fault = _artefact(model, former)
+        artefact, fault = _artefact(self.copies, model, former)
         if fault:
             versions.pop(MODEL)
         on_trial = None
         if asked is not None:
-            on_trial = _on_trial(challenging, asked.share_micro, catalogue, before)
+            on_trial = _on_trial(self.copies, challenging, asked.share_micro, catalogue, before)
             if on_trial is None:
                 versions.pop(CHALLENGER_MODEL)
                 fault = fault or ArtefactError.__name__
@@ -391,11 +413,11 @@ def _recommender(artefact: Artefact | None, catalogue: Catalogue, before: Snapsh
 
 
 def _on_trial(
-    model: ModelRow | None, share_micro: int, catalogue: Catalogue, before: Snapshot | None
+    copies: Copies, model: ModelRow | None, share_micro: int, catalogue: Catalogue, before: Snapshot | None
 ) -> ModelOnTrial | None:
     """Return the model that challenges; ``None`` where it cannot be loaded: then nothing is compared."""
     former = None if before is None else before.on_trial
-    artefact, fault = _artefact(model, None if former is None else former.artefact)
+    artefact, fault = _artefact(copies, model, None if former is None else former.artefact)
     if artefact is None or fault:
         return None
     same_catalogue = before is not None and before.house.catalogue is catalogue
@@ -410,14 +432,16 @@ def _unless_erased(conn: Connection, artefact: Artefact | None) -> Artefact | No
     return None if row is not None and row.erased_at_ms is not None else artefact
 
 
-def _artefact(model: ModelRow | None, before: Artefact | None) -> tuple[Artefact | None, str | None]:
+def _artefact(
+    copies: Copies, model: ModelRow | None, before: Artefact | None
+) -> tuple[Artefact | None, str | None]:
     """Return the model's arrays, or those that were served before and why."""
     if model is None:
         return None, None
     if before is not None and before.version == model.version:
         return before, None
     try:
-        return load_artefact(model.location), None
+        return copies.load(model.location), None
     except ArtefactError as error:
         warn("model:load:failed", error, because=str(error))  # names files and formats, and nobody
         return before, type(error).__name__

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar, get_args
 from urllib.parse import urlsplit
@@ -16,6 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from api.errors import SettingsError
+from api.limits.settings import LimitSettings
 from guardrails.consent.jurisdictions import jurisdictions
 from guardrails.consent.purposes import Purpose
 from guardrails.consent.settings import ConsentSettings, GpcScope
@@ -27,6 +30,9 @@ PREFIX = "TACTFUL_"
 
 API_KEY = "TACTFUL_KEY"
 """The variable that commands take the key from with which they act: no setting of the shop."""
+
+OTEL = "OTEL_EXPORTER_OTLP_ENDPOINT"
+"""The variable that everything that sends traces takes the collector's address from."""
 
 KEY_BYTES = 32
 """Length of the pseudonym key."""
@@ -45,15 +51,40 @@ class Witness(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """Where people of the shop can sign in instead of here (OpenID Connect Core 1.0).
+
+    Attributes:
+        issuer: of the provider, letter by letter as it names itself.
+        client_id: what we are called there.
+        client_secret: what we prove that with.
+        roles: what a value of the claim stands for; of several the first that somebody has counts.
+        claim: what the claim is called; a dot leads into a claim, as in ``realm_access.roles``.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    roles: tuple[tuple[str, str], ...]
+    claim: str = "groups"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What can be set, each as ``TACTFUL_`` and its name in capitals.
 
     Attributes:
         database_url: SQLAlchemy URL, ``sqlite:///<file>`` or ``postgresql+psycopg://…``.
         data_dir: folder of everything that is kept in files.
+        artefacts_url: where models and states of the catalogue are kept instead, so that several hosts have
+            the same: a store or a mounted folder, as in ``s3://bucket/tactful`` or ``file:///mnt/shared``;
+            empty for the data folder. It may not keep versions of what is removed.
+        model_copies_mb: what copies of such models may take on this host, in millions of bytes.
         host: address to listen on.
         port: port to listen on, 1 to 65,535.
         workers: processes that answer requests, at least 1.
+        drain_s: how long the service answers on once SIGTERM told it to stop, while it says that it is not
+            ready, in seconds: as long as a load balancer takes to notice.
         max_body_bytes: largest request body, in bytes.
         max_event_future_s: how far ahead of this clock an event may be, in seconds.
         max_event_age_days: how old an event may be, in days.
@@ -92,21 +123,39 @@ class Settings:
             learn from at once, in seconds; 0 never looks.
         model_keep_days: after how many days the daily purge removes a model that nothing needs: it is not
             served, not watched, and no record names it that is kept; 0 keeps them all.
+        training_memory_mb: how much memory a training may take beside what its process begins with, in
+            millions of bytes; 0 for as much as there is. Where there is none left the training fails.
         lineage_file: file that OpenLineage events of trainings are appended to, one JSON object a line;
             ``None`` for none.
         lineage_url: address that they are posted to, as in ``https://lineage.example/api/v1/lineage``; empty
             for none.
         lineage_key: bearer token that is sent there; empty for none.
         lineage_namespace: what the shop's jobs and data sets are called in them.
+        otel_endpoint: address that traces are sent to (OTLP over HTTP), as in ``http://collector:4318``;
+            empty for ``OTEL_EXPORTER_OTLP_ENDPOINT``, and where neither is set for nowhere.
+        public_url: where people reach the pages, as in ``https://suggestions.shop.example``; empty for where
+            the service listens. Cookies are for TLS alone where this says so.
+        demo: whether the demo shop is open to anybody.
+        origins: whose pages may ask with a customer's token, each exactly as browsers send it, as in
+            ``https://shop.example``.
+        proxies: how many proxies of the shop's own a request comes through, and are believed about where it
+            comes from. Attempts to sign in are counted by that address.
+        oidc: where people of the shop can sign in instead of here, each as ``TACTFUL_OIDC_`` and its name
+            in capitals; ``None`` for here alone.
+        limit: how much is worked on at once, and how much each caller may ask for, each as
+            ``TACTFUL_LIMIT_`` and its name in capitals.
         consent: how long consent lasts and how far signals reach, each as ``TACTFUL_CONSENT_`` and
             its name in capitals.
     """
 
     database_url: str = field(repr=False)
     data_dir: Path = Path("var")
+    artefacts_url: str = ""
+    model_copies_mb: int = 16_384
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    drain_s: int = 0
     max_body_bytes: int = 2_000_000
     max_event_future_s: int = 300
     max_event_age_days: int = 3650
@@ -132,21 +181,44 @@ class Settings:
     log_witnesses: tuple[Witness, ...] = ()
     model_update_s: int = 30
     model_keep_days: int = 30
+    training_memory_mb: int = 0
     lineage_file: Path | None = None
     lineage_url: str = field(default="", repr=False)
     lineage_key: str = field(default="", repr=False)
     lineage_namespace: str = "tactful"
+    otel_endpoint: str = ""
+    public_url: str = ""
+    demo: bool = False
+    proxies: int = 0
+    oidc: OidcSettings | None = None
+    origins: tuple[str, ...] = ()
+    limit: LimitSettings = field(default_factory=LimitSettings)
     consent: ConsentSettings = field(default_factory=ConsentSettings)
     signals: SignalSettings = field(default_factory=SignalSettings)
 
     @property
     def artefacts_dir(self) -> Path:
-        """Folder of the trained models."""
+        """Folder of the trained models on this machine, and of what keeps trainings apart."""
         return self.data_dir / "models"
 
     @property
+    def models_root(self) -> str | Path:
+        """Where trained models are kept."""
+        return f"{self.artefacts_url}/models" if self.artefacts_url else self.artefacts_dir.resolve()
+
+    @property
+    def model_copies_dir(self) -> Path:
+        """Folder of copies of the models that are kept elsewhere."""
+        return self.data_dir / "model-copies"
+
+    @property
+    def catalogues_root(self) -> str | Path:
+        """Where the states of the catalogue that decisions were made from are kept."""
+        return f"{self.artefacts_url}/catalogues" if self.artefacts_url else self.catalogues_dir
+
+    @property
     def catalogues_dir(self) -> Path:
-        """Folder of the states of the catalogue that decisions were made from."""
+        """Folder of those states on this machine."""
         return self.data_dir / "catalogues"
 
     @property
@@ -175,6 +247,11 @@ class Settings:
         return self.data_dir / "spool"
 
     @property
+    def address(self) -> str:
+        """Where people reach the pages, without a slash at its end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
     def keys_location(self) -> str:
         """URL of the store of sealing keys."""
         return self.keys_url or f"sqlite:///{self.data_dir / 'keys.db'}"
@@ -188,20 +265,42 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """Read the settings from environment variables; what is not set keeps its default.
 
+        A name with ``_FILE`` behind it says which file the value is in, as for secrets that are not to be
+        in an environment, and for what is to change while the service runs.
+
         Raises:
             SettingsError: a variable is unknown or its value cannot be used. The message names the
                 variable and never its value, which may be a secret.
         """
         given = {name: text for name, text in environ.items() if name.startswith(PREFIX) and name != API_KEY}
-        unknown = sorted(given.keys() - _READERS.keys() - _CONSENT_READERS.keys() - _SIGNAL_READERS.keys())
+        given = _with_files(given)
+        unknown = sorted(given.keys() - _KNOWN)
         if unknown:
             raise SettingsError(f"unknown setting `{unknown[0]}`")
         values: dict[str, Any] = {"data_dir": Path("var"), **_read(given, _READERS, PREFIX)}
+        if OTEL in environ:
+            values.setdefault("otel_endpoint", _value(OTEL, environ[OTEL], _collector))
         values.setdefault("database_url", f"sqlite:///{values['data_dir'] / 'tactful.db'}")
         consent = _group(ConsentSettings, given, _CONSENT_READERS, _CONSENT_PREFIX)
-        return cls(
-            **values, consent=consent, signals=_group(SignalSettings, given, _SIGNAL_READERS, _SIGNAL_PREFIX)
-        )
+        signals = _group(SignalSettings, given, _SIGNAL_READERS, _SIGNAL_PREFIX)
+        limit = _group(LimitSettings, given, _LIMIT_READERS, _LIMIT_PREFIX)
+        return cls(**values, limit=limit, consent=consent, signals=signals, oidc=_oidc(given))
+
+
+def _with_files(given: Mapping[str, str]) -> dict[str, str]:
+    """Put what is in a file where it belongs."""
+    values = dict(given)
+    for name in given:
+        setting = name.removesuffix(_IN_FILE)
+        if name in _KNOWN or setting not in _KNOWN:
+            continue
+        if setting in given:
+            raise SettingsError(f"setting `{setting}` is there twice, by itself and as a file")
+        try:
+            values[setting] = Path(values.pop(name)).read_text().removesuffix("\n")
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(f"setting `{name}` names no file that can be read") from None
+    return values
 
 
 Group = TypeVar("Group")
@@ -212,6 +311,18 @@ def _group(kind: type[Group], given: Mapping[str, str], readers: Mapping[str, Re
         return kind(**_read(given, readers, prefix))
     except PolicyError as error:
         raise SettingsError(f"settings `{prefix}*`: {error}") from None
+
+
+def _oidc(given: Mapping[str, str]) -> OidcSettings | None:
+    values = _read(given, _OIDC_READERS, _OIDC_PREFIX)
+    if not values:
+        return None
+    missing = [name for name in _OIDC_READERS if name not in given and name != f"{_OIDC_PREFIX}CLAIM"]
+    if missing:
+        raise SettingsError(f"setting `{missing[0]}` is missing, which signing in elsewhere needs")
+    if find_spec("authlib") is None:
+        raise SettingsError(f"settings `{_OIDC_PREFIX}*` need the extra: pip install 'tactful[oidc]'")
+    return OidcSettings(**values)
 
 
 def _read(given: Mapping[str, str], readers: Mapping[str, Reader], prefix: str) -> dict[str, Any]:
@@ -303,6 +414,22 @@ def _address(text: str) -> str:
     return text.strip()
 
 
+def _store(text: str) -> str:
+    """Return the address of a store of files, without a slash at its end."""
+    from fsspec import available_protocols  # noqa: PLC0415  slow to import, and seldom needed
+
+    parts = urlsplit(text.strip())
+    if not parts.scheme or not (parts.netloc or parts.path.strip("/")):
+        raise ValueError("is not the address of a store as in s3://bucket/tactful or file:///mnt/shared")
+    if "@" in parts.netloc or parts.query:
+        raise ValueError("holds what proves who asks: that belongs where the store's own tools look for it")
+    if parts.scheme == "s3" and find_spec("s3fs") is None:
+        raise ValueError("needs the extra: pip install 'tactful[s3]'")
+    if parts.scheme not in available_protocols():
+        raise ValueError("is of a kind of store that is not known here")
+    return text.strip().rstrip("/")
+
+
 def _url_of_database(text: str) -> str:
     try:
         url = make_url(text)
@@ -321,11 +448,49 @@ def _origin(text: str) -> str:
     return text
 
 
+def _filled(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty")
+    return text.strip()
+
+
+def _issuer(text: str) -> str:
+    """Return the address of a provider; whoever listens on the way to it could sign in as anybody."""
+    parts = urlsplit(_http_url(text.strip()))
+    if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
+        raise ValueError("does not start with https://")
+    if parts.query or parts.fragment:
+        raise ValueError("is not the address of a provider as in https://login.shop.example")
+    return text.strip()
+
+
+def _roles(text: str) -> tuple[tuple[str, str], ...]:
+    """Return pairs of a claim's value and a role, in the order given."""
+    pairs = tuple(_pairs(text).items())
+    if not pairs or not {role for _, role in pairs} <= set(_STAFF):
+        raise ValueError(f"is not a list of pairs as in shop-admins=admin, of the roles {', '.join(_STAFF)}")
+    return pairs
+
+
 def _http_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is not an address as in https://lineage.example/api/v1/lineage")
     return text
+
+
+def _collector(text: str) -> str:
+    """Return where traces are posted to; a collector takes them under this path unless another is named."""
+    address = _http_url(text.strip())
+    return address if urlsplit(address).path.strip("/") else f"{address.rstrip('/')}/v1/traces"
+
+
+def _origins_of_pages(text: str) -> tuple[str, ...]:
+    """Return origins as browsers write them (RFC 6454, 6.2); one that none would send opens nothing."""
+    found = _names(text)
+    if not all(_ORIGIN.fullmatch(each) and not each.endswith(_USUAL_PORT[each[:5]]) for each in found):
+        raise ValueError("is not a list of origins as in https://shop.example, without a path")
+    return found
 
 
 def _witnesses(text: str) -> tuple[Witness, ...]:
@@ -346,15 +511,25 @@ def _key(text: str) -> bytes:
 
 
 _MANY = 2**31 - 1
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+_STAFF = ("marketer", "approver", "auditor", "admin")
+_ORIGIN = re.compile(r"https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?")
+_USUAL_PORT = {"https": ":443", "http:": ":80"}
+"""Ports that browsers leave out, by how an origin begins."""
+
+_IN_FILE = "_FILE"
 _YES_OR_NO = {"1": True, "true": True, "0": False, "false": False}
 _CONSENT_PREFIX = f"{PREFIX}CONSENT_"
 
 _READERS: Mapping[str, Reader] = {
     f"{PREFIX}DATABASE_URL": _url_of_database,
     f"{PREFIX}DATA_DIR": _folder,
+    f"{PREFIX}ARTEFACTS_URL": _store,
+    f"{PREFIX}MODEL_COPIES_MB": _whole_number(1, _MANY),
     f"{PREFIX}HOST": _address,
     f"{PREFIX}PORT": _whole_number(1, 65_535),
     f"{PREFIX}WORKERS": _whole_number(1, 1024),
+    f"{PREFIX}DRAIN_S": _whole_number(0, 600),
     f"{PREFIX}MAX_BODY_BYTES": _whole_number(1024, _MANY),
     f"{PREFIX}MAX_EVENT_FUTURE_S": _whole_number(0, _MANY),
     f"{PREFIX}MAX_EVENT_AGE_DAYS": _whole_number(1, 36_500),
@@ -380,12 +555,18 @@ _READERS: Mapping[str, Reader] = {
     f"{PREFIX}LOG_WITNESSES": _witnesses,
     f"{PREFIX}MODEL_UPDATE_S": _whole_number(0, 86_400),
     f"{PREFIX}MODEL_KEEP_DAYS": _whole_number(0, 36_500),
+    f"{PREFIX}TRAINING_MEMORY_MB": _whole_number(0, _MANY),
     f"{PREFIX}LINEAGE_FILE": _folder,
     f"{PREFIX}LINEAGE_URL": _http_url,
     f"{PREFIX}LINEAGE_KEY": _text,
     f"{PREFIX}LINEAGE_NAMESPACE": _address,
+    f"{PREFIX}OTEL_ENDPOINT": _collector,
+    f"{PREFIX}PUBLIC_URL": _http_url,
+    f"{PREFIX}DEMO": _one_of(_YES_OR_NO),
+    f"{PREFIX}PROXIES": _whole_number(0, 16),
+    f"{PREFIX}ORIGINS": _origins_of_pages,
 }
-_SIGNAL_PREFIX = f"{PREFIX}SIGNALS_"
+_SIGNAL_PREFIX, _OIDC_PREFIX, _LIMIT_PREFIX = f"{PREFIX}SIGNALS_", f"{PREFIX}OIDC_", f"{PREFIX}LIMIT_"
 _CONSENT_READERS: Mapping[str, Reader] = {
     f"{_CONSENT_PREFIX}VALID_FOR_DAYS": _whole_number(1, 36_500),
     f"{_CONSENT_PREFIX}MAX_VALID_FOR_DAYS": _whole_number(1, 36_500),
@@ -395,8 +576,28 @@ _CONSENT_READERS: Mapping[str, Reader] = {
     f"{_CONSENT_PREFIX}LEGITIMATE_INTEREST": _purposes,
     f"{_CONSENT_PREFIX}LIA_DOCUMENT_ID": _text,
 }
+_LIMIT_READERS: Mapping[str, Reader] = {
+    f"{_LIMIT_PREFIX}FULL_AT_ONCE": _whole_number(1, 1024),
+    f"{_LIMIT_PREFIX}LEAST_AT_ONCE": _whole_number(1, 1024),
+    f"{_LIMIT_PREFIX}OTHER_AT_ONCE": _whole_number(1, 1024),
+    f"{_LIMIT_PREFIX}KEY_PER_SECOND": _whole_number(0, 1_000_000),
+    f"{_LIMIT_PREFIX}KEY_AT_ONCE": _whole_number(1, 1_000_000),
+    f"{_LIMIT_PREFIX}KEY_PER_DAY": _whole_number(0, _MANY),
+    f"{_LIMIT_PREFIX}CUSTOMER_PER_SECOND": _whole_number(0, 1_000_000),
+    f"{_LIMIT_PREFIX}CUSTOMER_AT_ONCE": _whole_number(1, 1_000_000),
+    f"{_LIMIT_PREFIX}ADDRESS_PER_SECOND": _whole_number(0, 1_000_000),
+    f"{_LIMIT_PREFIX}ADDRESS_AT_ONCE": _whole_number(1, 1_000_000),
+}
 _SIGNAL_READERS: Mapping[str, Reader] = {
     f"{_SIGNAL_PREFIX}PROFILING_DECLARATION": _text,
     f"{_SIGNAL_PREFIX}ACCEPT_TCF_2_2_WITHOUT_DISCLOSED_VENDORS": _one_of(_YES_OR_NO),
     f"{_SIGNAL_PREFIX}KETCH_PURPOSES": _pairs,
 }
+_OIDC_READERS: Mapping[str, Reader] = {
+    f"{_OIDC_PREFIX}ISSUER": _issuer,
+    f"{_OIDC_PREFIX}CLIENT_ID": _filled,
+    f"{_OIDC_PREFIX}CLIENT_SECRET": _filled,
+    f"{_OIDC_PREFIX}ROLES": _roles,
+    f"{_OIDC_PREFIX}CLAIM": _filled,
+}
+_KNOWN = frozenset().union(_READERS, _LIMIT_READERS, _CONSENT_READERS, _SIGNAL_READERS, _OIDC_READERS)

@@ -23,7 +23,8 @@ from api.logging import warn
 from api.machine import free_memory_bytes
 from api.models.alone import LOCK_FILE, TRAINING_LOCK, alone
 from api.models.lineage import Job, Told, lineage_of
-from api.models.registry import Activation, register_model, write_model
+from api.models.registry import Activation, Registered, register_model, write_model
+from api.models.stored import copies_of
 from api.settings import Settings
 from api.storage.bulk import last_interaction_no, read_bulk
 from api.storage.connection import reading, writing
@@ -46,7 +47,6 @@ from engine.artefact import (
     Manifest,
     erase_artefact,
     erase_unnamed,
-    load_artefact,
     manifest_of,
 )
 from engine.catalogue import NO_CODE, Catalogue
@@ -165,7 +165,13 @@ def train(
         registered = register_model(engine, settings, trained, now_ms, activation, actor)
         told.learned(settings.lineage_namespace, trained.manifest, registered.version)
         told.counts["activated"] = registered.activated
-    manifest = trained.manifest
+    return report_of(registered, trained.manifest, dict(admitted.kept_out), started)
+
+
+def report_of(
+    registered: Registered, manifest: Manifest, kept_out: dict[str, int], started_s: float
+) -> TrainingReport:
+    """Return what is told of a training; ``started_s`` is when it began, by the monotonic clock."""
     return TrainingReport(
         version=registered.version,
         learner=manifest.learner,
@@ -175,10 +181,10 @@ def train(
         n_interactions=manifest.n_interactions,
         n_edges=manifest.n_edges,
         min_support=manifest.min_support,
-        kept_out=dict(admitted.kept_out),
+        kept_out=kept_out,
         learners=manifest.metrics,
         notes=manifest.notes,
-        seconds=time.monotonic() - started,
+        seconds=time.monotonic() - started_s,
     )
 
 
@@ -262,7 +268,9 @@ def _forget(
         erased = mark_erased(conn, after.version if after else None, now_ms)
     for each in erased:
         erase_artefact(each.location)
-    erase_unnamed(settings.artefacts_dir, () if after is None else {after.version})
+    for root in {settings.artefacts_dir, settings.models_root}:
+        erase_unnamed(root, () if after is None else {after.version})
+    copies_of(settings).keep_only(() if after is None else {after.version})
     if without is not None and after is not None:
         told.learned(settings.lineage_namespace, without.trained.manifest, after.version)
     return ModelForgetting(
@@ -290,7 +298,7 @@ def _without(
     progress: Progress,
 ) -> _Without | None:
     """Return the model of ``row`` without some customers; ``None`` if there is nothing to learn from."""
-    model, manifest = _load(row)
+    model, manifest = _load(settings, row)
     if manifest is None:
         return None
     progress(0, 3, "reading what may be learned from")
@@ -355,10 +363,10 @@ def _learned_anew(
     )
 
 
-def _load(row: ModelRow) -> tuple[Artefact | None, Manifest | None]:
+def _load(settings: Settings, row: ModelRow) -> tuple[Artefact | None, Manifest | None]:
     """Return a model and how it was made, as far as either is there."""
     try:
-        model = load_artefact(row.location)
+        model = copies_of(settings).load(row.location)
     except ArtefactError as error:
         warn("model:load:failed", error)
     else:

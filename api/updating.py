@@ -11,7 +11,6 @@ them work, and the others then find nothing to do.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,6 +26,8 @@ from api.metrics import Metrics
 from api.models.alone import WAITING, alone
 from api.models.lineage import Job, Told, lineage_of
 from api.models.registry import Activation, register_model
+from api.models.stored import copies_of
+from api.rounds import Rounds
 from api.settings import Settings
 from api.storage.artefacts_used import forget_used
 from api.storage.bulk import last_interaction_no
@@ -43,7 +44,7 @@ from api.storage.versions import (
     mark_retired,
     shadow_model,
 )
-from engine.artefact import Manifest, erase_artefact, load_artefact, manifest_of
+from engine.artefact import Manifest, erase_artefact, manifest_of
 from engine.errors import ModelFitError
 from guardrails.consent.purposes import Purpose
 
@@ -62,8 +63,6 @@ MOST_SUPERSEDED = 200
 An update a minute would otherwise fill any disk. A decision of an older one is still explained to the byte
 from its record (L1); it is no longer made again from the model (L2).
 """
-
-_CLOSING_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +141,7 @@ def _update(engine: Engine, settings: Settings, now_ms: int, progress: Progress,
     items = catalogue.item_ids, catalogue.tier
     before, new = allowed.interactions.where(~is_new), allowed.interactions.where(is_new)
     updated = update(
-        load_artefact(row.location),
+        copies_of(settings).load(row.location),
         manifest,
         before,
         new,
@@ -238,8 +237,8 @@ class _Looked(NamedTuple):
     last_no: int
 
 
-class ModelKeeper:
-    """Looks for what is new and lets the model learn from it, in one thread of this process.
+class ModelKeeper(Rounds):
+    """Looks for what is new and lets the model learn from it.
 
     Args:
         engine: the database.
@@ -251,25 +250,18 @@ class ModelKeeper:
     def __init__(
         self, engine: Engine, settings: Settings, metrics: Metrics, clock: Callable[[], int]
     ) -> None:
+        super().__init__("tactful-model-keeper", first_s=float(settings.model_update_s))
         self._engine = engine
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
         self._looked: _Looked | None = None
         self._told: str | None = None
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="tactful-model-keeper", daemon=True)
 
     def start(self) -> None:
         """Begin to look, unless that is switched off. After a fork make a new one instead."""
         if self._settings.model_update_s:
-            self._thread.start()
-
-    def close(self) -> None:
-        """Stop looking; closing twice is fine."""
-        self._closed.set()
-        if self._thread.is_alive():
-            self._thread.join(_CLOSING_S)
+            super().start()
 
     def look(self) -> ModelUpdate | None:
         """Let the model learn from what is new; ``None`` if there is nothing, or somebody else is at it.
@@ -319,13 +311,11 @@ class ModelKeeper:
         if message == WAITING or self._closed.is_set():
             raise _NotNowError
 
-    def _watch(self) -> None:
-        rest_s = float(self._settings.model_update_s)
-        while not self._closed.wait(rest_s):
-            started = time.monotonic()
-            done = self._attempt()
-            took_s = time.monotonic() - started if done is not None else 0.0
-            rest_s = max(float(self._settings.model_update_s), REST * took_s)
+    def _round(self) -> float:
+        started = time.monotonic()
+        done = self._attempt()
+        took_s = time.monotonic() - started if done is not None else 0.0
+        return max(float(self._settings.model_update_s), REST * took_s)
 
     def _attempt(self) -> ModelUpdate | None:
         """Look; what goes wrong is told once, until it goes well or wrong otherwise."""

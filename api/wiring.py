@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import secrets
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -14,7 +15,11 @@ from importlib.metadata import version
 from flask import current_app
 from sqlalchemy import Engine
 
+from api.counting import FigureKeeper
 from api.forgetting.worker import Cascades, Forgetting
+from api.limits.callers import Limits
+from api.limits.days import Days
+from api.limits.rates import Rates, shared_table
 from api.logbook import Logbook, open_logbook
 from api.logkeeping import LogKeeper
 from api.metrics import Metrics
@@ -28,6 +33,7 @@ from api.storage.connection import open_engine
 from api.storage.recorder import Recorder
 from api.storage.spool import Spool
 from api.storage.subjects import Subjects, open_subjects
+from api.tracing import Spans
 from api.updating import ModelKeeper
 from guardrails.log.canonical import canonical
 
@@ -57,12 +63,15 @@ class Wiring:
         policy_clock: puts policies in force, and ends what is over, when their time has come.
         trainings: trains beside the requests.
         shadow_models: asks a model in shadow about what was just decided.
+        figure_keeper: counts what takes too long to be counted for a page.
         metrics: what is counted.
+        limits: how much each caller may ask for.
         build: SHA-256 of the build manifest, named by every record.
         clock: milliseconds since the epoch.
         new_id: a fresh random id (UUIDv4: it tells neither time nor order).
         new_seed: 16 fresh random bytes.
         seen_keys: API keys that were in force when they were looked up last.
+        stopping: set when the service was told to stop, and answers on for a while.
     """
 
     settings: Settings
@@ -78,12 +87,15 @@ class Wiring:
     policy_clock: PolicyClock
     trainings: Trainings
     shadow_models: ShadowModels
+    figure_keeper: FigureKeeper
     metrics: Metrics
+    limits: Limits
     build: str
     clock: Callable[[], int] = now_ms
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
     new_seed: Callable[[], bytes] = lambda: secrets.token_bytes(16)
     seen_keys: SeenKeys = field(default_factory=SeenKeys)
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     def close(self) -> None:
         """Let what is being recorded finish, then let go of everything; closing twice is fine."""
@@ -94,9 +106,13 @@ class Wiring:
         self.policy_clock.close()
         self.trainings.close()
         self.shadow_models.close()
+        self.figure_keeper.close()
         self.runtime.close()
+        self.limits.close()
         self.logbook.close()
         self.engine.dispose()
+        if self.metrics.spans is not None:
+            self.metrics.spans.close()
 
 
 def build_digest() -> str:
@@ -111,7 +127,7 @@ def wire(settings: Settings) -> Wiring:
     Raises:
         SettingsError: the pseudonym key cannot be used.
     """
-    metrics = Metrics()
+    metrics = Metrics(Spans(settings.otel_endpoint) if settings.otel_endpoint else None)
     engine = open_engine(settings)
     logbook = open_logbook(settings, engine, now_ms)
     recorder = Recorder(logbook)
@@ -125,6 +141,7 @@ def wire(settings: Settings) -> Wiring:
     model_keeper = ModelKeeper(engine, settings, metrics, now_ms)
     policy_clock = PolicyClock(logbook, now_ms)
     shadow_models = ShadowModels(logbook, runtime, now_ms)
+    figure_keeper = FigureKeeper(logbook, now_ms)
     recorder.start()
     log_keeper.start()
     runtime.start()
@@ -132,6 +149,7 @@ def wire(settings: Settings) -> Wiring:
     model_keeper.start()
     policy_clock.start()
     shadow_models.start()
+    figure_keeper.start()
     return Wiring(
         settings=settings,
         engine=engine,
@@ -146,7 +164,9 @@ def wire(settings: Settings) -> Wiring:
         policy_clock=policy_clock,
         trainings=Trainings(logbook, settings, now_ms),
         shadow_models=shadow_models,
+        figure_keeper=figure_keeper,
         metrics=metrics,
+        limits=Limits(settings.limit, Rates(shared_table()), Days(engine, now_ms), metrics),
         build=build,
     )
 

@@ -12,19 +12,20 @@ from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 
-from api.consents.erased import without_interest_in_any_erased
+from api.consents.erased import erased_of_each, objecting
 from api.consents.people import Person
 from api.errors import StoreRefusedError, StoreUnavailableError
 from api.logging import warn
 from api.runtime import Runtime, Snapshot
 from api.settings import Settings
-from api.storage.connection import reading
-from api.storage.consents import read_choices_of_each
-from api.storage.devices import is_shared
+from api.storage.consents import choices_of_each
+from api.storage.devices import sharing
 from api.storage.notices import consent_in_force
-from api.storage.reading import Permitted, read_known_of_each
+from api.storage.prepared import Wanted, each_of, together
+from api.storage.reading import Permitted, known_of_each
 from api.storage.subjects import Subjects
-from api.storage.versions import CATALOGUE, NOTICES, active
+from api.storage.transaction import ReadTransaction
+from api.storage.versions import CATALOGUE, NOTICES, versions_in_force
 from guardrails.admit import Admission, admit
 from guardrails.consent.settings import ConsentSettings
 from guardrails.house import House
@@ -118,44 +119,36 @@ class _Chosen:
     is_measured: bool
 
 
-def read_inputs(asked: Sequence[Asked], snapshot: Snapshot, found: Deciding) -> list[Inputs]:
+def read_inputs(
+    asked: Sequence[Asked], snapshot: Snapshot, found: Deciding, begun: ReadTransaction | None = None
+) -> list[Inputs]:
     """Read the customers' choices, choose their houses, and read what both permit; in the order asked.
 
     Which policy it is comes before the rest: its limits say how much is read. Only who agreed to be measured
     is in an experiment. Where reading fails nothing personal is used, but what customers do not want to see
     holds all the same, as far as it could be read. What is garbled of one customer is nobody else's loss.
+
+    Args:
+        asked: the requests.
+        snapshot: model, catalogue and policy.
+        found: what decisions are made with.
+        begun: the transaction to read in, which is ended here; ``None`` for one of its own.
     """
-    choices: list[tuple[Choices, int | None]] = [(Choices(ledger=None), None)] * len(asked)
+    choices: list[tuple[Choices, int | None]] = [_NOBODY] * len(asked)
     try:
-        with reading(found.engine) as conn:
-            versions = active(conn)
+        with begun or ReadTransaction(found.engine) as transaction, transaction.reading() as conn:
+            versions, choices, erased = together(
+                versions_in_force(),
+                _choices_of(asked),
+                erased_of_each(found.subjects, [each.person.key for each in asked], found.settings.consent),
+            ).read(conn)
             snapshot = snapshot.under(found.runtime.policies(conn, versions))
-            choices = _choices(conn, asked)
             consent = _consent(conn, versions, snapshot, found)
-            told = without_interest_in_any_erased(
-                conn,
-                found.subjects,
-                [(each.person.key, own) for each, (own, _) in zip(asked, choices, strict=True)],
-                consent,
-            )
             chosen = [
-                _chosen(each, own, customer_no, snapshot, consent)
-                for each, own, (_, customer_no) in zip(asked, told, choices, strict=True)
+                _chosen(each, objecting(own, consent) if is_erased else own, customer_no, snapshot, consent)
+                for each, (own, customer_no), is_erased in zip(asked, choices, erased, strict=True)
             ]
-            known = read_known_of_each(
-                conn,
-                [
-                    Permitted(
-                        own.admission,
-                        each.question,
-                        own.customer_no,
-                        each.person.session_key,
-                        own.house.limits,
-                    )
-                    for each, own in zip(asked, chosen, strict=True)
-                ],
-                snapshot.house.catalogue,
-            )
+            known = _known(asked, chosen, snapshot).read(conn)
     except (StoreUnavailableError, StoreRefusedError) as error:  # gone
         return _nothing(asked, choices, snapshot, error)
     except (ValueError, KeyError) as error:  # garbled
@@ -203,21 +196,34 @@ def _nothing(
     ]
 
 
-def _choices(conn: Connection, asked: Sequence[Asked]) -> list[tuple[Choices, int | None]]:
-    """Return what each chose, and their storage keys; nobody chose nothing."""
+def _choices_of(asked: Sequence[Asked]) -> Wanted[list[tuple[Choices, int | None]]]:
+    """Return what to ask for what each chose, and their storage keys; nobody chose nothing."""
     people = [(each.person.key, each.person.beside) for each in asked if each.person.key is not None]
-    found = iter(read_choices_of_each(conn, people) if people else ())
-    choices: list[tuple[Choices, int | None]] = []
-    for each in asked:
-        if each.person.key is None:
-            choices.append((Choices(ledger=None), None))
-            continue
-        own, customer_no = next(found)
-        device_key = each.person.device_key
-        if device_key is not None and is_shared(conn, device_key, each.question.now_ms):
-            own = replace(own, shared_device=True)
-        choices.append((own, customer_no))
-    return choices
+    devices = [sharing(each.person.device_key, each.question.now_ms) for each in asked]
+
+    def put_together(
+        found: tuple[list[tuple[Choices, int | None]], list[bool]],
+    ) -> list[tuple[Choices, int | None]]:
+        of_people = iter(found[0])
+        choices = []
+        for each, is_shared in zip(asked, found[1], strict=True):
+            own, customer_no = _NOBODY if each.person.key is None else next(of_people)
+            choices.append((replace(own, shared_device=True) if is_shared else own, customer_no))
+        return choices
+
+    return together(choices_of_each(people), each_of(devices)).then(put_together)
+
+
+_NOBODY = Choices(ledger=None), None
+
+
+def _known(asked: Sequence[Asked], chosen: Sequence[_Chosen], snapshot: Snapshot) -> Wanted[list[Known]]:
+    """Return what to ask for what each may be answered from."""
+    permitted = [
+        Permitted(own.admission, each.question, own.customer_no, each.person.session_key, own.house.limits)
+        for each, own in zip(asked, chosen, strict=True)
+    ]
+    return known_of_each(permitted, snapshot.house.catalogue)
 
 
 def _consent(

@@ -16,6 +16,7 @@ from guardrails.consent.purposes import outreach_key
 from guardrails.decide import Decision
 from guardrails.house import House
 from guardrails.log.record import SALT_BYTES, build_record
+from guardrails.log.tallies import tallies_of
 from guardrails.log.terms import terms_of
 from guardrails.request import Known, Request
 
@@ -66,6 +67,7 @@ def made_for_nobody(
         exposure=None,
         terms=terms_of(decision),
         catalogue=house.catalogue.version,
+        tallies=tallies_of(decision, question.placement.name),
     )
 
 

@@ -70,14 +70,33 @@ def read_recipients(lines: Iterable[str], file_format: str) -> Listed:
 def _rows(lines: Iterable[str], file_format: str) -> Iterator[tuple[int, Any]]:
     """Yield number and content of each row; a string is an id, ``None`` what cannot be read."""
     if file_format == "csv":
-        reader = csv.DictReader(lines)
-        for row in reader:
-            yield reader.line_num, {name: value for name, value in row.items() if value}
+        yield from _separated(csv.DictReader(lines))
         return
     for number, line in enumerate(lines, start=1):
         text = line.strip()
         if text:
             yield number, text if file_format == "lines" else _parsed(text)
+
+
+def _separated(reader: csv.DictReader[str]) -> Iterator[tuple[int, Any]]:
+    """Yield number and content of each row; what follows one that cannot be read is read all the same.
+
+    Without the names of the columns nothing is.
+    """
+    try:
+        reader.fieldnames  # noqa: B018  asking for them reads them
+    except csv.Error:
+        yield 1, None
+        return
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error:
+            yield reader.reader.line_num, None
+            continue
+        if row is None:
+            return
+        yield reader.line_num, {name: value for name, value in row.items() if value}
 
 
 def _parsed(text: str) -> Any:

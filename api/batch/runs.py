@@ -104,7 +104,7 @@ def _record(stored: Sequence[StoredDecision], engine: Engine, logbook: Logbook) 
     try:
         logbook.publish(grown.after)
     except EdgeError:
-        logbook.say_unanswered(grown.first_index, [each.decision_id for each in stored])
+        logbook.say_unanswered([each.decision_id for each in stored])
         raise
 
 
@@ -115,6 +115,6 @@ def _give_up(output: Output, engine: Engine, logbook: Logbook) -> int:
     with reading(engine) as conn:
         places = places_of(conn, output.under_way)
     if places:
-        logbook.say_unanswered(min(places.values()), sorted(places, key=places.__getitem__))
+        logbook.say_unanswered(list(places))
     output.note(())
     return len(places)

@@ -8,8 +8,9 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from api.errors import ErasedError
+from api.storage.prepared import Wanted
 from api.storage.subjects import Subjects
-from api.storage.suppressions import is_suppressed
+from api.storage.suppressions import is_suppressed, suppressed_among
 from guardrails.consent.ledger import Ledger, PurposeState, Status
 from guardrails.consent.purposes import KEY_OF, OUTBOUND, Purpose, communications_key
 from guardrails.consent.settings import ConsentSettings
@@ -35,35 +36,29 @@ def without_interest_in_the_erased(
     otherwise erasure would open what they had closed. Where nothing rests on such an interest there
     is nothing to look up.
     """
-    (found,) = without_interest_in_any_erased(conn, subjects, [(subject_key, choices)], settings)
-    return found
+    (is_erased,) = erased_of_each(subjects, [subject_key], settings).read(conn)
+    return objecting(choices, settings) if is_erased else choices
 
 
-def without_interest_in_any_erased(
-    conn: Connection,
-    subjects: Subjects,
-    people: Sequence[tuple[bytes | None, Choices]],
-    settings: ConsentSettings,
-) -> list[Choices]:
-    """Return what ``without_interest_in_the_erased`` does for each of many, in their order; at once.
+def erased_of_each(
+    subjects: Subjects, subject_keys: Sequence[bytes | None], settings: ConsentSettings
+) -> Wanted[list[bool]]:
+    """Return what to ask for whether each of some was erased; nothing where that changes nothing.
 
     Args:
-        conn: a connection.
         subjects: pseudonyms.
-        people: subject key, ``None`` for nobody, and choices of each.
+        subject_keys: who; ``None`` for nobody.
         settings: what rests on an interest.
     """
     if not settings.legitimate_interest:
-        return [choices for _, choices in people]
-    suppressions = [None if key is None else subjects.suppression(key) for key, _ in people]
-    erased = is_suppressed(conn, [key for key in suppressions if key is not None])
-    return [
-        _objecting(choices, settings) if key in erased else choices
-        for key, (_, choices) in zip(suppressions, people, strict=True)
-    ]
+        return Wanted((), lambda _: [False] * len(subject_keys))
+    suppressions = [None if key is None else subjects.suppression(key) for key in subject_keys]
+    erased = suppressed_among(key for key in suppressions if key is not None)
+    return erased.then(lambda found: [key in found for key in suppressions])
 
 
-def _objecting(choices: Choices, settings: ConsentSettings) -> Choices:
+def objecting(choices: Choices, settings: ConsentSettings) -> Choices:
+    """Return the choices with an objection to all that the shop rests on an interest of its own."""
     states = {} if choices.ledger is None else dict(choices.ledger.states)
     for purpose in sorted(settings.legitimate_interest):
         for key in _keys(purpose):

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from sqlalchemy import Engine
 
 from api.errors import NothingToMeasureError, UnknownPlacementError
 from api.imports.importer import Progress
+from api.models.stored import copies_of
 from api.settings import Settings
 from api.storage.connection import reading
 from api.storage.interactions import read_for_training
@@ -63,6 +65,7 @@ _SEED = 0
 _NEVER_OLD_DAYS = 1_000_000
 _HIGHEST_TIER = 3
 _A_COIN = 0.5
+_MICRO = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,8 @@ class Leakage:
         lift_max_micro: the limit of G07 under which they were.
         n_lifts: items and classes of which the model knows that one tells of the other.
         rows: classes first, then kinds of goods, the most frequent first.
+        model: version of the model that they were served from; empty without one.
+        policy: version of the policy that held.
     """
 
     n_customers: int
@@ -118,6 +123,32 @@ class Leakage:
     lift_max_micro: int
     n_lifts: int
     rows: tuple[Row, ...]
+    model: str = ""
+    policy: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        rows = [
+            {
+                "name": row.name,
+                "tier": row.tier,
+                "topic": row.topic,
+                "n_positive": row.n_positive,
+                **{column: leak._asdict() for column, leak in row.leaks.items()},
+                "gone": row.gone,
+                "reached": row.reached,
+            }
+            for row in self.rows
+        ]
+        return {
+            "n_customers": self.n_customers,
+            "placement": self.placement,
+            "lift_max": self.lift_max_micro / _MICRO,
+            "n_lifts": self.n_lifts,
+            "model": self.model,
+            "policy": self.policy,
+            "rows": rows,
+        }
 
 
 def measure_leakage(
@@ -167,7 +198,7 @@ def measure_leakage(
         raise UnknownPlacementError(Phrase("unknown placement `{name}`", name=placement))
     if stored is None:
         raise NothingToMeasureError("there is no model yet: run `tactful train`")
-    model = load_artefact(stored.location)
+    model = copies_of(settings).load(stored.location)
     limits = policy.limits
     if lift_max_micro is not None:
         limits = replace(limits, inference=replace(limits.inference, lift_max_micro=lift_max_micro))
@@ -223,6 +254,8 @@ def measure(
         lift_max_micro=house.limits.inference.lift_max_micro,
         n_lifts=int(model.lift_item.size),
         rows=tuple(rows),
+        model=house.recommender.version or "",
+        policy=house.policy_version,
     )
 
 

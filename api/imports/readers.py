@@ -64,7 +64,7 @@ def readable(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = (error.strerror or "it is damaged").lower()
         raise ImportFileError(f"`{path.name}` cannot be read: {reason}") from None
-    except pa.ArrowException:
+    except (pa.ArrowException, UnicodeDecodeError):  # the latter of names in a Parquet file
         raise ImportFileError(f"`{path.name}` is not a readable Parquet file") from None
 
 

@@ -11,8 +11,10 @@ from sqlalchemy import Engine
 
 from api.models.cards import FIGURES, chosen_row
 from api.models.registry import Registration, registration, servable
+from api.models.stored import copies_of
+from api.settings import Settings
 from api.storage.connection import reading
-from engine.artefact import Artefact, Manifest, load_artefact
+from engine.artefact import Artefact, Manifest
 
 SLATE = 20
 """Suggestions of a slate that are held side by side."""
@@ -23,7 +25,7 @@ MOST_ROWS = 5_000
 Json = dict[str, Any]
 
 
-def compare_models(engine: Engine, a: str, b: str) -> Json:
+def compare_models(engine: Engine, settings: Settings, a: str, b: str) -> Json:
     """Hold two models side by side.
 
     Slates are those of item pages whose visitor nothing is known of: what goes with the item alone, by
@@ -32,6 +34,7 @@ def compare_models(engine: Engine, a: str, b: str) -> Json:
 
     Args:
         engine: the database.
+        settings: where models are kept.
         a: version of one model.
         b: version of another.
 
@@ -43,7 +46,8 @@ def compare_models(engine: Engine, a: str, b: str) -> Json:
     found = registration(engine, a), registration(engine, b)
     with reading(engine) as conn:
         rows = servable(conn, a), servable(conn, b)
-    models = tuple(load_artefact(row.location, verify=False) for row in rows)
+    copies = copies_of(settings)
+    models = tuple(copies.load(row.location, verify=False) for row in rows)
     manifests = models[0].manifest, models[1].manifest
     alike = likeness(models[0], models[1])
     return {

@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import Connection, Engine
 
 from api.errors import ModelRefusedError, UnknownModelError
+from api.models.stored import copies_of
 from api.settings import Settings
 from api.storage.connection import reading, writing
 from api.storage.versions import (
@@ -29,7 +30,7 @@ from api.storage.versions import (
     shadow_model,
     watch_model,
 )
-from engine.artefact import Manifest, load_artefact, manifest_of, write_artefact
+from engine.artefact import Manifest, manifest_of, write_artefact
 from engine.errors import ArtefactError
 
 if TYPE_CHECKING:
@@ -135,14 +136,14 @@ def register_model(
 
 
 def write_model(settings: Settings, trained: Trained, now_ms: int) -> ModelRow:
-    """Write a model to disk; return the row that says where.
+    """Write a model where models are kept; return the row that says where.
 
     Raises:
         ArtefactError: it cannot be written.
     """
-    version = write_artefact(settings.artefacts_dir, trained.arrays, trained.manifest)
+    version = write_artefact(settings.models_root, trained.arrays, trained.manifest)
     document = orjson.dumps(asdict(trained.manifest), option=orjson.OPT_SERIALIZE_NUMPY).decode()
-    return ModelRow(version, str((settings.artefacts_dir / version).resolve()), document, now_ms)
+    return ModelRow(version, f"{settings.models_root}/{version}", document, now_ms)
 
 
 def _wanted(conn: Connection, version: str, manifest: Manifest, activation: Activation) -> tuple[bool, str]:
@@ -218,7 +219,13 @@ def _state(row: ModelRow, standing: Mapping[str | None, ModelState]) -> ModelSta
 
 
 def put_in_force(
-    engine: Engine, version: str, now_ms: int, actor: str = SYSTEM, *, came: Came = Came.AFTER
+    engine: Engine,
+    settings: Settings,
+    version: str,
+    now_ms: int,
+    actor: str = SYSTEM,
+    *,
+    came: Came = Came.AFTER,
 ) -> None:
     """Make a model the one in force, after every byte of it was checked.
 
@@ -228,14 +235,15 @@ def put_in_force(
         StoreUnavailableError: the database cannot be used.
     """
     with reading(engine) as conn:
-        load_artefact(servable(conn, version).location)
+        location = servable(conn, version).location
+    copies_of(settings).load(location)
     with writing(engine) as conn:
         lock_models(conn)
         servable(conn, version)  # it may have been removed meanwhile
         activate_model(conn, version, now_ms, actor, came=came)
 
 
-def roll_back(engine: Engine, now_ms: int, actor: str = SYSTEM) -> str:
+def roll_back(engine: Engine, settings: Settings, now_ms: int, actor: str = SYSTEM) -> str:
     """Put the model in force again that the present one took the place of; return its version.
 
     Raises:
@@ -250,17 +258,24 @@ def roll_back(engine: Engine, now_ms: int, actor: str = SYSTEM) -> str:
         raise ModelRefusedError("no model is in force")
     if present.preceded_by is None:
         raise ModelRefusedError("there was no model in force before this one")
-    put_in_force(engine, present.preceded_by, now_ms, actor, came=Came.BACK)
+    put_in_force(engine, settings, present.preceded_by, now_ms, actor, came=Came.BACK)
     return present.preceded_by
 
 
 def put_in_shadow(
-    engine: Engine, version: str, now_ms: int, actor: str = SYSTEM, *, share_micro: int = MICRO
+    engine: Engine,
+    settings: Settings,
+    version: str,
+    now_ms: int,
+    actor: str = SYSTEM,
+    *,
+    share_micro: int = MICRO,
 ) -> None:
     """Have a model asked beside the one in force; nothing of what it says is shown.
 
     Args:
         engine: the database.
+        settings: where models are kept.
         version: of the model.
         now_ms: the clock, milliseconds since the epoch.
         actor: id of the key that asked for it.
@@ -273,7 +288,8 @@ def put_in_shadow(
         StoreUnavailableError: the database cannot be used.
     """
     with reading(engine) as conn:
-        load_artefact(servable(conn, version).location)
+        location = servable(conn, version).location
+    copies_of(settings).load(location)
     with writing(engine) as conn:
         lock_models(conn)
         servable(conn, version)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from api.errors import ModelRefusedError, UnknownModelError
 from api.imports.importer import Progress
 from api.models.alone import alone
+from api.models.stored import changing_catalogues
 from api.settings import Settings
 from api.storage.artefacts_used import forget_used, note_unknown, unneeded
 from api.storage.connection import reading, writing
@@ -126,7 +127,7 @@ def idle_catalogues(engine: Engine, settings: Settings) -> set[str]:
         SnapshotError: the folder cannot be read.
         StoreUnavailableError: the database cannot be used now.
     """
-    there = set(Snapshots(settings.catalogues_dir).versions())
+    there = set(Snapshots(settings.catalogues_root).versions())
     with writing(engine) as conn:
         note_unknown(conn, CATALOGUE, there, read_state(conn).size)
         free = unneeded(conn, CATALOGUE) & there
@@ -146,8 +147,9 @@ def retire_catalogues(engine: Engine, settings: Settings) -> int:
     idle = idle_catalogues(engine, settings)
     if not idle:
         return 0
-    snapshots = Snapshots(settings.catalogues_dir)
-    n_removed = snapshots.prune(set(snapshots.versions()) - idle)
+    snapshots = Snapshots(settings.catalogues_root)
+    with changing_catalogues(engine, settings):
+        n_removed = snapshots.prune(set(snapshots.versions()) - idle)
     with writing(engine) as conn:
         forget_used(conn, CATALOGUE, idle)
     return n_removed

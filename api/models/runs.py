@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection as Pipe
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
@@ -26,7 +30,7 @@ from api.models.alone import WAITING
 from api.models.lineage import Job, tell_aborted
 from api.settings import Settings
 from api.storage.connection import open_engine, reading, writing
-from api.storage.training_runs import RunState, TrainingRun, get_run, insert_run, note_run
+from api.storage.training_runs import RunState, TrainingRun, get_run, insert_run, list_runs, note_run
 from engine.errors import EngineError
 from guardrails.errors import GuardrailError
 
@@ -38,7 +42,9 @@ NOTED_EVERY_S = 1.0
 
 _CLOSING_S = 10.0
 _STOPPED = "the server was stopped"
-_GONE = "the process that trained has ended"
+_GONE = "the process that trained has ended without a word: was there enough memory?"
+_KILLED = "the process that trained was killed, as it is where a machine has no memory left"
+_NO_MEMORY = "there is not enough memory to learn from so much"
 
 
 class Trainings:
@@ -105,6 +111,19 @@ class Trainings:
         """
         return run_state(self._logbook.engine, run_id, self._clock())
 
+    def last(self, n_runs: int) -> list[TrainingRun]:
+        """Return how the trainings stand that were asked for last, the last one first.
+
+        Args:
+            n_runs: at most so many.
+
+        Raises:
+            StoreUnavailableError: the database cannot be used now.
+        """
+        now_ms = self._clock()
+        with reading(self._logbook.engine) as conn:
+            return [run.as_of(now_ms) for run in list_runs(conn, n_runs)]
+
     def close(self) -> None:
         """Stop what is under way here; closing twice is fine."""
         self._closed.set()
@@ -151,7 +170,7 @@ class _Watch:
         try:
             process.start()
             theirs.close()
-            self._follow(ours)
+            self._follow(ours, process)
         except _LostError:
             return
         except Exception as error:  # noqa: BLE001  whatever it is, whoever waits is to know that it failed
@@ -163,7 +182,7 @@ class _Watch:
                 process.join()
             ours.close()
 
-    def _follow(self, ours: Pipe) -> None:
+    def _follow(self, ours: Pipe, process: BaseProcess) -> None:
         """Write down how far it is until it has ended."""
         while not self._closed.is_set():
             last: tuple[str, tuple[Any, ...]] | None = None
@@ -173,7 +192,8 @@ class _Watch:
                     while last[0] == _AT and ours.poll(0):
                         last = ours.recv()
             except EOFError:
-                self._abort(RunState.FAILED, _GONE)
+                process.join(_CLOSING_S)
+                self._abort(RunState.FAILED, _KILLED if process.exitcode == -signal.SIGKILL else _GONE)
                 return
             if last is not None and last[0] == _FAILED:
                 self._end(RunState.FAILED, *last[1])
@@ -257,6 +277,7 @@ def train_apart(settings: Settings, run: TrainingRun, to: Pipe) -> None:
     from api.training import train  # noqa: PLC0415  learners are slow to import and not needed to serve
     from api.wiring import now_ms  # noqa: PLC0415  as above
 
+    _let_requests_go_first(settings.training_memory_mb)
     engine = open_engine(settings)
     try:
         report = train(
@@ -272,12 +293,27 @@ def train_apart(settings: Settings, run: TrainingRun, to: Pipe) -> None:
         to.send((_DONE, (report.version, report.because, report.activated)))
     except (EdgeError, EngineError, GuardrailError) as error:  # their texts name nobody
         to.send((_FAILED, (str(error),)))
+    except MemoryError:
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))  # to be able to say so
+        to.send((_FAILED, (_NO_MEMORY,)))
     except Exception as error:  # noqa: BLE001  whoever waits is to know of it
         warn("training:failed", error)
         to.send((_FAILED, (type(error).__name__,)))
     finally:
         engine.dispose()
         to.close()
+
+
+def _let_requests_go_first(memory_mb: int) -> None:
+    """Be the first to go where the machine has no memory left, and stay within what may be taken."""
+    with suppress(OSError):  # not Linux, or not ours to say
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    if memory_mb:
+        n_pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = n_pages * resource.getpagesize() + memory_mb * 1_000_000
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
 def _end_with_parent() -> None:

@@ -8,7 +8,6 @@ model in shadow, and sums of both are kept. Nothing of any one decision stays.
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,10 +17,9 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine
 
-from api.errors import StoreUnavailableError
 from api.logbook import Logbook
-from api.logging import warn
 from api.models.registry import MICRO, share_of
+from api.rounds import Rounds, unless_unavailable
 from api.runtime import Runtime
 from api.storage.bodies import open_those_that_open
 from api.storage.connection import reading, writing
@@ -29,7 +27,6 @@ from api.storage.log import read_state
 from api.storage.log_records import Sealed, Which, places, records_at
 from api.storage.model_shadows import ShadowRow, claim_shadow, note_shadow, read_shadows
 from api.storage.versions import MODEL, ModelRow, active, get_model, shadow_model
-from engine.artefact import load_artefact
 from engine.serving.recommender import Recommender
 from guardrails.decide import Decision
 from guardrails.errors import GuardrailError
@@ -51,7 +48,6 @@ LEAST_TOLD = 20
 """Nothing is told of fewer decisions than this: what so few say could be one person's."""
 
 _CLAIM_MS = 60_000
-_CLOSING_S = 10.0
 
 Json = dict[str, Any]
 
@@ -211,8 +207,8 @@ def _share(part: int, whole: int) -> int:
     return round(MICRO * part / whole) if whole else MICRO
 
 
-class ShadowModels:
-    """Asks the model in shadow, again and again, in one thread of this process.
+class ShadowModels(Rounds):
+    """Asks the model in shadow, again and again.
 
     Every process has one; one of them at a time works, whichever has claimed it.
 
@@ -226,21 +222,10 @@ class ShadowModels:
     def __init__(
         self, logbook: Logbook, runtime: Runtime, clock: Callable[[], int], poll_s: float = POLL_S
     ) -> None:
+        super().__init__("tactful-shadow-models", first_s=poll_s)
         self._logbook, self._engine = logbook, logbook.engine
         self._runtime, self._clock, self._poll_s = runtime, clock, poll_s
         self._bound: tuple[tuple[str, str], Recommender] | None = None
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="tactful-shadow-models", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look. After a fork make a new one instead."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop looking; closing twice is fine."""
-        self._closed.set()
-        if self._thread.is_alive():
-            self._thread.join(_CLOSING_S)
 
     def work(self) -> int:
         """Go through what was decided since the last pass; return how many decisions were made again.
@@ -329,19 +314,13 @@ class ShadowModels:
     def _recommender(self, model: ModelRow, house: House) -> Recommender:
         key = model.version, house.catalogue.version
         if self._bound is None or self._bound[0] != key:
-            self._bound = key, Recommender(load_artefact(model.location), house.catalogue)
+            self._bound = key, Recommender(self._runtime.copies.load(model.location), house.catalogue)
         return self._bound[1]
 
-    def _watch(self) -> None:
-        rest_s = self._poll_s
-        while not self._closed.wait(rest_s):
-            started = time.monotonic()
-            try:
-                self.work()
-            except Exception as error:  # noqa: BLE001  whatever it is, it must not end the only thread
-                if not isinstance(error, StoreUnavailableError):
-                    warn("model:shadow:failed", error)
-            rest_s = max(self._poll_s, (time.monotonic() - started) * REST)
+    def _round(self) -> float:
+        started = time.monotonic()
+        unless_unavailable("model:shadow:failed", self.work)
+        return max(self._poll_s, (time.monotonic() - started) * REST)
 
 
 def _is_asked(of: Sealed, share_micro: int) -> bool:

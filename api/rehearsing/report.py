@@ -183,7 +183,7 @@ class _Rehearsal:
             retained = read_retained(conn)
             parts = _parts(retained)
             total = _Sum()
-            work = Work(self._data_dir, _recorded(conn), self._base.policy, self._draft.policy)
+            work = Work(self._data_dir, recorded_policies(conn), self._base.policy, self._draft.policy)
             for number, found in self._found(conn, parts, work):
                 total.add(found)
                 self._show(number, len(retained), f"{total.tally.n_touched:,} touched")
@@ -262,7 +262,7 @@ def _parts(retained: Sequence[RetainedDecision]) -> list[_Part]:
     return found
 
 
-def _recorded(conn: Connection) -> dict[str, Policy | None]:
+def recorded_policies(conn: Connection) -> dict[str, Policy | None]:
     """Return the policies that decisions were made under, by version.
 
     One that is gone, cannot be read, or was loosened below today's floor is not known: all that was judged
