@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib import resources
 from pathlib import Path
@@ -46,8 +46,8 @@ def run(*, quick: bool) -> list[dict[str, object]]:
         folder = Path(name)
         customers = _train_naive(folder)
         bodies = [_body(customer) for customer in customers]
-        bare = load_of(_peer("bare", {}), bodies, seconds)
-        naive = load_of(_peer("naive", {"BENCH_NAIVE": str(folder)}), bodies, seconds)
+        bare = load_of(peer("bare", {}), bodies, seconds)
+        naive = load_of(peer("naive", {"BENCH_NAIVE": str(folder)}), bodies, seconds)
         shutil.copytree(DEMO, folder / "shop")
         ours = load_of(tactful(folder / "shop"), bodies, seconds, key)
     return [
@@ -93,19 +93,35 @@ def load_of(
         return measure(port, requests[50:], seconds=seconds)
 
 
-def _peer(name: str, environ: dict[str, str]) -> AbstractContextManager[int]:
-    port = _free_port()
+def peer(name: str, environ: dict[str, str]) -> AbstractContextManager[int]:
+    port = free_port()
     command = [
         BIN / "granian", "--interface", "wsgi", "--port", str(port), "--workers", str(WORKERS),
         "--blocking-threads", str(THREADS), "--no-access-log", "--log-level", "warning",
         f"tests.bench.peers:{name}",
     ]  # fmt: skip
-    return _serving(command, port, environ)
+    return _port_of(_serving(command, port, environ))
 
 
-def tactful(folder: Path) -> AbstractContextManager[int]:
-    port = _free_port()
+@contextmanager
+def _port_of(serving: AbstractContextManager[tuple[int, object]]) -> Iterator[int]:
+    with serving as (port, _):
+        yield port
+
+
+@contextmanager
+def tactful(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[int]:
+    with running(folder, settings) as (port, _):
+        yield port
+
+
+def running(
+    folder: Path, settings: Mapping[str, str] | None = None
+) -> AbstractContextManager[tuple[int, subprocess.Popen[bytes]]]:
+    """Serve a shop; give its port, and the process that watches over its workers."""
+    port = free_port()
     environ = {
+        **(settings or {}),
         "TACTFUL_DATA_DIR": str(folder),
         "TACTFUL_PORT": str(port),
         "TACTFUL_WORKERS": str(WORKERS),
@@ -114,7 +130,9 @@ def tactful(folder: Path) -> AbstractContextManager[int]:
 
 
 @contextmanager
-def _serving(command: Sequence[object], port: int, environ: dict[str, str]) -> Iterator[int]:
+def _serving(
+    command: Sequence[object], port: int, environ: dict[str, str]
+) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     process = subprocess.Popen(
         [str(part) for part in command],
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1"} | environ,
@@ -122,14 +140,15 @@ def _serving(command: Sequence[object], port: int, environ: dict[str, str]) -> I
         stderr=subprocess.DEVNULL,
     )
     try:
-        _await(port)
-        yield port
+        await_port(port)
+        yield port, process
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _await(port: int) -> None:
+def await_port(port: int) -> None:
+    """Wait until somebody listens there."""
     end = time.monotonic() + STARTS_WITHIN_S
     while time.monotonic() < end:
         try:
@@ -141,7 +160,8 @@ def _await(port: int) -> None:
     raise TimeoutError("the server did not start")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

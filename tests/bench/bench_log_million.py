@@ -13,7 +13,7 @@ import tempfile
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from api.logbook import Logbook, open_logbook
@@ -22,6 +22,7 @@ from api.storage.connection import open_engine, reading, upgrade, writing
 from api.storage.decisions import StoredDecision, append_decisions, search_decisions
 from api.storage.log import read_entries, read_tile
 from guardrails.log.canonical import canonical
+from guardrails.log.tallies import Part, Tally
 
 N_DECISIONS = 1_000_000
 N_QUICK = 20_000
@@ -68,7 +69,7 @@ def measured(settings: Settings, n: int) -> list[dict[str, object]]:
     try:
         with reading(engine) as conn:
             is_filled = bool(search_decisions(conn, limit=1))
-        rows = [] if is_filled else [_filled(logbook, n)]
+        rows = [] if is_filled else [filled(logbook, n)]
         rows += [_asked(logbook, what, conditions) for what, conditions in _questions(n).items()]
         return rows + [_row(what, PROOF_MS, ask) for what, ask in _proofs(logbook, n).items()]
     finally:
@@ -76,9 +77,17 @@ def measured(settings: Settings, n: int) -> list[dict[str, object]]:
         engine.dispose()
 
 
-def _filled(logbook: Logbook, n: int) -> dict[str, object]:
+def filled(logbook: Logbook, n: int, start: int = START, n_days: int = N_DAYS) -> dict[str, object]:
+    """Append decisions of some days; return the row for that.
+
+    Args:
+        logbook: an empty log.
+        n: how many.
+        start: first minute since the epoch.
+        n_days: over how many days.
+    """
     started = time.perf_counter()
-    for batch in _batches(n):
+    for batch in _batches(n, start, n_days):
         with writing(logbook.engine) as conn:
             append_decisions(conn, logbook.keyring, batch)
     logbook.publish()
@@ -86,15 +95,17 @@ def _filled(logbook: Logbook, n: int) -> dict[str, object]:
     return {"what": f"{n:,} decisions appended, {_AT_ONCE:,} at once", "ms": taken * 1e3, "rows": n}
 
 
-def _batches(n: int) -> Iterator[list[StoredDecision]]:
+def _batches(n: int, start: int, n_days: int) -> Iterator[list[StoredDecision]]:
     chance = random.Random(1)
-    for start in range(0, n, _AT_ONCE):
-        yield [_decision(number, n, chance) for number in range(start, min(start + _AT_ONCE, n))]
+    for first in range(0, n, _AT_ONCE):
+        yield [
+            _decision(number, n, chance, start, n_days) for number in range(first, min(first + _AT_ONCE, n))
+        ]
 
 
-def _decision(number: int, n: int, chance: random.Random) -> StoredDecision:
+def _decision(number: int, n: int, chance: random.Random, start: int, n_days: int) -> StoredDecision:
     """One decision; in the log they are in the order in which they were made, to a minute or two."""
-    minute = START + number * N_DAYS * DAY_MINUTES // n + chance.randrange(2)
+    minute = start + number * n_days * DAY_MINUTES // n + chance.randrange(2)
     day = number * N_DAYS // n
     decision_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
     kind = {
@@ -104,6 +115,7 @@ def _decision(number: int, n: int, chance: random.Random) -> StoredDecision:
         "policy": f"{day // 3:064x}",
         "model": f"{day:064x}",
     }
+    terms = tuple(_terms(number, n, chance))
     customer = chance.randrange(_N_CUSTOMERS) if chance.random() < 0.7 else None
     return StoredDecision(
         **kind,
@@ -117,14 +129,29 @@ def _decision(number: int, n: int, chance: random.Random) -> StoredDecision:
                 "id": decision_id,
                 "t_min": minute,
                 "engine": "b" * 64,
+                "n_considered": 50,
+                "n_shown": 3,
+                "n_withheld": 2 * len(terms),
                 "sd": [urlsafe_b64encode(chance.randbytes(32)).decode().rstrip("=") for _ in range(5)],
             }
         ),
         body=chance.randbytes(100),
         subject_key=None if customer is None else customer.to_bytes(16, "big"),
         exposure=None,
-        terms=tuple(_terms(number, n, chance)),
+        terms=terms,
+        tallies=tuple(_tallies(kind, terms)),
     )
+
+
+def _tallies(kind: Mapping[str, str], terms: Sequence[str]) -> Iterator[Tally]:
+    """Return what a decision adds to the sums: three suggestions, and two withheld by each rule."""
+    rules = [term.removeprefix("rule:") for term in terms if term.startswith("rule:")]
+    n_withheld = 2 * len(rules)
+    yield Tally(Part.PLACEMENT, kind["placement"], 1, 3, n_withheld)
+    yield Tally(Part.BASIS, kind["basis"], 1, 3, n_withheld)
+    yield Tally(Part.OUTCOME, kind["outcome"], 1, 0, 0)
+    yield Tally(Part.INTENT, "similar", 0, 3, n_withheld)
+    yield from (Tally(Part.RULE, rule, 0, 0, 2) for rule in rules)
 
 
 def _drawn(among: Mapping[str, int], chance: random.Random) -> str:

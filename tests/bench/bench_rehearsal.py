@@ -42,6 +42,7 @@ from guardrails.house import House
 from guardrails.judge import judge
 from guardrails.log.reading import sections_of, view_of
 from guardrails.log.record import SALT_BYTES, build_record
+from guardrails.log.tallies import tallies_of
 from guardrails.log.terms import terms_of
 from guardrails.placements import DEFAULT_PLACEMENTS
 from guardrails.policy.compiled import house_rules
@@ -245,6 +246,7 @@ def _made(folder: Path, base: Held, n: int) -> Iterator[StoredDecision]:
             subject_key=None,
             exposure=None,
             terms=terms_of(decision),
+            tallies=tallies_of(decision, request.placement.name),
         )
 
 
