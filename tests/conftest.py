@@ -12,15 +12,24 @@ import hypothesis
 import pytest
 from sqlalchemy import Engine
 from support.journey import JourneyShop, build_journey_shop
+from support.sharing import ByFile
 from support.stores import Clock, PostgresServer, Store, a_postgres_server, create_store, opened
 
+IN_CI = bool(os.environ.get("CI"))
+"""There the same examples are drawn each time, so that many of them find nothing that fewer do not."""
+
 hypothesis.settings.register_profile(
-    "default", max_examples=60, deadline=None, derandomize=bool(os.environ.get("CI"))
+    "default", max_examples=24 if IN_CI else 60, deadline=None, derandomize=IN_CI
 )
 hypothesis.settings.register_profile("quick", max_examples=15, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("default")
 
 _TEMPLATE = "tactful_template"
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Share tests out by file where that is asked for."""
+    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture

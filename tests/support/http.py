@@ -161,6 +161,11 @@ class Served:
         return self.ask("GET", f"/v1/decisions/{decision_id}", Role.AUDITOR).json()
 
 
+def said(answer: httpx.Response) -> str:
+    """Return the text of a problem without what tells one request from another."""
+    return str({name: value for name, value in answer.json().items() if name != "trace_id"})
+
+
 class _Silent(WSGIRequestHandler):
     def log(self, *_args: Any) -> None:
         """Say nothing: the application has its own log."""

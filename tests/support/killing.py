@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -61,7 +61,7 @@ class Server:
         n_failed: requests that were not answered with 200.
     """
 
-    def __init__(self, settings: Settings, key: str, log: Path) -> None:
+    def __init__(self, settings: Settings, key: str, log: Path, under: Sequence[str] = ()) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
@@ -72,7 +72,7 @@ class Server:
         self._log = log.open("ab")
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-c", "from api.cli import main; main()"),
+                *(*under, sys.executable, "-c", "from api.cli import main; main()"),
                 *("serve", "--workers", "2", "--port", str(self._port)),
             ],
             env={
@@ -160,9 +160,9 @@ class Server:
 
 
 @contextmanager
-def a_server(settings: Settings, key: str, log: Path) -> Iterator[Server]:
-    """Run a server; it is killed when left."""
-    server = Server(settings, key, log)
+def a_server(settings: Settings, key: str, log: Path, under: Sequence[str] = ()) -> Iterator[Server]:
+    """Run a server, under a command that runs others if one is given; it is killed when left."""
+    server = Server(settings, key, log, under)
     try:
         server.wait_until_it_answers()
         yield server

@@ -12,10 +12,12 @@ from sqlalchemy import text
 from support.shops import PROFILING, an_event
 from support.stores import NOW_MS, Store, an_interaction, create_store, opened, store_interactions
 
+from api.storage.api_keys import Role, create_key
 from api.storage.connection import writing
 from api.storage.consents import append_events
 from api.storage.customers import customer_numbers
 from api.storage.items import ItemRow, item_numbers, upsert_items
+from api.wiring import now_ms
 from engine.interactions import DAY_MS
 from guardrails.consent.events import WHOLE_SUBJECT, Status
 from guardrails.request import SubjectKind
@@ -109,3 +111,28 @@ def remove(store: Store, customer_id: str) -> None:
         conn.execute(text(f"DELETE FROM interactions WHERE customer_no IN {of}"), key)  # noqa: S608  ours
         for table in ("consent_events", "consent_states", "customers"):
             conn.execute(text(f"DELETE FROM {table} WHERE subject_key = :key"), key)  # noqa: S608  ours
+
+
+def keys_of_a_shop_to_learn_from(store: Store, n_customers: int = 16) -> dict[Role, str]:
+    """Fill a shop with customers who agreed lately, and bought; return a key of each role."""
+    at_ms = now_ms()
+    with writing(store.engine) as conn:
+        keys = {role: create_key(conn, role, "tests", at_ms)[1] for role in Role}
+        upsert_items(conn, ITEMS, at_ms)
+        numbers = list(item_numbers(conn).values())
+    names = [f"c{n:02d}" for n in range(n_customers)]
+    rows = []
+    for each, customer_no in numbers_of(store, *names).items():
+        agreed = an_event(PROFILING, record_id=f"{each}-yes", at_ms=at_ms - 90 * DAY_MS)
+        say(store, each, agreed, at_ms=at_ms - 90 * DAY_MS)
+        rows += [
+            an_interaction(
+                store,
+                numbers[(customer_no * 3 + step * step) % len(numbers)],
+                customer_no=customer_no,
+                at_ms=at_ms - (5 + 11 * step) * DAY_MS,
+            )
+            for step in range(6)
+        ]
+    store_interactions(store, rows)
+    return keys

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
-from support.stores import opened
+from support.stores import opened_with
 
 from api.settings import Settings
 from api.storage.connection import reading
@@ -27,7 +27,7 @@ class Soundness:
     def check(self, answered: Mapping[str, int], elsewhere: AbstractSet[str] = frozenset()) -> None:
         """Hold the log against what was answered: ids with their places, and those that wait elsewhere."""
         with (
-            opened(self.settings.database_url, self.settings.data_dir) as store,
+            opened_with(self.settings) as store,
             reading(store.engine) as conn,
         ):
             state = read_state(conn)

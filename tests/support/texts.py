@@ -7,6 +7,7 @@ f-string, a sum) cannot be said in another language: it has to be a ``Phrase``.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,9 @@ SPEAKERS = {
 }
 """What is given a text, and which argument that is."""
 
+PAGES = ("api/console", "api/storefront")
+"""What has catalogues of its own."""
+
 SILENT = (
     "api/cli",
     "api/demo",
@@ -48,6 +52,13 @@ def texts(package: str) -> set[str]:
     return {text for call in _calls(package) for text in _texts_of(call)}
 
 
+def texts_of_templates(package: str) -> set[str]:
+    """Return the texts that the templates of a package say."""
+    pages = (ROOT / package / "templates").rglob("*.html")
+    said = re.compile(r'\b(?:say|how_many)\((?:[^"()]+, )?"([^"]+)"')
+    return {text for page in pages for text in said.findall(page.read_text("utf-8"))}
+
+
 def put_together(package: str) -> list[str]:
     """Return where a text is put together on the spot."""
     return [
@@ -60,7 +71,8 @@ def put_together(package: str) -> list[str]:
 
 def _calls(package: str) -> Iterator[ast.Call]:
     for file in sorted((ROOT / package).rglob("*.py")):
-        if file.relative_to(ROOT).as_posix().startswith(SILENT):
+        path = file.relative_to(ROOT).as_posix()
+        if path.startswith(SILENT) or (path.startswith(PAGES) and not package.startswith(PAGES)):
             continue
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Call) and _name(node.func) in SPEAKERS:

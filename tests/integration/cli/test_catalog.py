@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from sqlalchemy import create_engine, select, update
 
 from api.cli import main
-from api.storage.tables import active_versions, category_marks, items
+from api.storage.tables import active_versions, category_marks, items, log_entries
 
 ITEMS = [
     {"item_id": "wine", "title": "Riesling", "category": "Drinks > Wine"},
@@ -278,3 +278,19 @@ def test_what_cannot_be_raised_is_named(run, arguments, why):
 )
 def test_what_is_not_understood_is_refused(run, arguments):
     assert run("catalog", "raise", *arguments).exit_code == 2
+
+
+def test_the_log_says_who_marked_what(run):
+    assert run("catalog", "raise", "juice", "--tier", 2, "--class", "health").exit_code == 0
+    assert run("catalog", "raise", "--category", "drinks>juice", "--tier", 3).exit_code == 0
+    with run.database.connect() as conn:
+        of_marks = log_entries.c.type == "config"
+        entries = [
+            json.loads(each) for each in conn.execute(select(log_entries.c.entry).where(of_marks)).scalars()
+        ]
+    said = [each for each in entries if each["what"] == "sensitive_mark"]
+    assert [(each.get("item"), each.get("category"), each["tier"]) for each in said] == [
+        ("juice", None, 2),
+        (None, "drinks > juice", 3),
+    ]
+    assert {each["actor"] for each in said} == {"system"}

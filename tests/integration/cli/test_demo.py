@@ -16,7 +16,7 @@ from api.rehearsing.report import held, rehearse
 from api.storage.connection import open_engine
 from guardrails.policy.limits import Limits, PriceLimits
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
+pytestmark = pytest.mark.journey
 
 
 def start(journey_shop, monkeypatch, *options):

@@ -11,7 +11,9 @@ from click.testing import CliRunner
 
 from api.cli import main
 from api.cli.leakage import _print
+from api.errors import SettingsError
 from api.evaluating.leakage import Leakage, Row
+from api.evaluating.leakage_report import keep_report, kept_report
 from engine.evaluation.attacker import Leak
 
 N_CUSTOMERS = 240
@@ -84,7 +86,10 @@ def leakage(*arguments):
 def test_the_leak_is_found_and_a_limit_below_one_closes_it(shop):
     open_, closed = (json.loads(leakage("--json", "--lift-max", limit).stdout) for limit in (2, 0))
     for report in (open_, closed):
-        assert set(report) == {"n_customers", "placement", "lift_max", "n_lifts", "rows"}
+        assert set(report) == {
+            *("n_customers", "placement", "lift_max", "n_lifts", "rows"),
+            *("model", "policy"),
+        }
         assert report["n_customers"] == N_CUSTOMERS
         assert [row["name"] for row in report["rows"]] == ["alcohol", "Drinks > Beer"]
         assert [row["n_positive"] for row in report["rows"]] == [96, 96]
@@ -97,6 +102,7 @@ def test_the_leak_is_found_and_a_limit_below_one_closes_it(shop):
     assert closed["rows"][0]["on"]["low"] <= 0.5 <= closed["rows"][0]["on"]["high"]
     assert closed["rows"][0]["evidence"]["low"] <= 0.5
     assert closed["rows"][0]["reached"]
+    assert not (shop / "shop" / "leakage.json").exists()  # another limit than the one in force was tried
 
 
 def test_the_table_says_the_same_and_names_nobody(shop):
@@ -109,6 +115,11 @@ def test_the_table_says_the_same_and_names_nobody(shop):
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert not re.search("somebody", result.stdout + result.stderr)
     assert not any(b"somebody" in file.read_bytes() for file in shop.glob("leak.png"))
+    kept = kept_report(shop / "shop" / "leakage.json")
+    assert kept["n_customers"] == 200
+    assert len(kept["model"]) == len(kept["policy"]) == 64
+    assert kept["rows"][0]["name"] == "alcohol"
+    assert b"somebody" not in (shop / "shop" / "leakage.json").read_bytes()
 
 
 def test_what_was_measured_is_not_lost_where_a_picture_cannot_be_written(shop):
@@ -151,3 +162,31 @@ def test_the_table_can_be_read_in_full_on_a_narrow_terminal(capsys, monkeypatch)
     assert "…" not in shown
     assert shown.count("(0.58-0.67)") == 3
     assert shown.split().count("missed") == 1
+
+
+def a_report():
+    leak = Leak(0.6, 0.5, 0.7)
+    rows = (Row("alcohol", 2, False, 96, dict.fromkeys(("off", "on", "evidence", "popular"), leak)),)
+    return Leakage(240, "home", 2_000_000, 1, rows, "model", "policy")
+
+
+def test_the_last_report_takes_the_place_of_the_one_before(tmp_path):
+    file = tmp_path / "there" / "leakage.json"
+    keep_report(file, a_report(), 1)
+    keep_report(file, a_report(), 2)
+    assert kept_report(file)["at_ms"] == 2
+    assert [each.name for each in file.parent.iterdir()] == ["leakage.json"]
+
+
+@pytest.mark.parametrize("written", [b"{", b"[]", b"{}", None])
+def test_what_is_no_report_is_none(tmp_path, written):
+    file = tmp_path / "leakage.json"
+    if written is not None:
+        file.write_bytes(written)
+    assert kept_report(file) is None
+
+
+def test_a_report_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(SettingsError, match="cannot be written"):
+        keep_report(tmp_path / "file" / "leakage.json", a_report(), 1)

@@ -11,6 +11,7 @@ NOTHING_PERSONAL = {
     "placements": "where suggestions are shown",
     "policies": "numbers and rules of the guardrails",
     "policy_steps": "who changed a policy, by the id of a key; kept as proof",
+    "policy_comments": "what people of the shop say of a change, by the id of an account",
     "rehearsals": "what a draft would have done; examples name items and decisions",
     "models": "arrays over items; customers are taken out by the step `model`",
     "training_runs": "trainings that were asked for, by the id of a key",
@@ -18,6 +19,10 @@ NOTHING_PERSONAL = {
     "artefacts_used": "where in the log are the decisions made from a model or a catalogue",
     "active_versions": "which model, policy and catalogue are in force",
     "api_keys": "of the shop's own systems",
+    "key_days": "how many requests these sent on a day",
+    "accounts": "people who work for the shop",
+    "sign_ins": "who of them is signed in",
+    "sign_in_failures": "keyed digests of what was typed by whoever it was; gone after a day",
     "log_entries": "headers without personal data; kept as proof (GDPR 17(3)(e))",
     "log_state": "how far the log has come",
     "log_tiles": "hashes of entries",
@@ -27,6 +32,8 @@ NOTHING_PERSONAL = {
     "log_terms": "rules that withheld and reasons given, whoever's decisions they are of",
     "cascade_steps": "counts and statuses",
     "measurements": "sums over many people, under P7",
+    "tallies": "sums over all decisions; nothing in it tells of whom",
+    "figures": "what was counted over everybody lately",
     "suppressions": "a keyed digest of its own, kept so that an erasure is not undone",
 }
 

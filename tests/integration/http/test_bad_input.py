@@ -50,8 +50,8 @@ def findings(answer, status=422):
         ([], ""),
     ],
 )
-def test_a_question_that_makes_no_sense_is_refused_where_it_makes_none(shop, asked, pointer):
-    answer = shop.ask("POST", "/v1/recommendations", json=asked)
+def test_a_question_that_makes_no_sense_is_refused_where_it_makes_none(shop_on_sqlite, asked, pointer):
+    answer = shop_on_sqlite.ask("POST", "/v1/recommendations", json=asked)
     assert pointer in findings(answer)
     assert "4711" not in answer.text
 
@@ -60,8 +60,8 @@ def test_a_question_that_makes_no_sense_is_refused_where_it_makes_none(shop, ask
     "body",
     [b"", b"{", b'{"placement": NaN}', b'{"placement": "\xff"}', b'{"placement": "\\ud800"}', b"[" * 2000],
 )
-def test_a_body_that_is_not_json_is_refused(shop, body):
-    answer = shop.ask(
+def test_a_body_that_is_not_json_is_refused(shop_on_sqlite, body):
+    answer = shop_on_sqlite.ask(
         "POST", "/v1/recommendations", content=body, headers={"Content-Type": "application/json"}
     )
     assert answer.status_code == 400
@@ -72,28 +72,36 @@ def test_a_body_that_is_not_json_is_refused(shop, body):
     "headers",
     [{"Content-Type": "text/plain"}, {"Content-Type": "application/json", "Content-Encoding": "gzip"}],
 )
-def test_a_body_of_another_kind_is_refused(shop, headers):
-    answer = shop.ask("POST", "/v1/recommendations", content=b'{"placement": "home"}', headers=headers)
+def test_a_body_of_another_kind_is_refused(shop_on_sqlite, headers):
+    answer = shop_on_sqlite.ask(
+        "POST", "/v1/recommendations", content=b'{"placement": "home"}', headers=headers
+    )
     assert answer.status_code == 415
     assert answer.json()["type"] == "/problems/unsupported-media-type"
 
 
-def test_a_body_that_is_too_large_is_refused(shop):
+def test_a_body_that_is_too_large_is_refused(shop_on_sqlite):
     body = orjson.dumps({"events": [{"event_id": "x" * 1000}] * 10_000})
     assert len(body) > 10_000_000
-    answer = shop.ask("POST", "/v1/events", content=body, headers={"Content-Type": "application/json"})
+    answer = shop_on_sqlite.ask(
+        "POST", "/v1/events", content=body, headers={"Content-Type": "application/json"}
+    )
     assert answer.status_code == 413
     assert answer.json()["type"] == "/problems/body-too-large"
 
 
-def test_a_body_that_does_not_say_how_large_it_is_is_refused_when_it_is_too_large(shop):
+def test_a_body_that_does_not_say_how_large_it_is_is_refused_when_it_is_too_large(shop_on_sqlite):
     def pieces():
         yield b'{"events": ["'
         for _ in range(40):
             yield b"x" * 100_000
 
-    connection = http.client.HTTPConnection("127.0.0.1", shop.client.base_url.port, timeout=30)
-    headers = {**shop.auth(Role.SITE), "Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+    connection = http.client.HTTPConnection("127.0.0.1", shop_on_sqlite.client.base_url.port, timeout=30)
+    headers = {
+        **shop_on_sqlite.auth(Role.SITE),
+        "Content-Type": "application/json",
+        "Transfer-Encoding": "chunked",
+    }
     connection.request("POST", "/v1/events", body=pieces(), headers=headers, encode_chunked=True)
     answer = connection.getresponse()
     assert answer.status == 413
@@ -126,13 +134,13 @@ def native(**more):
         ({"surprise": 1}, "/events/0/surprise"),
     ],
 )
-def test_an_event_that_cannot_be_is_refused(shop, more, pointer):
-    assert pointer in findings(shop.ask("POST", "/v1/events", json=native(**more)))
+def test_an_event_that_cannot_be_is_refused(shop_on_sqlite, more, pointer):
+    assert pointer in findings(shop_on_sqlite.ask("POST", "/v1/events", json=native(**more)))
 
 
-def test_a_choice_of_the_future_or_of_long_ago_is_refused(shop):
+def test_a_choice_of_the_future_or_of_long_ago_is_refused(shop_on_sqlite):
     for at_ms in (int(time.time() * 1000) + HOUR_MS, 1):
-        answer = shop.choose("given", "personalize.content.profiled", at_ms=at_ms)
+        answer = shop_on_sqlite.choose("given", "personalize.content.profiled", at_ms=at_ms)
         assert answer.status_code == 422
         assert answer.json()["type"] == "/problems/clock-skew"
 
@@ -158,8 +166,8 @@ def test_a_choice_of_the_future_or_of_long_ago_is_refused(shop):
         ),
     ],
 )
-def test_a_choice_that_makes_no_sense_is_refused(shop, change, pointer):
-    answer = shop.ask("POST", f"/v1/customers/{BUYER}/consents", json=change)
+def test_a_choice_that_makes_no_sense_is_refused(shop_on_sqlite, change, pointer):
+    answer = shop_on_sqlite.ask("POST", f"/v1/customers/{BUYER}/consents", json=change)
     assert pointer in findings(answer)
 
 

@@ -4,6 +4,7 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 from support.http import BUYER, EVERYTHING, STORAGE
+from support.pages import path_of
 from support.stores import NOW_MS
 
 from api.auth import access_of
@@ -29,18 +30,18 @@ PUBLIC = {
 }
 """What anyone may see without a key."""
 
+TOLD = {"type", "title", "status", "detail", "errors", "trace_id"}
+"""What a problem document may hold."""
+
 
 def operations(app):
+    """What machines call; pages have tests of their own."""
     return [
         (rule, method)
         for rule in app.url_map.iter_rules()
+        if not access_of(app, rule.endpoint).page
         for method in sorted(rule.methods - {"HEAD", "OPTIONS"})
     ]
-
-
-def path_of(rule):
-    values = {name: "0/000" if name == "where" else "unknown-0" for name in rule.arguments}
-    return rule.build(values)[1]
 
 
 def is_problem(answer, status):
@@ -49,7 +50,7 @@ def is_problem(answer, status):
     body = answer.json()
     assert body["status"] == status
     assert body["title"]
-    assert {"type", "title", "status"} <= set(body) <= {"type", "title", "status", "detail", "errors"}
+    assert {"type", "title", "status"} <= set(body) <= TOLD
     assert body["type"] == "about:blank" or body["type"].removeprefix("/problems/") in {
         problem.slug for problem in PROBLEMS
     }

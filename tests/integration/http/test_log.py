@@ -7,8 +7,8 @@ import orjson
 import pytest
 from support.http import BUYER, EVERYTHING
 
+from api import recommending
 from api.logging import LOGGER, JsonLines
-from api.routes import recommendations
 from api.storage.api_keys import Role, list_keys
 from api.storage.connection import reading
 
@@ -74,7 +74,7 @@ def test_what_callers_send_is_not_in_the_log(log, shop, monkeypatch):
     def broken(*_args, **_kwargs):
         raise ValueError(f"{customer} bought {item}")
 
-    monkeypatch.setattr(recommendations, "decide", broken)
+    monkeypatch.setattr(recommending, "decide", broken)
     failed = shop.recommend(customer_id=customer, session_id=session)
     assert failed.status_code == 500
     assert customer not in failed.text

@@ -7,21 +7,17 @@ from dataclasses import replace
 
 import orjson
 import pytest
-from support.http import BUYER, EVERYTHING, PROFILING, a_model, serving, store_model
-from support.learning import ITEMS, numbers_of, say
-from support.shops import an_event
-from support.stores import an_interaction, store_interactions
+from support.http import BUYER, EVERYTHING, a_model, serving, store_model
+from support.learning import keys_of_a_shop_to_learn_from
 
 from api.models import shadowing
 from api.models.runs import CLAIM_MS
-from api.storage.api_keys import Role, create_key
+from api.storage.api_keys import Role
 from api.storage.connection import reading, writing
-from api.storage.items import item_numbers, upsert_items
 from api.storage.training_runs import RunState, TrainingRun, get_run, insert_run
 from api.storage.versions import Came, ModelRow, activate_model, mark_erased, mark_retired, put_model
 from api.wiring import now_ms
 from engine.artefact import Manifest, write_artefact
-from engine.interactions import DAY_MS
 
 CURVE = [
     {"min_support": 2, "ndcg": 0.2, "ndcg_low": 0.19, "ndcg_high": 0.21, "chosen": False},
@@ -70,31 +66,6 @@ def roll_back(shop):
 
 def watched(shop, version, role=Role.ADMIN, **body):
     return shop.ask("POST", f"/v1/models/{version}/shadow", role, json=body)
-
-
-def keys_of_a_shop_to_learn_from(store, n_customers=16):
-    """Fill a shop with customers who agreed lately, and bought; return a key of each role."""
-    at_ms = now_ms()
-    with writing(store.engine) as conn:
-        keys = {role: create_key(conn, role, "tests", at_ms)[1] for role in Role}
-        upsert_items(conn, ITEMS, at_ms)
-        numbers = list(item_numbers(conn).values())
-    names = [f"c{n:02d}" for n in range(n_customers)]
-    rows = []
-    for each, customer_no in numbers_of(store, *names).items():
-        agreed = an_event(PROFILING, record_id=f"{each}-yes", at_ms=at_ms - 90 * DAY_MS)
-        say(store, each, agreed, at_ms=at_ms - 90 * DAY_MS)
-        rows += [
-            an_interaction(
-                store,
-                numbers[(customer_no * 3 + step * step) % len(numbers)],
-                customer_no=customer_no,
-                at_ms=at_ms - (5 + 11 * step) * DAY_MS,
-            )
-            for step in range(6)
-        ]
-    store_interactions(store, rows)
-    return keys
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A model is swapped under load without a failed request; a broken one changes nothing."""
 
 import logging
+import shutil
 import threading
 import time
 
@@ -90,6 +91,20 @@ def test_a_model_that_breaks_beside_us_leaves_the_one_before_and_is_told(shop):
 
     until(repaired)
     assert shop.client.get("/readyz").json()["fault"] is None
+
+
+def test_another_model_in_the_place_of_one_is_not_served_however_sound_it_is(shop):
+    before = shop.recommend().json()["model_version"]
+    place = shop.settings.artefacts_dir
+    wanted, other = (store_model(shop.settings, seed=seed, active=False) for seed in (21, 22))
+    shutil.rmtree(place / wanted)
+    shutil.copytree(place / other, place / wanted)
+    assert activated(shop, wanted).status_code == 409
+    with writing(shop.wiring.engine) as conn:
+        activate(conn, MODEL, wanted, 1)
+    assert shop.recommend().status_code == 200
+    until(lambda: shop.client.get("/readyz").json()["fault"] == "ArtefactError")
+    assert shop.recommend().json()["model_version"] == before
 
 
 def test_a_model_that_was_removed_to_forget_somebody_cannot_be_activated(shop):

@@ -276,7 +276,10 @@ def test_a_database_that_is_gone_is_told_and_one_that_comes_back_is_used(sqlite_
         fell_back = shop.recommend(customer_id=BUYER)
         assert is_about_nobody(fell_back)
         ready = shop.client.get("/readyz")
-        assert (ready.status_code, ready.json()) == (503, {"ready": False, "database": False})
+        assert (ready.status_code, ready.json()) == (
+            503,
+            {"ready": False, "because": ["database_away"], "database": False},
+        )
         assert shop.client.get("/healthz").status_code == 200
         assert is_unavailable(shop.ask("GET", "/v1/models", Role.AUDITOR))
         away.rename(file)

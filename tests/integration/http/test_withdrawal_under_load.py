@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import httpx
 import orjson
 from support.http import BUYER, OFFERS, PROFILED, STORAGE
+from support.tries import many
 
 from api.storage.api_keys import Role
 from api.storage.connection import reading
@@ -22,7 +23,7 @@ from guardrails.consent.ledger import replay
 from guardrails.log.record import open_body
 
 N_CUSTOMERS, N_CLIENTS = 200, 8
-N_REQUESTS = {"sqlite": 10_000, "postgresql": 2_000}
+N_REQUESTS = {"sqlite": many(10_000) // N_CLIENTS * N_CLIENTS, "postgresql": 2_000}
 SHARE_OF_CHOICES = 0.2
 FLIPPED = (PROFILED, OFFERS, STORAGE)
 """Consent to the profile itself is left out: withdrawing it sets a forgetting off, shown elsewhere."""

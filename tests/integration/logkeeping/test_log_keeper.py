@@ -1,5 +1,6 @@
 """What the log needs and no request does: heartbeats, witnesses, the spool, self-checks, new keys."""
 
+import sys
 from dataclasses import replace
 
 import orjson
@@ -14,7 +15,7 @@ from api.cli import main
 from api.errors import SettingsError, StoreUnavailableError
 from api.log_signers import LogSigners
 from api.logbook import keyring_of, rotate_key_encryption_key
-from api.logkeeping import LogKeeper
+from api.logkeeping import CHECKED_FROM_HOUR, CHECKED_WITHIN_MS, LogKeeper
 from api.metrics import Metrics
 from api.settings import Witness
 from api.storage.connection import reading, writing
@@ -179,6 +180,21 @@ def test_a_night_s_check_makes_decisions_of_the_day_again_and_the_log_says_so(sq
         with found.logbook.guard._store.writing() as conn:
             conn.exec_driver_sql("DELETE FROM duties")
         assert keeper._check(tomorrow() // 60_000 - 2880, tomorrow() // 60_000).n_failed == 1
+
+
+def test_a_night_s_check_of_somebody_who_died_is_taken_over(store, spool, clock, monkeypatch):
+    record(store, "one")
+    clock.advance(DAY_MS - clock.now_ms % DAY_MS + CHECKED_FROM_HOUR * 3_600_000)
+    dying, other = a_keeper(store, spool, clock), a_keeper(store, spool, clock)
+    monkeypatch.setattr(dying, "_check", lambda *_: sys.exit("killed"))
+    with pytest.raises(SystemExit):
+        dying.check_itself()
+    assert other.check_itself() is None
+    clock.advance(CHECKED_WITHIN_MS)
+    assert other.check_itself() is not None
+    assert [each.get("type") for each in entries(store)].count("self_check") == 1
+    clock.advance(CHECKED_WITHIN_MS)
+    assert other.check_itself() is None
 
 
 def test_a_new_key_takes_the_place_of_the_old_one_and_both_sign_that(store):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import RAISE, Schema, validate
 from support.catalogues import OTHERS, catalogue_of, flaws, forms, keys
-from support.texts import ROOT, put_together, texts
+from support.texts import ROOT, put_together, texts, texts_of_templates
 
 import api.schemas
 from api import answer, transparency
@@ -37,12 +36,6 @@ SAME = {
     "de": {"Status"},
 }
 """What is written as in English."""
-
-
-def of_templates():
-    pages = (ROOT / "api/routes/templates").glob("*.html")
-    said = [re.findall(r'\b(?:say|how_many)\((?:\w+, )?"([^"]+)"', page.read_text("utf-8")) for page in pages]
-    return {text for each in said for text in each}
 
 
 def of_transparency():
@@ -70,7 +63,7 @@ def of_the_export():
 
 def of_the_store():
     reasons = [reason for _, reason in (*connection._SQLITE_REASONS, *connection._SQLSTATE_REASONS)]
-    return {*reasons, connection._NOT_CURRENT, connection._GONE}
+    return {*reasons, connection.NOT_CURRENT, connection._GONE}
 
 
 def request_fields():
@@ -107,7 +100,7 @@ def said_by_the_edge():
     return {
         *texts("api"),
         *told,
-        *of_templates(),
+        *texts_of_templates("api/pages"),
         *of_transparency(),
         *of_the_store(),
         *of_the_export(),

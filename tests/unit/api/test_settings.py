@@ -189,3 +189,23 @@ def test_where_lineage_is_told_is_set_and_neither_its_address_nor_its_key_is_eve
     assert (settings.lineage_namespace, settings.model_keep_days) == ("shop", 0)
     assert "secret" not in repr(settings)
     assert "lineage.example" not in repr(settings)
+
+
+def test_origins_are_taken_as_browsers_write_them():
+    settings = Settings.from_env(
+        {"TACTFUL_ORIGINS": "https://shop.example, http://[::1]:8080,https://a.b:8443"}
+    )
+    assert settings.origins == ("https://shop.example", "http://[::1]:8080", "https://a.b:8443")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("*", "null", "https://*.shop.example", "https://Shop.example", "https://shop.example/"),
+        *("https://shop.example:443", "http://shop.example:80", "shop.example", "ftp://shop.example"),
+        *("https://shop.example,*", "https://user@shop.example", "https://shop.example?x", "https://"),
+    ],
+)
+def test_what_no_browser_would_send_as_an_origin_is_refused(text):
+    with pytest.raises(SettingsError, match="TACTFUL_ORIGINS"):
+        Settings.from_env({"TACTFUL_ORIGINS": text})

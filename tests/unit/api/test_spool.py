@@ -2,6 +2,7 @@
 
 import hashlib
 
+import orjson
 import pytest
 from support.stores import a_decision
 
@@ -150,3 +151,22 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "spool").touch()
     with pytest.raises(StoreUnavailableError, match="cannot be written"):
         Spool(tmp_path / "spool").keep(a_decision("a"))
+
+
+def test_a_record_of_before_there_were_tallies_is_read_and_adds_nothing(spool, tmp_path):
+    spool.keep(a_decision("of before"))
+    file = tmp_path / "spool" / "waiting"
+    name, content = file.read_bytes()[:16], orjson.loads(file.read_bytes()[16 + 4 + 32 :])
+    assert content.pop("tallies")
+    former = orjson.dumps(content)
+    file.write_bytes(name + len(former).to_bytes(4, "big") + hashlib.sha256(former).digest() + former)
+    assert [(each.decision_id, each.tallies) for each in drained(spool)] == [("of before", ())]
+
+
+@pytest.mark.parametrize("n_bytes", [0, 7, 16])
+def test_a_file_that_there_was_no_room_to_begin_is_no_damage(spool, tmp_path, n_bytes):
+    file = tmp_path / "spool" / "waiting"
+    file.parent.mkdir()
+    file.write_bytes(bytes(n_bytes))
+    assert drained(spool) == []
+    assert [each.name for each in file.parent.iterdir() if "lock" not in each.name] == []

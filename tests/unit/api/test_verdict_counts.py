@@ -28,7 +28,7 @@ NO_LAMPS = a_rule("no-lamps", when=Atom("item.categories", Op.CONTAINS_ANY, ("Ho
 def counted(house, metrics=None) -> str:
     metrics = metrics or Metrics()
     request = a_request("product_page", context=on_page("lamp-0"), count=12)
-    metrics.count_decision(decided(request, Choices(a_ledger()), house=house))
+    metrics.count_decision(decided(request, Choices(a_ledger()), house=house), "decision-1")
     return metrics.exposition().decode()
 
 
@@ -113,3 +113,16 @@ def test_a_policy_that_cannot_be_read_shows_in_a_figure():
     metrics = Metrics()
     metrics.serves(Policies(loaded(a_policy(), "c" * 64), faults={"policy": "PolicyError"}))
     assert "tactful_policy_ready 0.0" in metrics.exposition().decode()
+
+
+def test_however_few_figures_are_kept_at_hand_all_are_counted(monkeypatch):
+    monkeypatch.setattr("api.metrics._MOST_FIGURES", 2)
+    metrics = Metrics()
+    for _ in range(2):
+        for status in range(200, 205):
+            metrics.count_request("/v1/recommendations", "POST", status, 0.001)
+    told = metrics.exposition().decode()
+    for status in range(200, 205):
+        assert f'method="POST",route="/v1/recommendations",status="{status}"}} 2.0' in told
+    assert 'tactful_request_seconds_count{route="/v1/recommendations"} 10.0' in told
+    assert metrics._of_request.cache_info().currsize == 2

@@ -207,3 +207,11 @@ def test_json_lines_come_back_as_they_were_written(tmp_path_factory, rows):
     found, refused = everything(read_json_lines, path)
     assert list(found.values()) == rows
     assert not refused
+
+
+def test_a_parquet_file_whose_names_are_no_text_is_refused(tmp_path):
+    path = tmp_path / "events.parquet"
+    pq.write_table(pa.table({"item_id": ["a"]}), path)
+    path.write_bytes(path.read_bytes().replace(b"item_id", b"item\xd3id"))
+    with pytest.raises(ImportFileError, match="not a readable Parquet file"):
+        list(read_parquet(path, Fields(frozenset({"item_id"}))))
