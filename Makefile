@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-annotate --no-header -q
 
-.PHONY: demo serve test check lint types unit integration bench lock clean
+.PHONY: demo serve test check lint types unit integration browser screenshots bench soak audit sbom lock clean
 
 demo: $(STAMP)  ## the main job on real data, then a server on 127.0.0.1:8000
 	$(BIN)/tactful demo
@@ -12,7 +14,7 @@ demo: $(STAMP)  ## the main job on real data, then a server on 127.0.0.1:8000
 serve: $(STAMP)  ## the server alone
 	$(BIN)/tactful serve
 
-test: check integration  ## everything that CI runs
+test: check integration browser  ## everything that CI runs
 
 check: lint types unit  ## the fast loop: lint, types, floors, unit and property tests
 
@@ -29,17 +31,36 @@ unit: $(STAMP)
 	  --doctest-modules engine guardrails api tests/unit tests/properties tests/contracts \
 	  --cov=guardrails --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 
-integration: $(STAMP)  ## properties tried harder, PostgreSQL, HTTP, the whole of the demo's data
+integration: $(STAMP)  ## properties tried harder, PostgreSQL, HTTP, hosts, Spark, the whole of the demo's data
+	$(BIN)/python -m tests.support.java
 	$(BIN)/pytest -q -n 2 -m "hypothesis and not postgres and not thorough" tests/unit tests/properties tests/contracts
 	$(BIN)/pytest -q -n 2 -m "postgres or thorough" tests/contracts tests/properties
-	$(BIN)/pytest -q -n 2 --dist loadgroup tests/integration
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/integration
+
+browser: $(STAMP)  ## pages in a real Chromium, which is installed if the machine has none
+	$(BIN)/python -m tests.support.chromium
+	$(BIN)/pytest -q -n 3 tests/browser
+
+screenshots: $(STAMP)  ## pictures of the main pages, for the README
+	$(BIN)/python -m tests.support.chromium
+	$(BIN)/tactful demo --no-serve > /dev/null
+	PYTHONPATH=tests $(BIN)/python -m tests.browser.screenshots
 
 bench: $(STAMP)  ## figures beside their peers, all from one run
 	$(BIN)/python -m tests.bench
 
-lock:  ## pin every dependency again; needs uv
-	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements.lock
+soak: $(STAMP)  ## an hour of steady traffic: memory, failures, and a log that verifies
+	$(BIN)/python -m tests.bench.soak
+
+audit: $(STAMP)  ## known weaknesses of what is pinned; says so where nobody could be asked
+	PYTHONPATH=tests $(BIN)/python -m support.audit
+
+sbom: $(STAMP)  ## the bill of materials, each component with its reason: dist/sbom.json
+	PYTHONPATH=tests $(BIN)/python -m support.sbom
+
+lock:  ## pin every dependency again, and of those what an image runs with; needs uv
+	$(COMPILE) --all-extras -o requirements.lock
+	$(COMPILE) --extra oidc --extra otel --extra s3 -c requirements.lock -o requirements.runtime.lock
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tactful needs Python 3.11 or later")'
