@@ -24,6 +24,7 @@ from api.languages import negotiated, say
 from api.limits.lanes import Lane
 from api.limits.settings import WAITING_A_PLACE, LimitSettings
 from api.limits.watching import Watching
+from api.logging import TRACE_ID
 from api.problems import MEDIA_TYPE, OVERLOADED
 from guardrails.messages import LANGUAGES
 
@@ -120,7 +121,7 @@ class Gate:
     def _refuse(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         self._watching.count_refused(OVERLOADED.slug)
         language = negotiated(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
-        body = self._refusals[language]
+        body = orjson.dumps(self._refusals[language] | {"trace_id": TRACE_ID.get()})
         headers = [
             ("Content-Type", MEDIA_TYPE),
             ("Content-Length", str(len(body))),
@@ -164,12 +165,10 @@ class _Held:
         self.close()
 
 
-def _refusal(language: str) -> bytes:
-    return orjson.dumps(
-        {
-            "type": OVERLOADED.type,
-            "title": say(OVERLOADED.title, language),
-            "status": OVERLOADED.status,
-            "detail": say("more is asked at once than can be worked on", language),
-        }
-    )
+def _refusal(language: str) -> dict[str, object]:
+    return {
+        "type": OVERLOADED.type,
+        "title": say(OVERLOADED.title, language),
+        "status": OVERLOADED.status,
+        "detail": say("more is asked at once than can be worked on", language),
+    }

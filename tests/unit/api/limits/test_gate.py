@@ -14,6 +14,7 @@ import pytest
 from api.limits.gate import FULL, LEAST, LONGEST_RETRY_S, OTHER, PAGES, Gate, asks_least
 from api.limits.lanes import Lane
 from api.limits.settings import LimitSettings
+from api.tracing import Traced
 
 SETTINGS = LimitSettings(full_at_once=2, least_at_once=2, other_at_once=2)
 SUGGEST = {"REQUEST_METHOD": "POST", "PATH_INFO": "/v1/recommendations"}
@@ -133,6 +134,14 @@ def test_a_refusal_is_said_in_the_language_of_the_caller():
     status, headers, body, _ = ask(gate, SUGGEST, HTTP_ACCEPT_LANGUAGE="de-AT, en;q=0.5")
     assert (status, headers["Content-Language"], headers["Retry-After"]) == (503, "de", "2")
     assert orjson.loads(body)["title"] == "Es wird zu viel auf einmal angefragt"
+
+
+def test_a_refusal_names_the_trace_of_its_request():
+    gate = Gate(Work(), SETTINGS, Counted())
+    assert all(gate.lanes[lane].enter() for lane in (FULL, FULL, LEAST, LEAST))
+    traced = "0af7651916cd43dd8448eb211c80319c"
+    _, _, body, _ = ask(Traced(gate), SUGGEST, HTTP_TRACEPARENT=f"00-{traced}-b7ad6b7169203331-01")
+    assert orjson.loads(body)["trace_id"] == traced
 
 
 def test_a_place_is_held_until_the_answer_is_sent_and_given_back_once():
