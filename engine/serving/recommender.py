@@ -31,6 +31,9 @@ N_REMEMBERED = 16
 N_NARROWED = 8
 """So many selections of categories keep what may be proposed of them."""
 
+_FEW_PAIRS = 1 << 16
+"""So many pairs are compared one by one in less time than numpy takes to sort them first."""
+
 HUNDRED_PERCENT = 100
 MOST_OF_A_TERM = (1 << 53) - 1
 """No purchase contributes more: the greatest integer that every reader of JSON holds exactly."""
@@ -222,12 +225,9 @@ class Recommender:
         """
         n_categories = self._category_ptr.size - 1
         known = np.unique(categories[(categories >= 0) & (categories < n_categories)])
-        listed = [
-            _first_without(
-                self._popular_by_category[self._category_ptr[code] : self._category_ptr[code + 1]], exclude, n
-            )
-            for code in known.tolist()
-        ]
+        listed = [self._first_of(code, exclude, n) for code in known.tolist()]
+        if len(listed) == 1:
+            return self._listed(listed[0], Source.POPULAR_IN_CATEGORY)
         item = np.concatenate([np.empty(0, np.int32), *listed])
         best = np.lexsort((item, -self._popularity[item]))[: max(n, 0)]
         return self._listed(item[best], Source.POPULAR_IN_CATEGORY)
@@ -244,6 +244,11 @@ class Recommender:
         bounds = self._brand_ptr[brand : brand + 2] if known else (0, 0)
         listed = self._popular_by_brand[bounds[0] : bounds[1]]
         return self._listed(_first_without(listed, exclude, n), Source.BRAND)
+
+    def _first_of(self, category: int, exclude: NDArray[np.int32], n: int) -> NDArray[np.int32]:
+        """Return the ``n`` most popular items of one category, best first."""
+        bounds = self._category_ptr[category : category + 2]
+        return _first_without(self._popular_by_category[bounds[0] : bounds[1]], exclude, n)
 
     def _sources(self, scored: kernel.Scored, rows: NDArray[np.int32]) -> NDArray[np.int8]:
         """Say what each survivor rests on most; ``rows`` are those of the evidence."""
@@ -403,7 +408,10 @@ def _group(
 
 def _first_without(order: NDArray[np.int32], exclude: NDArray[np.int32], n: int) -> NDArray[np.int32]:
     head = order[: max(n, 0) + exclude.size]
-    return head[~np.isin(head, exclude)][: max(n, 0)]
+    if head.size * exclude.size > _FEW_PAIRS:
+        return head[~np.isin(head, exclude)][: max(n, 0)]
+    excluded: NDArray[np.bool_] = np.logical_or.reduce(exclude[:, np.newaxis] == head, axis=0)
+    return head[~excluded][: max(n, 0)]
 
 
 def _from_terms(
