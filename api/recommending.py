@@ -75,10 +75,10 @@ def recommended(
         one = Asked(question, subject)
         with found.metrics.stage("read"):
             (inputs,) = read_inputs([one], snapshot, found, transaction)
-    with found.metrics.stage("decide"):
+    with found.metrics.stage("decide"), found.computing:
         decision = decide(question, inputs.admission, inputs.known, inputs.house)
-    with found.metrics.stage("record"):
         answer, written = made_for(decision, one, inputs, found)
+    with found.metrics.stage("record"):
         log_index = found.recorder.submit(written)
     found.metrics.count_decision(decision, written.decision_id)
     return answer, log_index

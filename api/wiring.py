@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
@@ -72,6 +73,9 @@ class Wiring:
         new_seed: 16 fresh random bytes.
         seen_keys: API keys that were in force when they were looked up last.
         stopping: set when the service was told to stop, and answers on for a while.
+        computing: held by the one request that computes. Python lets no two of them compute at once; those
+            that fight over whose turn it is take half as long again, and keep the thread that writes the log
+            from its own.
     """
 
     settings: Settings
@@ -96,6 +100,7 @@ class Wiring:
     new_seed: Callable[[], bytes] = lambda: secrets.token_bytes(16)
     seen_keys: SeenKeys = field(default_factory=SeenKeys)
     stopping: threading.Event = field(default_factory=threading.Event)
+    computing: AbstractContextManager[object] = field(default_factory=threading.Lock)
 
     def close(self) -> None:
         """Let what is being recorded finish, then let go of everything; closing twice is fine."""
