@@ -23,6 +23,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from api.cores import use_all
 from api.errors import EdgeError, StoreUnavailableError, UnknownRunError
 from api.logbook import Logbook
 from api.logging import warn
@@ -274,6 +275,7 @@ def train_apart(settings: Settings, run: TrainingRun, to: Pipe) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us is interrupted as well, and stops us
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    use_all()
     from api.training import train  # noqa: PLC0415  learners are slow to import and not needed to serve
     from api.wiring import now_ms  # noqa: PLC0415  as above
 

@@ -15,6 +15,7 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from types import TracebackType
 from typing import Self
 
+from api.cores import use_all
 from api.rehearsing.work import Found, Work
 from api.storage.retained import RetainedBody
 
@@ -73,6 +74,7 @@ def _begin(work: Work) -> None:
     _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us is interrupted as well, and tells us
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    use_all()
 
 
 def _end_with_parent() -> None:
