@@ -27,6 +27,7 @@ from granian.server.mp import MPServer
 
 from api.cli.shop import open_shop
 from api.cli.watching import Patience, Watch, are_inherited, inherited_sockets, without_own
+from api.cores import note_cores
 from api.errors import EdgeError, SettingsError
 from api.figures_folder import VARIABLE as _FIGURES
 from api.logging import TRACE_ID, JsonLines, warn, write_to_stderr
@@ -89,13 +90,15 @@ def run(environ: Mapping[str, str]) -> None:
         settings = shop.settings
     listening = listen(settings.host, settings.port, settings.workers)
     os.environ.update(environ)
-    work = import_module(APPLICATION).work  # before the workers are forked, so that they share what it loads
+    note_cores()
+    worker = import_module(APPLICATION)  # before the workers are forked, so that they share what it loads
+    worker.keep_what_is_loaded()
     server = _Server(settings, listening)
     patience = Patience(settings.drain_s, FINISHING_S)
     watch = Watch(
         settings.workers,
-        lambda number, announce: work(
-            partial(server.answer, number), partial(server.take_nobody, number), announce
+        lambda number, announce: worker.work(
+            number, partial(server.answer, number), partial(server.take_nobody, number), announce
         ),
         patience,
         listening,

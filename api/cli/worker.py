@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -11,9 +12,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from flask import Flask
-
 from api.app import create_app
+from api.cores import keep_to_one
 from api.figures_folder import take_place
 from api.settings import Settings
 from api.wiring import EXTENSION, Wiring
@@ -27,16 +27,18 @@ _TURN_S = 0.001
 """How long a thread computes before another gets its turn. The thread that writes the log comes back from the
 database many times a write, and would wait Python's own 5 ms each time that a request computes."""
 
+_LOOK_FOR_CYCLES_AT = (20_000, 20, 20)
+"""How many new objects the collector of cycles lets pass, and how many times, before it looks at them again.
+Requests leave hardly any cycles behind; Python's own 700 would have it look thirty times as often."""
 
-def application() -> Flask:
-    """Build the application of this process from its environment."""
-    return create_app(Settings.from_env(os.environ))
 
-
-def work(answer: Callable[[Application], None], take_nobody: Callable[[], None], announce: int) -> None:
+def work(
+    number: int, answer: Callable[[Application], None], take_nobody: Callable[[], None], announce: int
+) -> None:
     """Answer requests until told to stop, then let what is being recorded finish.
 
     Args:
+        number: which worker this is, from 0.
         answer: the server; returns when it was told to stop and has answered what was under way.
         take_nobody: lets the server take no more connections.
         announce: pipe that a byte goes to when requests can be answered.
@@ -47,7 +49,10 @@ def work(answer: Callable[[Application], None], take_nobody: Callable[[], None],
     _end_with(os.getppid())
     take_place()
     sys.setswitchinterval(_TURN_S)
-    app = application()
+    settings = Settings.from_env(os.environ)
+    keep_to_one(number, settings.workers)
+    app = create_app(settings)
+    keep_what_is_loaded()
     wiring: Wiring = app.extensions[EXTENSION]
     leaving = Leaving(app)
     signal.signal(signal.SIGUSR1, partial(_leave, take_nobody, leaving))
@@ -57,6 +62,17 @@ def work(answer: Callable[[Application], None], take_nobody: Callable[[], None],
     os.close(announce)
     answer(leaving)
     wiring.close()
+
+
+def keep_what_is_loaded() -> None:
+    """Let the collector of cycles never look again at what there is by now: it stays as long as the process.
+
+    To look through some hundred thousand objects takes a tenth of a second or more, in which nobody is
+    answered, and makes pages that processes share the own of each.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_LOOK_FOR_CYCLES_AT)
 
 
 class Leaving:
