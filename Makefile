@@ -35,7 +35,7 @@ integration: $(STAMP)  ## properties tried harder, PostgreSQL, HTTP, hosts, Spar
 	$(BIN)/python -m tests.support.java
 	$(BIN)/pytest -q -n 2 -m "hypothesis and not postgres and not thorough" tests/unit tests/properties tests/contracts
 	$(BIN)/pytest -q -n 2 -m "postgres or thorough" tests/contracts tests/properties
-	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/integration
+	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests/integration
 
 browser: $(STAMP)  ## pages in a real Chromium, which is installed if the machine has none
 	$(BIN)/python -m tests.support.chromium
