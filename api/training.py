@@ -142,7 +142,10 @@ def train(
         StoreUnavailableError: the database cannot be used.
     """
     started = time.monotonic()
-    with alone(engine, settings, progress), lineage_of(settings, Job.TRAIN, now_ms, run_id) as told:
+    with (
+        alone(engine, settings, progress) as still_alone,
+        lineage_of(settings, Job.TRAIN, now_ms, run_id) as told,
+    ):
         progress(0, None, "reading what may be learned from")
         with reading(engine) as conn:
             shop = read_shop(conn, settings)
@@ -162,6 +165,7 @@ def train(
         )
         trained = read_up_to(trained, found.read_to)
         activation = Activation.IF_NO_WORSE if may_activate else Activation.NEVER
+        still_alone()
         registered = register_model(engine, settings, trained, now_ms, activation, actor)
         told.learned(settings.lineage_namespace, trained.manifest, registered.version)
         told.counts["activated"] = registered.activated

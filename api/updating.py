@@ -105,12 +105,22 @@ def update_model(engine: Engine, settings: Settings, now_ms: int, progress: Prog
         StoreUnavailableError: the database cannot be used.
     """
     started = time.monotonic()
-    with alone(engine, settings, progress), lineage_of(settings, Job.UPDATE, now_ms, None) as told:
-        done = _update(engine, settings, now_ms, progress, told)
+    with (
+        alone(engine, settings, progress) as still_alone,
+        lineage_of(settings, Job.UPDATE, now_ms, None) as told,
+    ):
+        done = _update(engine, settings, now_ms, progress, told, still_alone)
     return replace(done, seconds=time.monotonic() - started)
 
 
-def _update(engine: Engine, settings: Settings, now_ms: int, progress: Progress, told: Told) -> ModelUpdate:
+def _update(
+    engine: Engine,
+    settings: Settings,
+    now_ms: int,
+    progress: Progress,
+    told: Told,
+    still_alone: Callable[[], None],
+) -> ModelUpdate:
     # Learners are not needed to serve, and slow to import.
     from api import training  # noqa: PLC0415
     from engine.models import LEARNERS  # noqa: PLC0415
@@ -156,6 +166,7 @@ def _update(engine: Engine, settings: Settings, now_ms: int, progress: Progress,
         learned = updated.trained
     told.took_over(settings.lineage_namespace, row.version)
     trained = training.noted(training.read_up_to(learned, found.read_to), UPDATE_NOTE, row.version)
+    still_alone()
     registered = register_model(engine, settings, trained, now_ms, Activation.ALWAYS)
     told.learned(settings.lineage_namespace, trained.manifest, registered.version)
     return ModelUpdate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine
@@ -27,12 +27,15 @@ _LOOK_AGAIN_S = 0.2
 
 
 @contextmanager
-def alone(engine: Engine, settings: Settings, progress: Progress) -> Iterator[None]:
+def alone(engine: Engine, settings: Settings, progress: Progress) -> Iterator[Callable[[], None]]:
     """Wait until nobody trains, forgets or retires, here or elsewhere, and keep others waiting meanwhile.
+
+    Yields what asks whether others are still kept waiting. Ask before a model is stored: who was taken out of
+    all models while nobody waited would be in it.
 
     Raises:
         ArtefactError: the folder of models cannot be written to.
-        StoreUnavailableError: the database cannot be used.
+        StoreUnavailableError: the database cannot be used, or others were no longer kept waiting.
     """
 
     def wait() -> None:
@@ -47,8 +50,8 @@ def alone(engine: Engine, settings: Settings, progress: Progress) -> Iterator[No
     with file:
         while not _locked(file.fileno()):
             wait()
-        with holding(engine, TRAINING_LOCK, wait):
-            yield
+        with holding(engine, TRAINING_LOCK, wait) as still_alone:
+            yield still_alone
 
 
 def _locked(descriptor: int) -> bool:

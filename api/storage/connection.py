@@ -144,10 +144,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def holding(engine: Engine, lock: int, waiting: Callable[[], None]) -> Iterator[None]:
+def holding(engine: Engine, lock: int, waiting: Callable[[], None]) -> Iterator[Callable[[], None]]:
     """Hold a lock on a PostgreSQL database that one process at a time can have, on whatever host.
 
     SQLite has no such lock and needs none: its file is on one host.
+
+    What is yielded asks whether it is held still, and raises where it was lost: the server ends it with the
+    session, as when it is started again, and then somebody else may have it. Ask before anything is put in
+    force that nobody else may have changed meanwhile.
 
     Args:
         engine: the database.
@@ -155,17 +159,20 @@ def holding(engine: Engine, lock: int, waiting: Callable[[], None]) -> Iterator[
         waiting: called as long as somebody else has it, and to pause between two tries.
 
     Raises:
-        StoreUnavailableError: the database cannot be used now.
+        StoreUnavailableError: the database cannot be used now, or the lock was lost.
     """
     if engine.dialect.name != "postgresql":
-        yield
+        yield lambda: None
         return
     with _connected(engine) as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT")  # no transaction is open meanwhile
         connection.detach()  # closing it ends the session, and the lock with it, also if the server is gone
         while not connection.scalar(text("SELECT pg_try_advisory_lock(:number)"), {"number": lock}):
             waiting()
-        yield
+        yield lambda: connection.execute(_STILL_THERE).close()
+
+
+_STILL_THERE = text("SELECT 1")
 
 
 def hold_until_end(connection: Connection, lock: int) -> None:

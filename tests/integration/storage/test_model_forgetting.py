@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from sqlalchemy import text
 from support.learning import (
     LATER_MS,
     TRAINED_MS,
@@ -20,12 +21,18 @@ from support.learning import (
 )
 from support.stores import Store, settings_for
 
-from api.storage.connection import holding, open_engine, reading
+from api.errors import StoreUnavailableError
+from api.storage.connection import holding, open_engine, reading, writing
 from api.storage.versions import MODEL, active, get_model, list_models
 from api.training import LOCK_FILE, TRAINING_LOCK, ModelForgetting, forget_customers, train
+from api.updating import update_model
 from engine.artefact import load_artefact
 from engine.errors import ModelFitError
 from guardrails.consent.events import Status
+
+_END_WHOEVER_HAS_IT = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = :low AND granted"
+)
 
 N_CUSTOMERS = 16
 """Too few to compare learners by, so the walk is used."""
@@ -277,6 +284,28 @@ def test_the_lock_of_a_training_is_free_again_when_it_fails(postgresql_store):
     for _ in range(2):
         with pytest.raises(ModelFitError):
             fail()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("learn", [train, update_model])
+def test_what_was_learned_while_nobody_was_kept_waiting_is_not_stored(postgresql_store, learn):
+    """Whoever was forgotten meanwhile, on another host, would be in it."""
+    open_shop(postgresql_store, N_CUSTOMERS)
+    engine, settings = postgresql_store.engine, postgresql_store.settings
+    before = trained(postgresql_store)
+    buys(postgresql_store, "c05", "item-01", at_ms=LATER_MS - 5)
+    lost = []
+
+    def lose(_done, _total, _stage):
+        if not lost:
+            with writing(engine) as conn:
+                lost.extend(conn.scalars(_END_WHOEVER_HAS_IT, {"low": TRAINING_LOCK & 0xFFFFFFFF}))
+
+    with pytest.raises(StoreUnavailableError):
+        learn(engine, settings, LATER_MS + 1, lose)
+    assert lost == [True]
+    assert in_force(postgresql_store) == before
+    assert folders(postgresql_store) == {before}
 
 
 def test_a_model_erased_before_is_there_again_once_it_was_trained_again(shop):
