@@ -31,8 +31,12 @@ def site_key(sqlite_store):
 
 @pytest.fixture
 def environ(sqlite_store, tmp_path):
-    """The shop's settings; whom to turn to is in a file."""
-    settings = sqlite_store.settings
+    return environ_of(sqlite_store, tmp_path)
+
+
+def environ_of(store, tmp_path):
+    """Return the shop's settings; whom to turn to is in a file."""
+    settings = store.settings
     (tmp_path / "contact").write_text("before@shop.example")
     return {
         "TACTFUL_DATABASE_URL": settings.database_url,
@@ -78,19 +82,18 @@ def heads(store):
         return set(conn.scalars(text("SELECT version_num FROM alembic_version")))
 
 
-def test_a_server_comes_to_another_release_under_traffic_and_loses_nobody(
-    sqlite_store, site_key, environ, release, tmp_path
-):
+def test_a_server_comes_to_another_release_under_traffic_and_loses_nobody(store, release, tmp_path):
+    site_key, environ = fill(store.settings)[Role.SITE], environ_of(store, tmp_path)
     environ |= {"PYTHONPATH": os.pathsep.join([str(release), os.environ.get("PYTHONPATH", "")])}
     contact = tmp_path / "contact"
     with running(tmp_path / "log", environ) as server, Callers(server, site_key) as callers:
         before = server.workers()
-        add_migration(release, *heads(sqlite_store))
+        add_migration(release, *heads(store))
         upgrading = subprocess.run(
             [*SERVE[:-1], "db", "upgrade"], env={**os.environ, **environ}, capture_output=True, check=False
         )
         assert upgrading.returncode == 0, upgrading.stderr.decode()
-        assert heads(sqlite_store) == {"9000"}
+        assert heads(store) == {"9000"}
         callers.wait_for_more(20)  # the release before answers from a database that has more than it knows
         assert server.readiness()["because"] == []
 
@@ -111,7 +114,7 @@ def test_a_server_comes_to_another_release_under_traffic_and_loses_nobody(
         assert server.workers() == now
         callers.stop()
         assert callers.failures == []
-        assert set(callers.answered) == recorded(sqlite_store)
+        assert set(callers.answered) == recorded(store)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(30) == 0
 
