@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import orjson
 import pytest
@@ -140,7 +141,8 @@ def test_a_refusal_names_the_trace_of_its_request():
     gate = Gate(Work(), SETTINGS, Counted())
     assert all(gate.lanes[lane].enter() for lane in (FULL, FULL, LEAST, LEAST))
     traced = "0af7651916cd43dd8448eb211c80319c"
-    _, _, body, _ = ask(Traced(gate), SUGGEST, HTTP_TRACEPARENT=f"00-{traced}-b7ad6b7169203331-01")
+    of_caller = f"00-{traced}-b7ad6b7169203331-01"
+    _, _, body, _ = copy_context().run(ask, Traced(gate), SUGGEST, HTTP_TRACEPARENT=of_caller)
     assert orjson.loads(body)["trace_id"] == traced
 
 
