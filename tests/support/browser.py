@@ -39,6 +39,10 @@ document.addEventListener("securitypolicyviolation", (event) =>
   window.refused.push(event.violatedDirective + " " + event.blockedURI));
 """
 
+_COUNT = """
+addEventListener("pointerdown", () => window.pressed(), true);
+"""
+
 
 @contextmanager
 def a_browser() -> Iterator[Browser]:
@@ -110,6 +114,13 @@ class Visit:
         assert not refused, refused
         assert not self.wrong, self.wrong
         assert all(n <= MOST_BYTES for n in self.n_bytes.values()), self.n_bytes
+
+    def count_clicks(self) -> list[str]:
+        """Return a list that gets the address of the page with every press of a pointer from here on."""
+        pressed: list[str] = []
+        self.page.expose_binding("pressed", lambda _source: pressed.append(self.page.url))
+        self.page.add_init_script(_COUNT)
+        return pressed
 
     def expect(self, *statuses: int) -> None:
         """Say that answers with these statuses are wanted from here on, and nothing to complain about."""
