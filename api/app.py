@@ -94,7 +94,7 @@ def assemble(wiring: Wiring) -> Flask:
         api.register_blueprint(resource)
     for pages in (files.blueprint, *CONSOLE, *STOREFRONT):
         app.register_blueprint(pages)
-    gate = Gate(app.wsgi_app, wiring.settings.limit, wiring.metrics)
+    gate = Gate(app.wsgi_app, wiring.settings.limit, wiring.metrics, origins=wiring.settings.origins)
     app.wsgi_app = Traced(gate)  # type: ignore[method-assign]  # as Werkzeug documents it
     return app
 

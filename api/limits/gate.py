@@ -15,7 +15,7 @@ worked on, nine of ten requests end here.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -65,6 +65,7 @@ class Gate:
         settings: how much is worked on at once.
         watching: who counts what is refused.
         later_s: returns after how many seconds somebody is asked to come again.
+        origins: whose pages may read that they were refused; it holds nothing of anybody.
     """
 
     def __init__(
@@ -73,10 +74,12 @@ class Gate:
         settings: LimitSettings,
         watching: Watching,
         later_s: Callable[[], int] = lambda: random.randint(1, LONGEST_RETRY_S),  # noqa: S311  spreads, hides nothing
+        origins: Collection[str] = (),
     ) -> None:
         self._inner = inner
         self._watching = watching
         self._later_s = later_s
+        self._origins = frozenset(origins)
         self.lanes = {
             FULL: Lane(settings.full_at_once, WAITING_A_PLACE * settings.full_at_once, SUGGESTING_PATIENCE_S),
             LEAST: Lane(settings.least_at_once),
@@ -130,9 +133,17 @@ class Gate:
             ("Retry-After", str(self._later_s())),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
+            *self._named(environ.get("HTTP_ORIGIN")),
         ]
         start_response("503 Service Unavailable", headers)
         return [body]
+
+    def _named(self, origin: str | None) -> list[tuple[str, str]]:
+        """Return what lets a page of the shop read an answer (CORS)."""
+        if not self._origins:
+            return []
+        vary = [("Vary", "Origin")]
+        return [*vary, ("Access-Control-Allow-Origin", origin)] if origin in self._origins else vary
 
 
 class _Held:

@@ -146,6 +146,18 @@ def test_a_refusal_names_the_trace_of_its_request():
     assert orjson.loads(body)["trace_id"] == traced
 
 
+def test_pages_of_the_shop_may_read_that_they_were_refused_and_those_of_others_may_not():
+    ours, other = "https://shop.example", "https://other.example"
+    gate = Gate(Work(), SETTINGS, Counted(), origins=[ours])
+    assert all(gate.lanes[lane].enter() for lane in (FULL, FULL, LEAST, LEAST))
+    assert ask(gate, SUGGEST, HTTP_ORIGIN=ours)[1]["Access-Control-Allow-Origin"] == ours
+    for others in ({"HTTP_ORIGIN": other}, {"HTTP_ORIGIN": ours + ".other.example"}, {}):
+        assert "Access-Control-Allow-Origin" not in ask(gate, SUGGEST, **others)[1]
+    closed = Gate(Work(), SETTINGS, Counted())
+    assert all(closed.lanes[lane].enter() for lane in (FULL, FULL, LEAST, LEAST))
+    assert "Access-Control-Allow-Origin" not in ask(closed, SUGGEST, HTTP_ORIGIN=ours)[1]
+
+
 def test_a_place_is_held_until_the_answer_is_sent_and_given_back_once():
     closed = []
 
