@@ -47,6 +47,10 @@ Of a host that hangs whole, the next in line may get the lock once more: within 
 seconds, it is with somebody who does something with it.
 """
 
+HELD_AT_ALL_S = 30
+"""How long a transaction may take once it has such a lock. A server that waits for the rest of statements
+that were sent together does not call that doing nothing; from PostgreSQL 17 on this ends it all the same."""
+
 IDLE_S = 60
 """How long a transaction may do nothing before PostgreSQL ends it, and with it the locks that it has."""
 
@@ -186,13 +190,16 @@ def hold_until_end(connection: Connection, lock: int) -> None:
         lock: number of the lock, which everybody who means the same agrees on.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(_HOLD, {"number": lock})
+        knows_transaction_timeout = (connection.dialect.server_version_info or (0,)) >= (17,)
+        connection.execute(_HOLD_AND_HURRY if knows_transaction_timeout else _HOLD, {"number": lock})
 
 
-_HOLD = text(
+_HOLDING = (
     "SELECT pg_advisory_xact_lock(:number), "
     f"set_config('idle_in_transaction_session_timeout', '{HELD_S}s', true)"
 )
+_HOLD = text(_HOLDING)
+_HOLD_AND_HURRY = text(f"{_HOLDING}, set_config('transaction_timeout', '{HELD_AT_ALL_S}s', true)")
 
 
 def clear_deleted(engine: Engine, tables: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, select, update
 
-from api.storage.statements import chunks, insert_into, insert_new
+from api.storage.statements import chunks, insert_or_add, insert_unless_there
 from api.storage.tables import decision_kinds, measured_suggestions, measurements
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel, Intent
@@ -138,10 +138,13 @@ class Shown(NamedTuple):
     outcomes: int
 
 
+_SUGGESTION = ("decision_id", "item_no", "subject_key", "at_ms", "kind_no", "channel", "intent", "arm")
+
+
 def insert_measured(conn: Connection, placed: Sequence[Placed]) -> None:
     """Store what was shown to who agreed to be measured, and count it."""
     counted: Counter[Cell] = Counter()
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[object, ...]] = []
     for decision_id, kind_no, subject_key, measured in placed:
         day, channel = measured.at_ms // DAY_MS, int(measured.channel)
         of_decision = Cell(day, kind_no, channel, OF_DECISION, measured.arm, Measure.DECISION)
@@ -151,20 +154,9 @@ def insert_measured(conn: Connection, placed: Sequence[Placed]) -> None:
             counted[of_decision._replace(intent=int(intent), measure=Measure.SUGGESTED)] += 1
         shown = [(item_no, int(intent)) for item_no, intent in measured.suggestions]
         for item_no, intent_no in shown or [(NO_ITEM, OF_DECISION)]:
-            rows.append(
-                {
-                    "decision_id": decision_id,
-                    "item_no": item_no,
-                    "subject_key": subject_key,
-                    "at_ms": measured.at_ms,
-                    "kind_no": kind_no,
-                    "channel": channel,
-                    "intent": intent_no,
-                    "arm": measured.arm,
-                }
-            )
-    if rows:
-        conn.execute(insert_new(conn, measured_suggestions), rows)
+            of_item = (kind_no, channel, intent_no, measured.arm)
+            rows.append((decision_id, item_no, subject_key, measured.at_ms, *of_item))
+    insert_unless_there(conn, measured_suggestions, _SUGGESTION, rows)
     _count(conn, counted)
 
 
@@ -298,12 +290,5 @@ def _is(touch: Touch) -> ColumnElement[bool]:
 
 def _count(conn: Connection, counted: Counter[Cell]) -> None:
     """Add to the sums, in one order, so no two can deadlock."""
-    rows = [
-        {**cell._asdict(), "measure": cell.measure.value, "n": n} for cell, n in sorted(counted.items()) if n
-    ]
-    if not rows:
-        return
-    insert = insert_into(conn, measurements)
-    added = {"n": measurements.c.n + insert.excluded.n}
-    key = [column.name for column in measurements.primary_key]
-    conn.execute(insert.on_conflict_do_update(index_elements=key, set_=added), rows)
+    rows = [(*cell[:-1], cell.measure.value, n) for cell, n in sorted(counted.items()) if n]
+    insert_or_add(conn, measurements, Cell._fields, ("n",), rows)

@@ -55,16 +55,20 @@ def fetch(conn: Connection, query: str, values: Sequence[object] = ()) -> list[t
 
 
 def change(conn: Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-    """Run a statement once for each row of values, as ``fetch`` does; a server is not waited for in between.
+    """Run a statement once for each row of values, as ``fetch`` does; a server is waited for each time.
 
     Args:
         conn: a writing connection.
         statement: SQL; every name in it is one of ours.
         rows: values as the driver takes them, one for each ``?`` in the statement.
     """
+    if conn.dialect.name == "postgresql":
+        for row in rows:
+            _driver(conn).execute(_worded(statement, "postgresql"), row)
+        return
     cursor = _driver(conn).cursor()
     try:
-        cursor.executemany(_worded(statement, conn.dialect.name), rows)
+        cursor.executemany(statement, rows)
     finally:
         cursor.close()
 
@@ -91,7 +95,12 @@ def _worded(statement: str, dialect: str) -> str:
 def insert_rows(
     conn: Connection, table: Table, names: tuple[str, ...], rows: Sequence[tuple[object, ...]]
 ) -> None:
-    """Insert rows as they are, as ``change`` does.
+    """Insert rows as they are, past all that SQLAlchemy does for a statement, as ``fetch`` does.
+
+    PostgreSQL takes all rows in one statement, as a list of values a column. That is several times faster
+    there than a statement a row, and never leaves the server in between two of them: as long as it waits for
+    the rest of several that were sent together, it ends no transaction that does nothing, and whoever hangs
+    just then would keep the locks of the transaction for good.
 
     Args:
         conn: a writing connection.
@@ -99,8 +108,14 @@ def insert_rows(
         names: of the columns that are given.
         rows: values as the driver takes them, in the order of the names.
     """
-    if rows:
-        change(conn, _insertion(table, names), rows)
+    _insert(conn, table, names, "", rows)
+
+
+def insert_unless_there(
+    conn: Connection, table: Table, names: tuple[str, ...], rows: Sequence[tuple[object, ...]]
+) -> None:
+    """Insert rows, as ``insert_rows`` does, and leave alone what is there already."""
+    _insert(conn, table, names, " ON CONFLICT DO NOTHING", rows)
 
 
 def insert_or_update(
@@ -110,9 +125,9 @@ def insert_or_update(
     names: tuple[str, ...],
     rows: Sequence[tuple[object, ...]],
 ) -> None:
-    """Insert rows, as ``change`` does; of what is there already by ``key`` the last column is overwritten."""
-    if rows:
-        change(conn, _update(table, key, names), rows)
+    """Insert rows, each key once, as ``insert_rows`` does; of what is there the last column is replaced."""
+    last = names[-1]
+    _insert(conn, table, names, _conflict(key, f"{last} = excluded.{last}"), rows)
 
 
 def insert_or_add(
@@ -122,10 +137,7 @@ def insert_or_add(
     counts: tuple[str, ...],
     rows: Sequence[tuple[object, ...]],
 ) -> None:
-    """Insert rows; what is there already by ``key`` is added to. As fast, and for the same way alone.
-
-    PostgreSQL takes all rows in one statement, as a list of values a column: that is several times faster
-    there than a statement a row.
+    """Insert rows, as ``insert_rows`` does; what is there already by ``key`` is added to.
 
     Args:
         conn: a writing connection.
@@ -134,39 +146,41 @@ def insert_or_add(
         counts: names of the columns that are added up.
         rows: values of key and counts, each key once, always in the same order, so no two can deadlock.
     """
+    added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in counts)
+    _insert(conn, table, (*key, *counts), _conflict(key, added), rows)
+
+
+def _conflict(key: tuple[str, ...], change: str) -> str:
+    return f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {change}"
+
+
+def _insert(
+    conn: Connection,
+    table: Table,
+    names: tuple[str, ...],
+    otherwise: str,
+    rows: Sequence[tuple[object, ...]],
+) -> None:
+    """Insert rows, and do something else about those that are there already."""
     if not rows:
         return
-    statement = _addition(table, key, counts, conn.dialect.name)
-    if conn.dialect.name == "postgresql":
-        _driver(conn).execute(_worded(statement, "postgresql"), tuple(map(list, zip(*rows, strict=True))))
+    dialect = conn.dialect.name
+    statement = _insertion(table, names, dialect) + otherwise
+    if dialect == "postgresql":
+        change(conn, statement, [tuple(map(list, zip(*rows, strict=True)))])
     else:
         change(conn, statement, rows)
 
 
 @cache
-def _addition(table: Table, key: tuple[str, ...], counts: tuple[str, ...], dialect: str) -> str:
-    """Return the INSERT; every name in it is one of ours."""
-    insertion = _insertion(table, (*key, *counts))
-    if dialect == "postgresql":
-        types = (table.c[name].type.compile(_POSTGRESQL) for name in (*key, *counts))
-        values = ", ".join(f"?::{each}[]" for each in types)
-        insertion = f"{insertion.partition(' VALUES ')[0]} SELECT * FROM unnest({values})"  # noqa: S608  as above
-    added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in counts)
-    return f"{insertion} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
-
-
-@cache
-def _update(table: Table, key: tuple[str, ...], names: tuple[str, ...]) -> str:
-    """Return the INSERT; every name in it is one of ours."""
-    last = names[-1]
-    return f"{_insertion(table, names)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {last} = excluded.{last}"
-
-
-@cache
-def _insertion(table: Table, names: tuple[str, ...]) -> str:
-    """Return the INSERT; every name in it is one of ours."""
-    columns = ", ".join(table.c[name].name for name in names)
-    return f"INSERT INTO {table.name} ({columns}) VALUES {places(names)}"  # noqa: S608  as above
+def _insertion(table: Table, names: tuple[str, ...], dialect: str) -> str:
+    """Return an INSERT of one row, on PostgreSQL of lists of values; every name in it is one of ours."""
+    columns = f"INSERT INTO {table.name} ({', '.join(table.c[name].name for name in names)})"
+    if dialect != "postgresql":
+        return f"{columns} VALUES {places(names)}"
+    types = (table.c[name].type.compile(_POSTGRESQL) for name in names)
+    lists = ", ".join(f"?::{each}[]" for each in types)
+    return f"{columns} SELECT * FROM unnest({lists})"  # noqa: S608  as above
 
 
 def chunks(values: Sequence[Value], size: int = CHUNK) -> Iterator[Sequence[Value]]:

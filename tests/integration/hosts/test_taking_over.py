@@ -2,12 +2,14 @@
 
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
+from sqlalchemy import text
 
 from api.errors import StoreUnavailableError
-from api.storage.connection import HELD_S, WAITING_S, reading, writing
+from api.storage import connection
+from api.storage.connection import HELD_AT_ALL_S, HELD_S, WAITING_S, reading, writing
 from api.storage.consents import lock_subject
 from api.storage.log import lock_log, read_state
 from api.storage.outage import REST_S
@@ -40,6 +42,18 @@ class Hanging:
         self.thread.join()
 
 
+def lock_and_send_half(conn):
+    """Take the lock, and send the first of several statements that belong together."""
+    lock_log(conn)
+    driver = conn.connection.driver_connection
+    with ExitStack() as never_left:
+        never_left.enter_context(driver.pipeline())
+        driver.execute("SELECT 1")
+        driver.pgconn.send_flush_request()
+        driver.pgconn.flush()
+        never_left.pop_all()
+
+
 def lock_somebody(conn):
     lock_subject(conn, b"s" * 32)
 
@@ -50,6 +64,20 @@ def seconds_until_taken(engine, lock):
         with suppress(StoreUnavailableError), writing(engine) as conn:
             lock(conn)
             return time.monotonic() - began
+
+
+@pytest.mark.postgres
+def test_a_lock_of_somebody_who_hangs_between_statements_sent_together_is_not_kept_for_ever(
+    postgresql_store, monkeypatch
+):
+    hurry = str(connection._HOLD_AND_HURRY).replace(f"'{HELD_AT_ALL_S}s'", "'3s'")
+    monkeypatch.setattr(connection, "_HOLD_AND_HURRY", text(hurry))
+    hanging = Hanging(postgresql_store.engine, lock_and_send_half)
+    hanging.has_it.wait()
+    took_s = seconds_until_taken(postgresql_store.engine, lock_log)
+    hanging.wake()
+    assert HELD_S < took_s < 3 + SLACK_S  # doing nothing is not what it is ended for
+    assert hanging.error is not None
 
 
 @pytest.mark.postgres
