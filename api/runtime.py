@@ -160,7 +160,8 @@ class Readiness:
         model: version of the model it serves; ``None`` without one.
         policy: version of the policy it serves; ``None`` where nothing could be loaded so far.
         behind: something newer is active than what is served.
-        fault: kind of error of the last attempt to load; ``None`` when it went well.
+        fault: kind of error of the last attempt to load, all of it or the policies alone; ``None`` when it
+            went well.
     """
 
     loaded: bool
@@ -287,7 +288,7 @@ class Runtime:
             model=snapshot.house.recommender.version if snapshot else None,
             policy=snapshot.house.policy_version if snapshot else None,
             behind=not self.notice(versions),
-            fault=self._fault,
+            fault=self._fault or (snapshot.policies.fault if snapshot else None),
         )
 
     def _watch(self) -> None:

@@ -135,3 +135,19 @@ def test_of_many_requests_that_see_a_change_one_loads_it_for_all(store):
     runtime.close()
     assert len({id(policies) for policies in found}) == 1
     assert runtime.current().policies is found[0]
+
+
+def test_a_policy_that_a_request_could_not_load_is_told_before_anything_else_is_loaded(sqlite_store):
+    fill(sqlite_store.settings)
+    runtime = Runtime(sqlite_store.engine, sqlite_store.settings, Metrics())
+    runtime.load()
+    put_unreadable(sqlite_store.engine)
+    with reading(sqlite_store.engine) as conn:
+        versions = active(conn)
+        runtime.policies(conn, versions)
+    assert runtime.readiness(versions).fault == "PolicyDocumentError"
+    put_in_force(sqlite_store.engine, policy_no(1))
+    with reading(sqlite_store.engine) as conn:
+        versions = active(conn)
+        runtime.policies(conn, versions)
+    assert runtime.readiness(versions).fault is None
