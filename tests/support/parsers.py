@@ -10,19 +10,21 @@ import io
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import parquet
+from support.bundles import Files, Log, decision
 
 from api.batch.recipients import read_recipients
 from api.errors import EdgeError, ImportFileError, WitnessRefusedError
 from api.imports.batches import Batch
-from api.imports.consents import CONSENT_FIELDS
+from api.imports.consents import CONSENT_FIELDS, read_consent
 from api.imports.events import parse_events
-from api.imports.fields import TimeLimits
+from api.imports.fields import Record, TimeLimits
 from api.imports.interactions import INTERACTION_FIELDS, read_interactions
 from api.imports.items import ITEM_FIELDS, read_item
 from api.imports.merchant import FEED_FIELDS, read_feed_item, read_xml_feed
@@ -36,6 +38,8 @@ from api.settings import Settings
 from api.tracing import caller_of
 from api.witness.submission import read_submission, write_submission
 from engine.interactions import DAY_MS
+from guardrails.consent.purposes import KEY_OF, Purpose
+from guardrails.consent.settings import ConsentSettings
 from guardrails.consent.signals.gpc import gpc_from_header
 from guardrails.consent.signals.reading import SignalSettings
 from guardrails.consent.signals.registry import SIGNALS, read_signal
@@ -50,7 +54,9 @@ _SECRET = b"s" * 32
 _SIGNER = NoteSigner("shop.example/log", b"k" * 32)
 _CHECKPOINT = Checkpoint("shop.example/log", 3, b"r" * 32).text()
 _NOTE = sign_note(_CHECKPOINT, [_SIGNER], 0)
+_LOG = Log([decision(0), decision(1)])
 _SETTINGS = Settings.from_env({})
+_ASKED = SignalSettings(known_requests={"q1": KEY_OF[Purpose.PROFILING]})
 _LIMITS = TimeLimits.around(_NOW_MS, 300)
 
 
@@ -60,9 +66,9 @@ class Parser:
 
     Attributes:
         name: what it reads.
-        reads: takes bytes; returns anything, or raises one of ``refuses``.
+        reads: takes bytes; returns what of them it could use, or raises one of ``refuses``.
         refuses: what it says no with.
-        seeds: inputs that it takes, to start from.
+        seeds: inputs of which it can use all that is to be read, to start from.
     """
 
     name: str
@@ -82,42 +88,49 @@ class Parser:
             return
 
 
-def _file_read_by(reader: Reader, fields: Fields, take: Callable[[Batch], object]) -> Callable[[bytes], None]:
-    def reads(data: bytes) -> None:
+Taken = Callable[[Batch], list[object]]
+
+
+def _file_read_by(reader: Reader, fields: Fields, take: Taken) -> Callable[[bytes], object]:
+    def reads(data: bytes) -> list[object]:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "file"
             file.write_bytes(data)
-            for batch in reader(file, fields):
-                take(batch)
+            return [each for batch in reader(file, fields) for each in take(batch)]
 
     return reads
 
 
-def _each_record(read: Callable[..., object]) -> Callable[[Batch], None]:
-    def take(batch: Batch) -> None:
+def _each_record(read: Callable[[Record], object]) -> Taken:
+    def take(batch: Batch) -> list[object]:
+        taken = []
         for _, record in batch.records():
-            try:
-                read(record)
-            except EdgeError:
-                continue
+            with suppress(EdgeError):
+                taken.append(read(record))
+        return taken
 
     return take
 
 
-def _interactions(batch: Batch) -> None:
-    read_interactions(batch, _LIMITS)
+def _interactions(batch: Batch) -> list[object]:
+    columns, _ = read_interactions(batch, _LIMITS)
+    return list(columns.lines)
+
+
+def _consent(record: Record) -> object:
+    return read_consent(record, b"k" * 16, _LIMITS, ConsentSettings())
 
 
 def _policy(form: Form) -> Callable[[bytes], object]:
     return lambda data: read_policy(read_text(data, form).plain)
 
 
-def _events(data: bytes) -> None:
+def _events(data: bytes) -> object:
     try:
         payload = json.loads(data)
     except (ValueError, RecursionError):
-        return
-    parse_events(payload, None, _SETTINGS, _NOW_MS)
+        return []
+    return parse_events(payload, None, _SETTINGS, _NOW_MS).good
 
 
 def _signal(kind: str) -> Callable[[bytes], object]:
@@ -126,22 +139,30 @@ def _signal(kind: str) -> Callable[[bytes], object]:
             value: object = json.loads(data)
         except (ValueError, RecursionError):
             value = data.decode("latin-1")
-        return read_signal(kind, value, settings=SignalSettings())
+        return read_signal(kind, value, settings=_ASKED).answers
 
     return reads
 
 
-def _bundle(data: bytes) -> None:
+def _recipients(file_format: str) -> Callable[[bytes], object]:
+    return lambda data: read_recipients(io.StringIO(data.decode("latin-1")), file_format).recipients
+
+
+def _note(data: bytes) -> object:
+    return text_of(data.decode(errors="surrogateescape"))
+
+
+def _bundle(data: bytes) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "log.zip"
         file.write_bytes(data)
-        verifier.check_bundle(verifier.open_bundle(file))
+        return verifier.check_bundle(verifier.open_bundle(file)).exit_code == verifier.VALID
 
 
-def _zipped(files: Iterable[tuple[str, bytes]]) -> bytes:
+def _zipped(files: Files) -> bytes:
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as archive:
-        for name, content in files:
+        for name, content in files.items():
             archive.writestr(name, content)
     return written.getvalue()
 
@@ -158,8 +179,9 @@ def _text(read: Callable[[str], object]) -> Callable[[bytes], object]:
 
 _EVENT = {
     "event_id": "e-1", "customer_id": "1", "item_id": "a", "kind": "view",
-    "at": "2024-10-01T10:00:00Z", "purpose": "personalize.content.profiling",
+    "at": "2024-10-01T10:00:00Z",
 }  # fmt: skip
+_EVENT_IN_FILE = _EVENT | {"purpose": "personalize.content.profiling"}
 _ITEM = {"item_id": "a", "title": "Milk", "category": "Food > Milk", "price": "2.79", "currency": "EUR"}
 _CONSENT = {
     "customer_id": "1", "purpose": "personalize.content.profiling", "status": "given",
@@ -175,10 +197,16 @@ _FEED = (
     b"<g:id>a</g:id><g:title>Milk</g:title><g:price>2.79 EUR</g:price></item></channel></rss>"
 )
 _TOKEN = seal(CustomerToken("1", 1, _NOW_MS, _NOW_MS + DAY_MS), _SECRET).encode()
+_XDM = {"consents": {"share": {"val": "n"}, "marketing": {"email": {"val": "y"}}}}
+_KETCH = {"purposes": {"data_sales": "denied"}, "legalBasis": {"data_sales": "consent_optout"}}
 _SEEDS_OF_SIGNALS = {
-    "tcf": [b"CQq5IMAQq5IMANwABBENCvFgAM0gAAAAAAAAAAAAAAAA"],
-    "gpp": [b"DBABMA~CQq5IMAQq5IMANwABBENCvFgAM0gAAAAAAAAAAAAAAAA"],
-    "adpc": [b"withdraw=*, consent=q1"],
+    "tcf": b"CQq5IMAQq5IMANwABBENCvFgAM0gAAAAAAYgAAAAAAAA.IAAA.caQAAAAAAAA",
+    "gpp": b"DBACNYA~CQq5IMAQq5IMANwABBENCvFgAM0gAAAAAAYgAAAAAAAA.IAAA.caQAAAAAAAA~1YNN",
+    "consent_mode": b'{"ad_storage": "denied", "analytics_storage": "granted"}',
+    "shopify": b'{"marketing": true, "analytics": "no", "saleOfData": null}',
+    "xdm": json.dumps(_XDM).encode(),
+    "ketch": json.dumps(_KETCH).encode(),
+    "adpc": b"withdraw=*, consent=q1",
 }
 
 
@@ -201,17 +229,17 @@ PARSERS: Sequence[Parser] = (
            _file_read_by(read_xml_feed, FEED_FIELDS, _each_record(read_feed_item)),
            (ImportFileError,), [_FEED]),
     Parser("events, JSON lines", _file_read_by(read_json_lines, INTERACTION_FIELDS, _interactions),
-           (ImportFileError,), [_lines(_EVENT)]),
+           (ImportFileError,), [_lines(_EVENT_IN_FILE)]),
     Parser("events, CSV", _file_read_by(read_commas, INTERACTION_FIELDS, _interactions),
-           (ImportFileError,), [_separated(_EVENT, ",")]),
+           (ImportFileError,), [_separated(_EVENT_IN_FILE, ",")]),
     Parser("events, Parquet", _file_read_by(read_parquet, INTERACTION_FIELDS, _interactions),
-           (ImportFileError,), [_parquet({name: [value] for name, value in _EVENT.items()})]),
-    Parser("consents, JSON lines", _file_read_by(read_json_lines, CONSENT_FIELDS, lambda batch: None),
+           (ImportFileError,), [_parquet({name: [value] for name, value in _EVENT_IN_FILE.items()})]),
+    Parser("consents, JSON lines", _file_read_by(read_json_lines, CONSENT_FIELDS, _each_record(_consent)),
            (ImportFileError,), [_lines(_CONSENT)]),
     Parser("events over HTTP", _events, (EdgeError,),
            [json.dumps(each).encode() for each in ({"events": [_EVENT]}, _GA4, _SEGMENT)]),
     *(
-        Parser(f"signal {kind}", _signal(kind), (SignalError,), _SEEDS_OF_SIGNALS.get(kind, [b"{}"]))
+        Parser(f"signal {kind}", _signal(kind), (SignalError,), [_SEEDS_OF_SIGNALS[kind]])
         for kind in SIGNALS
     ),
     Parser("header Sec-GPC", _text(gpc_from_header), (), [b"1"]),
@@ -222,22 +250,18 @@ PARSERS: Sequence[Parser] = (
     Parser("a policy, JSON", _policy(Form.JSON), (PolicyError, EdgeError),
            [b'{"policy": "house", "limits": {"G17.upsell_hard": 0.3}, "rules": []}']),
     Parser("a customer's token", _text(lambda text: unseal(text, _SECRET)), (), [_TOKEN]),
-    Parser("recipients, JSON lines",
-           lambda data: read_recipients(io.StringIO(data.decode("latin-1")), "jsonl"), (EdgeError,),
-           [b'{"customer_id": "1"}']),
-    Parser("recipients, CSV",
-           lambda data: read_recipients(io.StringIO(data.decode("latin-1")), "csv"), (EdgeError,),
-           [b"customer_id\n1\n"]),
+    Parser("recipients, JSON lines", _recipients("jsonl"), (), [b'{"customer_id": "1"}']),
+    Parser("recipients, CSV", _recipients("csv"), (), [b"customer_id\n1\n"]),
     Parser("a witness's request", read_submission, (WitnessRefusedError,),
            [write_submission(0, [b"h" * 32], _NOTE)]),
     Parser("a checkpoint", _text(Checkpoint.parse), (LogError,), [_CHECKPOINT.encode()]),
-    Parser("a signed note", _text(text_of), (LogError,), [_NOTE.encode()]),
+    Parser("a signed note", _note, (LogError,), [_NOTE.encode()]),
     Parser("a private key", _text(read_private_key), (LogError,), [_SIGNER.private_key.encode()]),
     Parser("a packed record", unpack, (RecordError,), [pack(b'{"req":{}}')]),
     Parser("verifier, a bundle", _bundle, (verifier.InvalidError, verifier.IncompleteError),
-           [_zipped([("checkpoint", _NOTE.encode()), ("MANIFEST.json", b"{}")])]),
+           [_zipped(_LOG.bundle(verifier=b"# none\n"))]),
     Parser("verifier, a receipt", verifier.parse_receipt, (verifier.InvalidError,),
-           [b"c2sp.org/tlog-proof@v1\nindex 0\n\n" + _NOTE.encode()]),
+           [_LOG.receipt(0, 2)]),
     Parser("verifier, a key", _text(verifier.parse_vkey), (verifier.InvalidError,), [_SIGNER.vkey.encode()]),
     Parser("verifier, canonical JSON", verifier.parse_canonical, (verifier.InvalidError,),
            [b'{"a":1,"b":["x",null,true]}']),
