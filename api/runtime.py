@@ -278,7 +278,7 @@ class Runtime:
         if self.notice(versions):
             return True
         with self._done:
-            return self._done.wait_for(lambda: self._n_done >= wanted, timeout_s) and self._fault is None
+            return self._done.wait_for(lambda: self._n_done >= wanted, timeout_s) and self._kept_out() is None
 
     def readiness(self, versions: Mapping[str, str]) -> Readiness:
         """Say how it is doing, given the active versions."""
@@ -288,8 +288,16 @@ class Runtime:
             model=snapshot.house.recommender.version if snapshot else None,
             policy=snapshot.house.policy_version if snapshot else None,
             behind=not self.notice(versions),
-            fault=self._fault or (snapshot.policies.fault if snapshot else None),
+            fault=self._kept_out(),
         )
+
+    def _kept_out(self) -> str | None:
+        """Return the kind of error that keeps a part of what is active out; ``None`` where all is served.
+
+        Of policies the snapshot tells: any request may load others between two loads of everything.
+        """
+        snapshot = self._snapshot
+        return self._fault or (snapshot.policies.fault if snapshot else None)
 
     def _watch(self) -> None:
         while True:
@@ -318,11 +326,12 @@ class Runtime:
             self._done.notify_all()
         self._remove_idle_copies()
         self._keep_catalogue()
-        self._metrics.builds.labels("failed" if fault else "loaded").inc()
-        return fault is None
+        is_all = self._kept_out() is None
+        self._metrics.builds.labels("loaded" if is_all else "failed").inc()
+        return is_all
 
     def _replace(self) -> str | None:
-        """Put what is active now in place; return the kind of error that kept all or a part of it out."""
+        """Put what is active now in place; return the kind of error that kept out all of it, or a model."""
         try:
             shop, fault = self._read()
             with self._swapping, reading(self._engine) as conn:  # policies may have changed meanwhile
@@ -335,8 +344,8 @@ class Runtime:
         self._tell(policies)
         model = shop.house.recommender.version
         self._metrics.model_ready.set(model is not None)
-        fault = fault or policies.fault
-        note("house:load:done", model=model, n_items=shop.house.catalogue.n_items, fault=fault)
+        n_items = shop.house.catalogue.n_items
+        note("house:load:done", model=model, n_items=n_items, fault=fault or policies.fault)
         return fault
 
     def _remove_idle_copies(self) -> None:

@@ -151,3 +151,31 @@ def test_a_policy_that_a_request_could_not_load_is_told_before_anything_else_is_
         versions = active(conn)
         runtime.policies(conn, versions)
     assert runtime.readiness(versions).fault is None
+
+
+def test_a_policy_that_can_be_read_is_told_to_be_before_anything_else_is_loaded(sqlite_store):
+    fill(sqlite_store.settings)
+    runtime = Runtime(sqlite_store.engine, sqlite_store.settings, Metrics())
+    put_unreadable(sqlite_store.engine)
+    runtime.load()
+    with reading(sqlite_store.engine) as conn:
+        assert runtime.readiness(active(conn)).fault == "PolicyDocumentError"
+    put_in_force(sqlite_store.engine, policy_no(1))
+    with reading(sqlite_store.engine) as conn:
+        versions = active(conn)
+        runtime.policies(conn, versions)
+    told = runtime.readiness(versions)
+    assert (told.fault, told.behind) == (None, False)
+
+
+def test_who_waits_for_a_policy_that_cannot_be_read_is_told_that_it_is_not_served(sqlite_store):
+    fill(sqlite_store.settings)
+    runtime = Runtime(sqlite_store.engine, sqlite_store.settings, Metrics())
+    runtime.start()
+    put_unreadable(sqlite_store.engine)
+    with reading(sqlite_store.engine) as conn:
+        assert not runtime.wait_for(active(conn), 30.0)
+    put_in_force(sqlite_store.engine, policy_no(1))
+    with reading(sqlite_store.engine) as conn:
+        assert runtime.wait_for(active(conn), 30.0)
+    runtime.close()
