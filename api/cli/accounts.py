@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from api.cli.terminal import Command, console, json_option, print_json, say
+from api.cli.terminal import Command, console, json_option, minute, print_json, say
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -86,8 +85,8 @@ def list_accounts(*, as_json: bool) -> None:
 
     table = Table("name", "role", "account", "created", "out of use", box=None)
     for each in found:
-        days = (_day(each.created_at_ms), _day(each.disabled_at_ms))
-        table.add_row(each.name, each.role.value, each.account_id, *days)
+        times = (minute(each.created_at_ms), minute(each.disabled_at_ms))
+        table.add_row(each.name, each.role.value, each.account_id, *times)
     console().print(table)
 
 
@@ -168,7 +167,3 @@ def _in_use(conn: Connection, name: str) -> Account:
     if found is None:
         raise click.ClickException(f"there is no account `{name}` in use")
     return found[0]
-
-
-def _day(at_ms: int | None) -> str:
-    return "" if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from api.cli.terminal import console, json_option, print_json, say
+from api.cli.terminal import console, json_option, minute, print_json, say
 
 if TYPE_CHECKING:
     from api.storage.api_keys import KeyRow
@@ -81,28 +80,24 @@ def list_keys(*, as_json: bool) -> None:
 
     table = Table(Column("key", no_wrap=True), "role", "label", "created", "revoked", "limits", box=None)
     for key in found:
-        days = map(_day, (key.created_at_ms, key.revoked_at_ms))
-        table.add_row(key.key_id, key.role.value, key.label, *days, _limits(key))
+        times = map(minute, (key.created_at_ms, key.revoked_at_ms))
+        table.add_row(key.key_id, key.role.value, key.label, *times, _limits(key))
     console().print(table)
 
 
 @keys.command()
 @click.argument("key_id")
 def revoke(key_id: str) -> None:
-    """Revoke a key; it is refused from the next request on."""
+    """Revoke the key with this id, as `tactful keys list` shows it; it is refused from the next request on."""
     from api.cli.shop import open_shop  # noqa: PLC0415  storage is not needed for --help
     from api.storage import api_keys  # noqa: PLC0415  as above
     from api.storage.connection import writing  # noqa: PLC0415  as above
 
     with open_shop() as shop, writing(shop.engine) as conn:
         revoked = api_keys.revoke(conn, key_id, shop.now_ms)
-    if not revoked:
-        raise click.ClickException(f"there is no key `{key_id}` in force")
+    if not revoked:  # what was asked for is not repeated: it may be a secret, given in the place of the id
+        raise click.ClickException("there is no key with this id in force; `tactful keys list` shows the ids")
     say(f"key {key_id} is revoked")
-
-
-def _day(at_ms: int | None) -> str:
-    return "" if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _limits(key: KeyRow) -> str:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -71,6 +72,15 @@ def print_json(data: Any) -> None:
     import orjson  # noqa: PLC0415  only commands that print data need it
 
     click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
+
+
+def minute(at_ms: int | None) -> str:
+    """Return a time of UTC to the minute, for a column of a table; nothing for what has no time.
+
+    >>> minute(0)
+    '1970-01-01 00:00'
+    """
+    return "" if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def console() -> Console:
