@@ -16,6 +16,11 @@ VARIABLE = "_TACTFUL_CORES"
 """Which cores the whole service may use, told to its processes: numbers set apart by commas."""
 
 
+def n_cores() -> int:
+    """Return how many cores this process may use: in a container often fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def note_cores() -> None:
     """Note which cores this process may use, for all that it starts."""
     if hasattr(os, "sched_getaffinity"):  # Linux

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from api.cores import n_cores
 from api.errors import SettingsError
 from api.limits.settings import LimitSettings
 from guardrails.consent.jurisdictions import jurisdictions
@@ -82,7 +82,7 @@ class Settings:
         model_copies_mb: what copies of such models may take on this host, in millions of bytes.
         host: address to listen on.
         port: port to listen on, 1 to 65,535.
-        workers: processes that answer requests, at least 1.
+        workers: processes that answer requests, at least 1; as many as this one may use cores.
         drain_s: how long the service answers on once SIGTERM told it to stop, while it says that it is not
             ready, in seconds: as long as a load balancer takes to notice.
         max_body_bytes: largest request body, in bytes.
@@ -154,7 +154,7 @@ class Settings:
     model_copies_mb: int = 16_384
     host: str = "127.0.0.1"
     port: int = 8000
-    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    workers: int = field(default_factory=n_cores)
     drain_s: int = 0
     max_body_bytes: int = 2_000_000
     max_event_future_s: int = 300

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from api import cores
+from api.settings import Settings
 
 HERE = sorted(os.sched_getaffinity(0))
 
@@ -55,3 +56,9 @@ def test_cores_that_were_taken_away_meanwhile_stop_nobody(monkeypatch):
     cores.keep_to_one(0, 1)
     cores.use_all()
     assert sorted(os.sched_getaffinity(0)) == HERE
+
+
+def test_there_is_a_worker_for_every_core_that_the_service_may_use():
+    assert Settings.from_env({}).workers == len(HERE)
+    os.sched_setaffinity(0, {HERE[0]})
+    assert Settings.from_env({}).workers == 1
