@@ -88,7 +88,7 @@ def list_keys(*, as_json: bool) -> None:
 @keys.command()
 @click.argument("key_id")
 def revoke(key_id: str) -> None:
-    """Revoke the key with this id, as `tactful keys list` shows it; it is refused from the next request on."""
+    """Revoke the key with this id, as `tactful keys list` has it; it is refused from the next request on."""
     from api.cli.shop import open_shop  # noqa: PLC0415  storage is not needed for --help
     from api.storage import api_keys  # noqa: PLC0415  as above
     from api.storage.connection import writing  # noqa: PLC0415  as above

@@ -157,16 +157,17 @@ def test_commands_tell_a_new_key_once_and_nothing_else_that_is_secret(sqlite_sto
     environ = environ_of(sqlite_store.settings)
     code, made = run(environ, "keys", "create", "--role", "site", "--label", "x", "--rate", "5", "--json")
     assert code == 0
-    key = json.loads(made)["key"]
-    run(environ, "accounts", "create", "anna", "--role", "auditor", "--password-stdin", stdin=f"{PASSWORD}\n")
-    told = [
-        run(environ, *arguments)[1]
-        for arguments in (
-            ("keys", "list"),
-            ("keys", "list", "--json"),
-            ("accounts", "list", "--json"),
-            ("keys", "revoke", key),
-            ("log", "keys", "--json"),
-        )
-    ]
-    assert tells_none("".join(told[:3]), {key, PASSWORD, *forms_of(b"k" * 32)})
+    key, key_id = (json.loads(made)[name] for name in ("key", "key_id"))
+    for exit_code, stdin, *arguments in (
+        (0, f"{PASSWORD}\n", "accounts", "create", "anna", "--role", "auditor", "--password-stdin"),
+        (0, "", "keys", "list"),
+        (0, "", "keys", "list", "--json"),
+        (0, "", "accounts", "list", "--json"),
+        (1, "", "keys", "revoke", key),  # pasted in the place of the id
+        (0, "", "log", "keys", "--json"),
+        (0, "", "keys", "revoke", key_id),
+        (1, "", "keys", "revoke", key_id),
+    ):
+        code, told = run(environ, *arguments, stdin=stdin)
+        assert code == exit_code, arguments[:2]
+        assert tells_none(told, {key, PASSWORD, *forms_of(b"k" * 32)})
