@@ -31,9 +31,6 @@ PREFIX = "TACTFUL_"
 API_KEY = "TACTFUL_KEY"
 """The variable that commands take the key from with which they act: no setting of the shop."""
 
-OTEL = "OTEL_EXPORTER_OTLP_ENDPOINT"
-"""The variable that everything that sends traces takes the collector's address from."""
-
 KEY_BYTES = 32
 """Length of the pseudonym key."""
 
@@ -132,7 +129,8 @@ class Settings:
         lineage_key: bearer token that is sent there; empty for none.
         lineage_namespace: what the shop's jobs and data sets are called in them.
         otel_endpoint: address that traces are sent to (OTLP over HTTP), as in ``http://collector:4318``;
-            empty for ``OTEL_EXPORTER_OTLP_ENDPOINT``, and where neither is set for nowhere.
+            empty for nowhere. Where it is not set, what everything that sends traces is told:
+            ``OTEL_EXPORTER_OTLP_TRACES_ENDPOINT``, or ``OTEL_EXPORTER_OTLP_ENDPOINT``.
         public_url: where people reach the pages, as in ``https://suggestions.shop.example``; empty for where
             the service listens. Cookies are for TLS alone where this says so.
         demo: whether the demo shop is open to anybody.
@@ -186,7 +184,7 @@ class Settings:
     lineage_url: str = field(default="", repr=False)
     lineage_key: str = field(default="", repr=False)
     lineage_namespace: str = "tactful"
-    otel_endpoint: str = ""
+    otel_endpoint: str = field(default="", repr=False)
     public_url: str = ""
     demo: bool = False
     proxies: int = 0
@@ -278,8 +276,8 @@ class Settings:
         if unknown:
             raise SettingsError(f"unknown setting `{unknown[0]}`")
         values: dict[str, Any] = {"data_dir": Path("var"), **_read(given, _READERS, PREFIX)}
-        if OTEL in environ:
-            values.setdefault("otel_endpoint", _value(OTEL, environ[OTEL], _collector))
+        if "otel_endpoint" not in values:
+            values["otel_endpoint"] = _collector_for_all(environ)
         values.setdefault("database_url", f"sqlite:///{values['data_dir'] / 'tactful.db'}")
         consent = _group(ConsentSettings, given, _CONSENT_READERS, _CONSENT_PREFIX)
         signals = _group(SignalSettings, given, _SIGNAL_READERS, _SIGNAL_PREFIX)
@@ -479,10 +477,28 @@ def _http_url(text: str) -> str:
     return text
 
 
+def _traces_url(text: str) -> str:
+    """Return where traces are posted to, as it is; nowhere for an empty text."""
+    return _http_url(text.strip()) if text.strip() else ""
+
+
 def _collector(text: str) -> str:
-    """Return where traces are posted to; a collector takes them under this path unless another is named."""
-    address = _http_url(text.strip())
-    return address if urlsplit(address).path.strip("/") else f"{address.rstrip('/')}/v1/traces"
+    """Return where a collector takes traces: below its own address, as the protocol has it."""
+    address = _traces_url(text)
+    parts = urlsplit(address)
+    return parts._replace(path=f"{parts.path.rstrip('/')}/v1/traces").geturl() if address else ""
+
+
+def _own_collector(text: str) -> str:
+    """Return where traces are posted to; a path that is named is where its collector takes them."""
+    address = _traces_url(text)
+    return address if urlsplit(address).path.strip("/") else _collector(address)
+
+
+def _collector_for_all(environ: Mapping[str, str]) -> str:
+    """Return where everything that runs here is to send traces; an empty variable says nothing."""
+    told = (_value(name, environ.get(name, ""), read) for name, read in _OTEL_READERS.items())
+    return next(filter(None, told), "")
 
 
 def _origins_of_pages(text: str) -> tuple[str, ...]:
@@ -560,7 +576,7 @@ _READERS: Mapping[str, Reader] = {
     f"{PREFIX}LINEAGE_URL": _http_url,
     f"{PREFIX}LINEAGE_KEY": _text,
     f"{PREFIX}LINEAGE_NAMESPACE": _address,
-    f"{PREFIX}OTEL_ENDPOINT": _collector,
+    f"{PREFIX}OTEL_ENDPOINT": _own_collector,
     f"{PREFIX}PUBLIC_URL": _http_url,
     f"{PREFIX}DEMO": _one_of(_YES_OR_NO),
     f"{PREFIX}PROXIES": _whole_number(0, 16),
@@ -600,4 +616,10 @@ _OIDC_READERS: Mapping[str, Reader] = {
     f"{_OIDC_PREFIX}ROLES": _roles,
     f"{_OIDC_PREFIX}CLAIM": _filled,
 }
+_OTEL_READERS: Mapping[str, Reader] = {
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": _traces_url,
+    "OTEL_EXPORTER_OTLP_ENDPOINT": _collector,
+}
+"""The variables that everything that sends traces goes by (OTLP); the first that says something counts."""
+
 _KNOWN = frozenset().union(_READERS, _LIMIT_READERS, _CONSENT_READERS, _SIGNAL_READERS, _OIDC_READERS)

@@ -27,6 +27,7 @@ CALLER = {
     "tracestate": "vendor=secret-4711",
     "baggage": "customer=secret-4711",
 }
+NAMES = ("TACTFUL_OTEL_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 ATTRIBUTES = {
     "http.request.method",
     "http.route",
@@ -170,24 +171,41 @@ def test_whatever_is_sent_is_read_or_left(text):
 
 
 @pytest.mark.parametrize(
-    ("given", "address"),
+    ("given", "own", "below"),
     [
-        ("http://collector:4318", "http://collector:4318/v1/traces"),
-        ("http://collector:4318/", "http://collector:4318/v1/traces"),
-        ("https://collector/own/path", "https://collector/own/path"),
+        ("http://collector:4318", "http://collector:4318/v1/traces", "http://collector:4318/v1/traces"),
+        ("http://collector:4318/", "http://collector:4318/v1/traces", "http://collector:4318/v1/traces"),
+        ("https://c/own/path", "https://c/own/path", "https://c/own/path/v1/traces"),
+        ("https://c/path/?tenant=a", "https://c/path/?tenant=a", "https://c/path/v1/traces?tenant=a"),
     ],
 )
-def test_a_collector_is_named_as_everywhere(given, address):
-    assert Settings.from_env({"TACTFUL_OTEL_ENDPOINT": given}).otel_endpoint == address
-    assert Settings.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": given}).otel_endpoint == address
-    both = {"TACTFUL_OTEL_ENDPOINT": "http://own", "OTEL_EXPORTER_OTLP_ENDPOINT": given}
-    assert Settings.from_env(both).otel_endpoint == "http://own/v1/traces"
+def test_a_collector_is_named_as_everywhere(given, own, below):
+    everybody = {"OTEL_EXPORTER_OTLP_ENDPOINT": given}
+    assert Settings.from_env(everybody).otel_endpoint == below
+    of_traces = everybody | {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://traces:4318"}
+    assert Settings.from_env(of_traces).otel_endpoint == "http://traces:4318"
+    assert Settings.from_env({"TACTFUL_OTEL_ENDPOINT": given}).otel_endpoint == own
+    assert Settings.from_env(of_traces | {"TACTFUL_OTEL_ENDPOINT": given}).otel_endpoint == own
+
+
+def test_an_empty_address_is_none_and_what_is_for_everybody_says_nothing_when_it_is_empty():
+    everybody = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
+    assert Settings.from_env(everybody | {"TACTFUL_OTEL_ENDPOINT": " "}).otel_endpoint == ""
+    assert Settings.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}).otel_endpoint == ""
+    found = Settings.from_env(everybody | {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ""})
+    assert found.otel_endpoint == "http://collector:4318/v1/traces"
 
 
 def test_what_is_no_address_is_refused_by_the_name_of_its_variable():
-    for name in ("TACTFUL_OTEL_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+    for name in NAMES:
         with pytest.raises(SettingsError, match=name):
             Settings.from_env({name: "collector:4318"})
+
+
+def test_an_address_which_may_hold_a_secret_is_never_shown():
+    settings = Settings.from_env({"TACTFUL_OTEL_ENDPOINT": "https://shop:hunter2@collector"})
+    assert settings.otel_endpoint == "https://shop:hunter2@collector/v1/traces"
+    assert "hunter2" not in repr(settings)
 
 
 def test_nothing_of_it_is_loaded_while_nobody_collects():
