@@ -22,7 +22,7 @@ import orjson
 
 from api.languages import negotiated, say
 from api.limits.lanes import Lane
-from api.limits.settings import WAITING_A_PLACE, LimitSettings
+from api.limits.settings import TELLING_AT_ONCE, WAITING_A_PLACE, WAITING_TO_TELL, LimitSettings
 from api.limits.watching import Watching
 from api.logging import TRACE_ID
 from api.problems import MEDIA_TYPE, OVERLOADED
@@ -48,7 +48,6 @@ LONGEST_RETRY_S = 3
 
 _ALIVE, _API = "/healthz", "/v1/"
 _TELLING = frozenset({"/readyz", "/metrics"})
-_N_TELLING, _N_WAIT_TO_TELL = 4, 16
 _MARK = "tactful.least"
 
 
@@ -85,7 +84,7 @@ class Gate:
             LEAST: Lane(settings.least_at_once),
             OTHER: Lane(settings.other_at_once, WAITING_A_PLACE * settings.other_at_once, PATIENCE_S),
             PAGES: Lane(settings.other_at_once, WAITING_A_PLACE * settings.other_at_once, PATIENCE_S),
-            TELLING: Lane(_N_TELLING, _N_WAIT_TO_TELL, PATIENCE_S),
+            TELLING: Lane(TELLING_AT_ONCE, WAITING_TO_TELL, PATIENCE_S),
         }
         self._refusals = {language: _refusal(language) for language in LANGUAGES}
 
@@ -101,9 +100,6 @@ class Gate:
         except BaseException:
             lane.leave()
             raise
-        if isinstance(answer, list):  # nothing is left to be worked on
-            lane.leave()
-            return answer
         return _Held(answer, lane)
 
     def _enter(self, environ: WSGIEnvironment) -> Lane | None:

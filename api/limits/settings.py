@@ -7,8 +7,11 @@ from dataclasses import dataclass
 WAITING_A_PLACE = 2
 """So many requests wait, at most, for each place at work."""
 
+TELLING_AT_ONCE, WAITING_TO_TELL = 4, 16
+"""Requests that tell how a process is doing: so many of them at once, and so many that wait."""
+
 FREE_THREADS = 16
-"""Threads beyond all places: they refuse what is too much, and answer probes."""
+"""Threads beyond all places: they refuse what is too much, and say that the process is alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +48,5 @@ class LimitSettings:
     @property
     def n_threads(self) -> int:
         """Threads that a process needs so that nobody waits for one to be refused."""
-        with_queue = self.full_at_once + 2 * self.other_at_once
-        return (1 + WAITING_A_PLACE) * with_queue + self.least_at_once + FREE_THREADS
+        with_queue = (1 + WAITING_A_PLACE) * (self.full_at_once + 2 * self.other_at_once)
+        return with_queue + self.least_at_once + TELLING_AT_ONCE + WAITING_TO_TELL + FREE_THREADS

@@ -14,7 +14,7 @@ import pytest
 
 from api.limits.gate import FULL, LEAST, LONGEST_RETRY_S, OTHER, PAGES, Gate, asks_least
 from api.limits.lanes import Lane
-from api.limits.settings import LimitSettings
+from api.limits.settings import FREE_THREADS, LimitSettings
 from api.tracing import Traced
 
 SETTINGS = LimitSettings(full_at_once=2, least_at_once=2, other_at_once=2)
@@ -201,15 +201,11 @@ def test_a_request_that_fails_gives_its_place_back():
     assert n_at_work(gate) == {}
 
 
-def test_threads_are_enough_for_all_who_work_and_wait():
+def test_threads_are_enough_for_all_who_work_and_wait_and_for_who_is_refused():
     settings = LimitSettings()
     gate = Gate(Work(), settings, Counted())
-    of_lanes = sum(
-        lane._n_places + lane._most_waiting
-        for name, lane in gate.lanes.items()
-        if name in {FULL, LEAST, OTHER, PAGES}
-    )
-    assert settings.n_threads > of_lanes
+    of_lanes = sum(lane._n_places + lane._most_waiting for lane in gate.lanes.values())
+    assert settings.n_threads == of_lanes + FREE_THREADS
 
 
 def test_a_lane_is_never_fuller_than_it_may_be_and_empty_in_the_end():
