@@ -148,9 +148,10 @@ class Metrics:
         )
         self.connections_in_use = Gauge(
             "tactful_connections_in_use",
-            "connections to the database that are worked with, looked at once a second",
+            "connections to the database that are worked with, by the worker that has most of them: each may "
+            "have only so many; looked at once a second",
             registry=self._registry,
-            multiprocess_mode="livesum",
+            multiprocess_mode="livemax",
         )
         self.builds = Counter(
             "tactful_house_builds",

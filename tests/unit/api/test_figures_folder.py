@@ -26,9 +26,24 @@ print(generate_latest(registry).decode())
 """
 
 
-def a_worker(environ):
+BUSY_WORKER = """
+import sys
+from api.figures_folder import take_place
+place = take_place()
+from api.metrics import Metrics
+Metrics().connections_in_use.set(sys.argv[1])
+print(place, flush=True)
+sys.stdin.read()
+"""
+
+
+def a_worker(environ, *program):
     worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", *(program or [WORKER])],
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     return worker, worker.stdout.readline().strip()
 
@@ -60,3 +75,11 @@ def test_workers_take_the_places_of_those_that_are_gone(tmp_path):
     kill(two)
     kill(three)
     assert figures(environ) == {"counted_total": 3}
+
+
+def test_connections_are_those_of_the_worker_that_has_most_for_each_may_have_only_so_many(tmp_path):
+    environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    workers = [a_worker(environ, BUSY_WORKER, n)[0] for n in ("20", "7")]
+    assert figures(environ)["tactful_connections_in_use"] == 20
+    for each in workers:
+        kill(each)
