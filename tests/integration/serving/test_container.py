@@ -19,6 +19,7 @@ from support.locks import ROOT, needed, pinned
 from support.running import Running
 
 from api.cli.server import FINISHING_S
+from api.limits.settings import LimitSettings
 from api.settings import _KNOWN, Settings
 from api.storage.api_keys import Role
 
@@ -165,6 +166,12 @@ def test_whoever_stops_the_server_waits_as_long_as_it_may_take():
     assert seconds(server["stop_grace_period"]) > server["environment"]["TACTFUL_DRAIN_S"] + FINISHING_S
     unit = dict(line.split("=", 1) for line in unit_lines() if not line.startswith("Environment"))
     assert seconds(unit["TimeoutStopSec"]) > 5 + FINISHING_S
+
+
+def test_the_unit_has_room_for_the_threads_of_all_workers_while_they_are_renewed():
+    (most,) = (line.removeprefix("TasksMax=") for line in unit_lines() if line.startswith("TasksMax="))
+    n_workers = 2 * 16  # there are others besides while they are renewed, on a large machine
+    assert int(most) > n_workers * LimitSettings().n_threads
 
 
 def unit_lines():
