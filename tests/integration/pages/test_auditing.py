@@ -261,7 +261,10 @@ def test_what_would_have_changed_a_decision_is_told_by_item(shop):
     decision_id = shop.decide(placement="product_page", context={"item_id": "bread-1"})
     html = shop.send(f"{SEARCH}/{decision_id}/otherwise").text
     assert shop.look(html)[1]["kind"] == "counterfactuals"
-    assert "It would have" in html or "Nothing was found" in html
+    kept_back, _, let_through = html.partition("What would have let through what was withheld")
+    assert "It would have been held back, had this been otherwise: " in kept_back
+    assert "It would have been shown, had this been otherwise: " in let_through
+    assert "(A sensitive item, G05)</span><br>Nothing was found that anybody could change" in let_through
 
 
 def test_what_is_not_in_the_log_is_not_found(shop):
