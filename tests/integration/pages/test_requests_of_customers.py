@@ -34,9 +34,14 @@ def ask(shop, kind, **more):
     return answer.json()["request_id"]
 
 
+def read(browser, path=REQUESTS, **query):
+    page = browser.get(path, params=query)
+    assert page.status_code == 200, page.text
+    return page.text
+
+
 def listed(browser, **query):
-    html = browser.get(REQUESTS, params=query).text
-    return re.findall(r'href="/console/requests/([0-9a-f-]{36})"', html)
+    return re.findall(r'href="/console/requests/([0-9a-f-]{36})"', read(browser, **query))
 
 
 def answer(browser, request_id, what, **fields):
@@ -54,7 +59,7 @@ def test_what_is_overdue_comes_first_and_is_said_in_red(shop, browser, clock):
     with somebody(shop) as again:  # signed in anew: a session does not last that long
         sign_in(again, "admin")
         fresh = ask(shop, "portability")
-        html = again.get(REQUESTS).text
+        html = read(again)
         assert listed(again) == [late, fresh]
         assert "1 request is overdue." in html
         assert '<span class="clock late">1 day overdue</span>' in html
@@ -73,7 +78,7 @@ def test_requests_are_narrowed_by_kind_and_state(shop, browser):
 
 def test_pages_of_requests_hold_each_once(shop, browser):
     made = {ask(shop, "access") for _ in range(55)}
-    html = browser.get(REQUESTS).text
+    html = read(browser)
     place = re.search(r'name="after" value="([^"]+)"', html)[1]
     assert set(listed(browser)) | set(listed(browser, after=place, state="open")) == made
     assert not set(listed(browser)) & set(listed(browser, after=place))
@@ -82,7 +87,7 @@ def test_pages_of_requests_hold_each_once(shop, browser):
 def test_no_page_says_whose_a_request_is(shop, browser):
     request_id = ask(shop, "access")
     for path in (REQUESTS, f"{REQUESTS}/{request_id}"):
-        assert BUYER not in browser.get(path).text
+        assert BUYER not in read(browser, path)
 
 
 def test_a_request_is_closed_with_what_was_done(shop, browser):
@@ -91,7 +96,7 @@ def test_a_request_is_closed_with_what_was_done(shop, browser):
     done = answer(browser, request_id, "answer", state="done", outcome="sent by mail")
     assert done.headers["location"] == f"{REQUESTS}/{request_id}"
     assert state_of(shop, request_id)["outcome"] == "sent by mail"
-    html = browser.get(f"{REQUESTS}/{request_id}").text
+    html = read(browser, f"{REQUESTS}/{request_id}")
     assert "The request is closed." in html
     assert "Close the request" not in html
     again = answer(browser, request_id, "answer", state="refused", outcome="no")
@@ -106,7 +111,7 @@ def test_a_request_is_put_off_once_and_with_the_reason(shop, browser):
     assert answer(browser, request_id, "extension", days="30", because="very large").status_code == 303
     row = state_of(shop, request_id)
     assert row["due_at_ms"] - row["received_at_ms"] == 60 * DAY_MS
-    html = browser.get(f"{REQUESTS}/{request_id}").text
+    html = read(browser, f"{REQUESTS}/{request_id}")
     assert "very large" in html
     assert "By how many days" not in html
     again = answer(browser, request_id, "extension", days="5", because="larger")
@@ -117,7 +122,7 @@ def test_an_auditor_sees_requests_and_answers_none(shop):
     request_id = ask(shop, "access")
     with somebody(shop) as auditor:
         sign_in(auditor, "auditor")
-        html = auditor.get(f"{REQUESTS}/{request_id}").text
+        html = read(auditor, f"{REQUESTS}/{request_id}")
         assert "Requests are answered by an admin" in html
         assert "Close the request" not in html
         refused = answer(auditor, request_id, "answer", state="done", outcome="x")
@@ -127,19 +132,23 @@ def test_an_auditor_sees_requests_and_answers_none(shop):
 
 
 def test_an_erasure_tells_place_by_place_how_far_it_has_come(shop, browser):
-    receipt = shop.ask("DELETE", f"/v1/customers/{BUYER}").json()
-    html = browser.get(f"{REQUESTS}/{receipt['request_id']}").text
+    erased = shop.ask("DELETE", f"/v1/customers/{BUYER}")
+    assert erased.status_code == 202, erased.text
+    receipt = erased.json()
+    html = read(browser, f"{REQUESTS}/{receipt['request_id']}")
     assert "Keys of the records destroyed" in html
     assert "c2sp.org/tlog-proof@v1" in html
     assert f"/console/log?at={receipt['log_index']}" in html
-    assert f'href="{REQUESTS}/{receipt["request_id"]}"' in browser.get("/console/log?kind=erasure").text
+    assert f'href="{REQUESTS}/{receipt["request_id"]}"' in read(browser, "/console/log", kind="erasure")
 
 
 def test_a_contested_decision_is_led_to(shop, browser):
-    shop.choose("given", "personalize.content.profiling")
+    assert shop.choose("given", "personalize.content.profiling").status_code == 201
     decision_id = shop.recommend(customer_id=BUYER).json()["decision_id"]
-    request_id = shop.ask("POST", f"/v1/decisions/{decision_id}/contest").json()["request_id"]
-    assert f'href="/console/decisions/{decision_id}"' in browser.get(f"{REQUESTS}/{request_id}").text
+    contested = shop.ask("POST", f"/v1/decisions/{decision_id}/contest")
+    assert contested.status_code == 201, contested.text
+    request_id = contested.json()["request_id"]
+    assert f'href="/console/decisions/{decision_id}"' in read(browser, f"{REQUESTS}/{request_id}")
 
 
 def test_a_request_that_is_not_there_is_not_found(browser):
