@@ -14,7 +14,7 @@ demo: $(STAMP)  ## the main job on real data, then a server on 127.0.0.1:8000
 serve: $(STAMP)  ## the server alone
 	$(BIN)/tactful serve
 
-test: check integration browser  ## everything that CI runs
+test: check integration browser  ## every test; CI runs `make sbom` and `make audit` besides
 
 check: lint types unit  ## the fast loop: lint, types, floors, unit and property tests
 

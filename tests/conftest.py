@@ -16,7 +16,7 @@ from support.sharing import ByFile
 from support.stores import Clock, PostgresServer, Store, a_postgres_server, create_store, opened
 
 IN_CI = bool(os.environ.get("CI"))
-"""There the same examples are drawn each time, so that many of them find nothing that fewer do not."""
+"""There time is short, so fewer examples are drawn, and the same each time; a desk draws new ones."""
 
 hypothesis.settings.register_profile(
     "default", max_examples=24 if IN_CI else 60, deadline=None, derandomize=IN_CI

@@ -14,7 +14,7 @@ FEWEST = 3
 
 
 def many(n: int) -> int:
-    """How many of ``n`` long tries are made: a quarter where the same are made each time (``CI``)."""
+    """How many of ``n`` long tries are made: a quarter where time is short (``CI``)."""
     return n // 4 if os.environ.get("CI") else n
 
 
