@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -95,8 +95,13 @@ class Copies:
         return len(gone)
 
     def versions(self) -> list[str]:
-        """Return the versions of which there is a copy, those used least lately first."""
-        return [copy.name for copy in self._copies()]
+        """Return the versions of which there is a copy, those used least lately first.
+
+        Raises:
+            ArtefactError: the folder cannot be read.
+        """
+        with reporting(ArtefactError, "keep copies in", self._root):
+            return [copy.name for copy in self._copies()]
 
     def _held(self, location: str | Path, folder: Path, *, anew: bool = False) -> BinaryIO:
         """See to it that there is a copy; everybody sees it in use until the file returned is closed."""
@@ -132,8 +137,12 @@ class Copies:
                 sizes[copy] -= freed
 
     def _copies(self) -> list[Path]:
-        found = [each for each in self._root.glob("*") if each.is_dir() and not each.name.startswith(".")]
-        return sorted(found, key=lambda copy: (copy.stat().st_mtime_ns, copy.name))
+        used_ns: dict[Path, int] = {}
+        for each in self._root.glob("[!.]*"):
+            if each.is_dir():
+                with suppress(FileNotFoundError):  # who only asks what there is keeps nobody from removing it
+                    used_ns[each] = each.stat().st_mtime_ns
+        return sorted(used_ns, key=lambda copy: (used_ns[copy], copy.name))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

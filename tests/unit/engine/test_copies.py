@@ -149,6 +149,19 @@ def test_what_a_killed_fetch_has_left_is_cleared_away(tmp_path, store):
     assert not list(tmp_path.glob(".draft-*"))
 
 
+def test_who_asks_what_there_is_while_it_is_removed_is_answered(tmp_path):
+    copies = Copies(tmp_path, PLENTY)
+    for _ in range(3):
+        for number in range(400):
+            (tmp_path / f"{number:064}").mkdir()
+        removing = threading.Thread(target=copies.keep_only, args=((),))
+        removing.start()
+        while removing.is_alive():
+            assert len(copies.versions()) <= 400
+        removing.join()
+        assert not copies.versions()
+
+
 def test_copies_of_removed_models_go_also_those_that_are_mapped(tmp_path, store):
     erased, kept = publish(store, 1), publish(store, 2)
     copies = Copies(tmp_path, PLENTY)
