@@ -22,8 +22,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from engine.drafts import DRAFT, draft_in
 from engine.errors import ArtefactError
-from engine.stores import is_elsewhere, is_local, name_of, opened, reporting
+from engine.stores import is_local, name_of, opened, reporting
 
 FORMAT = 4
 WEIGHT_SCALE = 1 << 30
@@ -37,7 +38,7 @@ FACTS_FILE = "facts.json"
 
 FACTS = ("latent", "usefulness_floor", "repeat_shift")
 _HASHED_AT_ONCE = 1 << 20
-_LEFT_BY_A_WRITER = re.compile(r"\.draft-.*|[0-9a-f]{64}")
+_LEFT_BY_A_WRITER = re.compile(rf"{re.escape(DRAFT)}.*|[0-9a-f]{{64}}")
 _READABLE = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
 
@@ -192,41 +193,54 @@ _DTYPES: dict[str, type[np.signedinteger[Any]]] = {
 
 
 def write_artefact(root: str | Path, arrays: ModelArrays, manifest: Manifest) -> str:
-    """Store a model under ``root`` and return its version, which is also its folder's name.
+    """Store a model in a folder of this machine; return its version, which is also its folder's name.
 
     The same arrays in the same order have the same version, whenever and wherever they are
     written. The arrays of a model that is already there are left as they are, unless damaged, and
     its manifest is replaced: what was said about it last counts.
 
     Args:
-        root: folder of models; a path, or any address that ``fsspec`` understands.
+        root: folder of models.
         arrays: the model.
         manifest: how it came to be.
 
     Raises:
-        ArtefactError: the arrays contradict each other, ``root`` cannot be written, or it would keep what
-            is removed from it.
+        ArtefactError: the arrays contradict each other, or ``root`` cannot be written.
     """
     _check(arrays, "the model to write")
     with reporting(ArtefactError, "write a model to", root):
+        return _write_local(Path(root), arrays, manifest)
+
+
+def publish_artefact(root: str | Path, arrays: ModelArrays, manifest: Manifest, drafts: Path) -> str:
+    """Store a model as ``write_artefact`` does, wherever models are kept.
+
+    Args:
+        root: folder of models; a path, or any address that ``fsspec`` understands.
+        arrays: the model.
+        manifest: how it came to be.
+        drafts: folder of this machine to prepare it in for a store; see ``engine.drafts``.
+
+    Raises:
+        ArtefactError: the arrays contradict each other, ``root`` or ``drafts`` cannot be written, or the
+            store would keep what is removed from it.
+    """
+    with reporting(ArtefactError, "write a model to", root):
         filesystem, folder = opened(root)
         if is_local(filesystem):
-            return _write_local(Path(folder), arrays, manifest)
+            return write_artefact(folder, arrays, manifest)
         _refuse_versions(filesystem, root, folder)
-        with tempfile.TemporaryDirectory() as local:
-            version = _write_local(Path(local), arrays, manifest)
-            _upload(filesystem, Path(local) / version, f"{folder}/{version}")
+        with draft_in(drafts) as draft:
+            version = write_artefact(draft, arrays, manifest)
+            _upload(filesystem, draft / version, f"{folder}/{version}")
             return version
 
 
 def load_artefact(path: str | Path, *, verify: bool = True) -> Artefact:
-    """Map a stored model into memory.
-
-    Of one that is stored elsewhere nothing stays on this machine but what is mapped; to share one copy
-    among processes, see ``engine.copies``.
+    """Map a stored model into memory. Of one that is stored elsewhere a copy is: see ``engine.copies``.
 
     Args:
-        path: the model's folder; a path, or any address that ``fsspec`` understands.
+        path: the model's folder.
         verify: read every file once and compare its hash. Without it, lengths and types are
             still checked.
 
@@ -234,12 +248,9 @@ def load_artefact(path: str | Path, *, verify: bool = True) -> Artefact:
         ArtefactError: a file is missing, truncated, altered or of another format. The
             message names the file.
     """
-    if not is_elsewhere(path):
-        return _loaded(Path(path), verify=verify)
-    with tempfile.TemporaryDirectory() as local:
-        copy = Path(local) / name_of(path)
-        fetch_artefact(path, copy)
-        return _loaded(copy, verify=verify)
+    folder = Path(path)
+    with reporting(ArtefactError, "read", folder):
+        return _load_local(folder, verify=verify)
 
 
 def fetch_artefact(path: str | Path, folder: Path) -> None:
@@ -257,7 +268,7 @@ def fetch_artefact(path: str | Path, folder: Path) -> None:
         filesystem, there = opened(path)
         for name in (*_content_files(), MANIFEST_FILE):
             filesystem.get_file(f"{there}/{name}", str(folder / name))
-    if _loaded(folder, verify=True).version != name_of(path):
+    if load_artefact(folder).version != name_of(path):
         raise ArtefactError(f"`{path}` holds another model than its name says")
     for file in folder.iterdir():
         _sync(file)
@@ -336,14 +347,9 @@ def _refuse_versions(filesystem: Any, place: str | Path, folder: str) -> None:
         )
 
 
-def _loaded(folder: Path, *, verify: bool) -> Artefact:
-    with reporting(ArtefactError, "read", folder):
-        return _load_local(folder, verify=verify)
-
-
 def _write_local(root: Path, arrays: ModelArrays, manifest: Manifest) -> str:
     root.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=root))
+    draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=root))
     try:
         (draft / ITEM_IDS_FILE).write_bytes(orjson.dumps(arrays.item_ids))
         (draft / CLASSES_FILE).write_bytes(orjson.dumps(arrays.classes))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import tempfile
 import weakref
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -25,11 +24,11 @@ from engine.artefact import (
     load_artefact,
     size_of,
 )
+from engine.drafts import draft_in, held, remove_left_drafts
 from engine.errors import ArtefactError
 from engine.stores import is_elsewhere, name_of, reporting
 
 _LOCK_FILE = ".lock"
-_DRAFT = ".draft-"
 
 
 class Copies:
@@ -78,7 +77,8 @@ class Copies:
     def keep_only(self, versions: Collection[str]) -> int:
         """Remove the copies of all other models, also of those in use; return how many those were.
 
-        What is mapped stays in memory until it is let go of, and nobody can map it any more.
+        What killed processes have left goes as well. What is mapped stays in memory until it is let go of,
+        and nobody can map it any more.
 
         Args:
             versions: of the models that may be used.
@@ -86,13 +86,24 @@ class Copies:
         Raises:
             ArtefactError: something cannot be removed.
         """
-        if not self._root.exists():
-            return 0
-        with reporting(ArtefactError, "keep copies in", self._root), self._alone():
-            gone = [copy for copy in self._copies() if copy.name not in versions]
-            for copy in gone:
-                shutil.rmtree(copy)
+        self.remove_left()
+        with reporting(ArtefactError, "keep copies in", self._root):
+            if not self._root.exists():
+                return 0
+            with self._alone():
+                gone = [copy for copy in self._copies() if copy.name not in versions]
+                for copy in gone:
+                    shutil.rmtree(copy)
         return len(gone)
+
+    def remove_left(self) -> None:
+        """Remove what killed processes have left: parts of copies, and of models that were to be published.
+
+        Raises:
+            ArtefactError: something cannot be removed.
+        """
+        with reporting(ArtefactError, "keep copies in", self._root):
+            remove_left_drafts(self._root)
 
     def versions(self) -> list[str]:
         """Return the versions of which there is a copy, those used least lately first.
@@ -116,15 +127,10 @@ class Copies:
     def _fetch(self, location: str | Path, folder: Path) -> None:
         """Put a copy in place, all of it or nothing; under the lock."""
         shutil.rmtree(folder, ignore_errors=True)
-        for left in self._root.glob(f"{_DRAFT}*"):  # by a process that was killed: nobody else is here
-            shutil.rmtree(left)
         self._make_room(size_of(location))
-        draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=self._root))
-        try:
+        with draft_in(self._root) as draft:
             fetch_artefact(location, draft / folder.name)
             (draft / folder.name).rename(folder)
-        finally:
-            shutil.rmtree(draft)
 
     def _make_room(self, n_bytes: int) -> None:
         """Remove copies until so many bytes more may be taken, or all that are left are in use."""
@@ -148,8 +154,7 @@ class Copies:
     def _alone(self) -> Iterator[None]:
         """Wait until no other process or thread fetches or removes."""
         self._root.mkdir(parents=True, exist_ok=True)
-        with (self._root / _LOCK_FILE).open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with held(self._root / _LOCK_FILE):
             yield
 
 

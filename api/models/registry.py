@@ -30,7 +30,7 @@ from api.storage.versions import (
     shadow_model,
     watch_model,
 )
-from engine.artefact import Manifest, manifest_of, write_artefact
+from engine.artefact import Manifest, manifest_of, publish_artefact
 from engine.errors import ArtefactError
 
 if TYPE_CHECKING:
@@ -141,7 +141,9 @@ def write_model(settings: Settings, trained: Trained, now_ms: int) -> ModelRow:
     Raises:
         ArtefactError: it cannot be written.
     """
-    version = write_artefact(settings.models_root, trained.arrays, trained.manifest)
+    version = publish_artefact(
+        settings.models_root, trained.arrays, trained.manifest, settings.model_copies_dir
+    )
     document = orjson.dumps(asdict(trained.manifest), option=orjson.OPT_SERIALIZE_NUMPY).decode()
     return ModelRow(version, f"{settings.models_root}/{version}", document, now_ms)
 

@@ -30,13 +30,14 @@ def copies_of(settings: Settings) -> Copies:
 def remove_idle_copies(engine: Engine, copies: Copies) -> int:
     """Remove this host's copies of models that are erased, retired or unknown; return how many those were.
 
-    It is what an erasure on any host comes to on this one. Nobody has to be told: who looks finds it in the
-    database, also after having been away.
+    What killed processes have left of models goes too. It is what an erasure on any host comes to on this
+    one. Nobody has to be told: who looks finds it in the database, also after having been away.
 
     Raises:
         ArtefactError: something cannot be removed.
         StoreUnavailableError: the database cannot be used now.
     """
+    copies.remove_left()
     if not copies.versions():
         return 0
     with reading(engine) as conn:

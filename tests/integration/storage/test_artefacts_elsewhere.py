@@ -22,6 +22,7 @@ from api.settings import Settings
 from api.storage.connection import reading
 from api.storage.versions import get_model
 from api.training import ModelForgetting, forget_customers, train
+from engine.drafts import draft_in
 from engine.errors import ArtefactError, SnapshotError
 from engine.snapshots import Snapshots
 from engine.stores import opened
@@ -139,6 +140,15 @@ def test_a_host_that_nobody_asks_anything_removes_its_copies_as_well(shop, tmp_p
     forgotten(shop, "c03")
     assert remove_idle_copies(shop.engine, copies_of(there)) == 1
     assert not copies_of(there).versions()
+
+
+def test_a_host_that_has_no_copies_removes_what_a_killed_training_has_left_of_its_model(shop):
+    folder = shop.settings.model_copies_dir
+    with draft_in(folder) as in_use:
+        (folder / ".draft-left").mkdir()
+        (folder / ".draft-left" / "weights.npy").write_bytes(b"somebody")
+        assert remove_idle_copies(shop.engine, copies_of(shop.settings)) == 0
+        assert list(folder.glob(".draft-*")) == [in_use]
 
 
 def test_catalogues_are_kept_where_every_host_finds_them_and_pruned_there(shop, tmp_path):

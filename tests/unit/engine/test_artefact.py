@@ -18,7 +18,9 @@ from engine.artefact import (
     ModelArrays,
     erase_artefact,
     erase_unnamed,
+    fetch_artefact,
     load_artefact,
+    publish_artefact,
     stored_manifest,
     write_artefact,
 )
@@ -226,43 +228,73 @@ def test_a_model_without_items_is_a_model(tmp_path):
     )
 
 
+def fetched(location: str, folder: Path) -> Artefact:
+    """A stored model, from a copy of it."""
+    copy = folder / str(uuid4()) / location.rsplit("/", 1)[-1]
+    fetch_artefact(location, copy)
+    return load_artefact(copy)
+
+
 def test_models_live_in_any_store_that_fsspec_knows(tmp_path, arrays, folder):
-    root = f"memory://{uuid4()}"
-    version = write_artefact(root, arrays, MANIFEST)
-    assert version == folder.name == write_artefact(root, arrays, MANIFEST)
-    assert_same(load_artefact(f"{root}/{version}"), arrays)
+    for root in (f"memory://{uuid4()}", f"file://{tmp_path}/mounted"):
+        version = publish_artefact(root, arrays, MANIFEST, tmp_path / "drafts")
+        assert version == folder.name == publish_artefact(root, arrays, MANIFEST, tmp_path / "drafts")
+        assert_same(fetched(f"{root}/{version}", tmp_path), arrays)
 
 
-def test_a_model_from_a_store_leaves_no_file_behind(tmp_path, arrays, monkeypatch):
+def test_a_model_is_prepared_where_it_is_found_if_its_writer_is_killed_and_leaves_nothing(
+    tmp_path, arrays, monkeypatch
+):
+    sent, drafts, elsewhere = prepared_in(monkeypatch), tmp_path / "drafts", tmp_path / "of the system"
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
     root = f"memory://{uuid4()}"
-    version = write_artefact(root, arrays, MANIFEST)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert_same(load_artefact(f"{root}/{version}"), arrays)
+    publish_artefact(root, arrays, MANIFEST, drafts)
+    assert {drafts} == {each.parents[2] for each in sent}
+    assert all(each.parents[1].name.startswith(".draft-") for each in sent)
+    assert not list(drafts.glob(".draft-*"))
+    assert not list(elsewhere.iterdir())
+
+
+def prepared_in(monkeypatch) -> list[Path]:
+    """The files that are sent to a store from now on."""
+    sent: list[Path] = []
+    filesystem = type(fsspec.filesystem("memory"))
+    put_file = filesystem.put_file
+
+    def noting(self, here, there, *args, **kwargs):
+        sent.append(Path(here))
+        return put_file(self, here, there, *args, **kwargs)
+
+    monkeypatch.setattr(filesystem, "put_file", noting)
+    return sent
+
+
+def test_a_model_that_is_not_in_its_store_is_refused(tmp_path):
     with pytest.raises(ArtefactError):
-        load_artefact("memory://empty/model")
-    assert not list(tmp_path.iterdir())
+        fetched("memory://empty/model", tmp_path)
 
 
 def test_a_stored_model_that_was_damaged_is_refused_until_it_is_written_again(tmp_path, arrays):
     root = f"memory://{uuid4()}"
-    version = write_artefact(root, arrays, MANIFEST)
+    version = publish_artefact(root, arrays, MANIFEST, tmp_path)
     with fsspec.open(f"{root}/{version}/weights.npy", "wb") as file:
         file.write(b"nonsense")
     with pytest.raises(ArtefactError, match=r"weights\.npy"):
-        load_artefact(f"{root}/{version}")
-    write_artefact(root, arrays, MANIFEST)
-    assert_same(load_artefact(f"{root}/{version}"), arrays)
+        fetched(f"{root}/{version}", tmp_path)
+    publish_artefact(root, arrays, MANIFEST, tmp_path)
+    assert_same(fetched(f"{root}/{version}", tmp_path), arrays)
 
 
 def test_a_model_under_the_name_of_another_is_refused(tmp_path, arrays, folder):
     shutil.copytree(folder, tmp_path / "store" / ("0" * 64))
     with pytest.raises(ArtefactError, match="another model than its name says"):
-        load_artefact(f"file://{tmp_path}/store/{'0' * 64}")
+        fetched(f"file://{tmp_path}/store/{'0' * 64}", tmp_path)
 
 
-def test_what_an_interrupted_writer_left_in_a_store_is_removed(arrays, folder):
+def test_what_an_interrupted_writer_left_in_a_store_is_removed(tmp_path, arrays):
     root = f"memory://{uuid4()}"
-    version = write_artefact(root, arrays, MANIFEST)
+    version = publish_artefact(root, arrays, MANIFEST, tmp_path)
     for file in (f"{'f' * 64}/weights.npy", "else/weights.npy"):
         with fsspec.open(f"{root}/{file}", "wb") as left:
             left.write(b"half")
