@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from engine.drafts import DRAFT, draft_in
 from engine.errors import ArtefactError
-from engine.stores import is_local, name_of, opened, reporting
+from engine.stores import is_local, keeps_versions, name_of, opened, reporting
 
 FORMAT = 4
 WEIGHT_SCALE = 1 << 30
@@ -304,13 +304,14 @@ def erase_artefact(path: str | Path) -> None:
         path: the model's folder; a path, or any address that ``fsspec`` understands.
 
     Raises:
-        ArtefactError: a part of it cannot be removed, or its store would keep it nevertheless.
+        ArtefactError: a part of it cannot be removed, or its store would keep it nevertheless; then it
+            is left where everybody sees it.
     """
     with reporting(ArtefactError, "remove", path):
         filesystem, folder = opened(path)
+        _refuse_versions(filesystem, path, folder)
         if filesystem.exists(folder):
             filesystem.rm(folder, recursive=True)
-        _refuse_versions(filesystem, path, folder)
 
 
 def erase_unnamed(root: str | Path, named: Collection[str]) -> None:
@@ -337,13 +338,12 @@ def _refuse_versions(filesystem: Any, place: str | Path, folder: str) -> None:
     """Refuse a bucket that keeps former versions: what is removed to forget somebody would stay.
 
     Raises:
-        ArtefactError: it does.
+        ArtefactError: it does, or did once.
     """
-    keeps_versions = getattr(filesystem, "is_bucket_versioned", None)
-    if keeps_versions is not None and keeps_versions(folder.split("/", 1)[0]):
+    if keeps_versions(filesystem, folder):
         raise ArtefactError(
-            f"the bucket of `{place}` keeps versions of what is removed, so nothing is forgotten there: "
-            "models need one without versioning"
+            f"the bucket of `{place}` keeps versions of what is removed, or did once, so nothing is "
+            "forgotten there: models need one that never had versioning"
         )
 
 

@@ -27,6 +27,17 @@ def is_local(filesystem: Any) -> bool:
     return isinstance(filesystem, fsspec.implementations.local.LocalFileSystem)
 
 
+def keeps_versions(filesystem: Any, path: str) -> bool:
+    """Tell whether a store may still have what was removed from it, as far as it can be asked.
+
+    S3 can: a bucket whose versioning was suspended has kept what was removed before that. Other stores have
+    no common way to be asked; whoever chooses one sees to it.
+    """
+    call_s3 = getattr(filesystem, "call_s3", None)
+    bucket, _, _ = path.partition("/")
+    return call_s3 is not None and "Status" in call_s3("get_bucket_versioning", Bucket=bucket)
+
+
 def is_elsewhere(address: str | Path) -> bool:
     """Tell whether an address is that of a store."""
     return "://" in str(address)

@@ -22,6 +22,7 @@ from api.settings import Settings
 from api.storage.connection import reading
 from api.storage.versions import get_model
 from api.training import ModelForgetting, forget_customers, train
+from engine.artefact import erase_artefact, stored_manifest
 from engine.drafts import draft_in
 from engine.errors import ArtefactError, SnapshotError
 from engine.snapshots import Snapshots
@@ -184,18 +185,43 @@ def test_a_model_is_published_whole_or_not_at_all(shop, monkeypatch):
     assert copies_of(shop.settings).load(location).version == version
 
 
-def test_a_bucket_that_keeps_what_is_removed_is_refused(object_store, sqlite_store):
-    object_store.mkdir("keeps-everything")
-    object_store.call_s3(
-        "put_bucket_versioning",
-        Bucket="keeps-everything",
-        VersioningConfiguration={"Status": "Enabled"},
-    )
+def set_versioning(buckets, bucket: str, *statuses: str) -> None:
+    for each in statuses:
+        buckets.call_s3("put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": each})
+
+
+KEPT = [("Enabled",), ("Enabled", "Suspended")]
+"""What was done with a bucket that has former versions of what is in it."""
+
+
+@pytest.mark.parametrize("statuses", KEPT, ids=lambda each: each[-1])
+def test_a_bucket_that_keeps_what_is_removed_or_did_once_is_refused(object_store, sqlite_store, statuses):
+    bucket = f"keeps-everything-{statuses[-1].lower()}"
+    object_store.mkdir(bucket)
+    set_versioning(object_store, bucket, *statuses)
     open_shop(sqlite_store, N_CUSTOMERS)
-    settings = replace(sqlite_store.settings, artefacts_url="s3://keeps-everything/shop")
+    settings = replace(sqlite_store.settings, artefacts_url=f"s3://{bucket}/shop")
     with pytest.raises(ArtefactError, match="keeps versions of what is removed"):
         train(sqlite_store.engine, settings, TRAINED_MS, unseen)
-    assert not object_store.exists("keeps-everything/shop/models")
+    assert not object_store.exists(f"{bucket}/shop/models")
+
+
+@pytest.mark.parametrize("statuses", KEPT, ids=lambda each: each[-1])
+def test_from_a_bucket_that_has_come_to_keep_versions_nothing_is_removed_in_appearance_only(
+    object_store, sqlite_store, statuses
+):
+    bucket = f"came-to-keep-{statuses[-1].lower()}"
+    object_store.mkdir(bucket)
+    open_shop(sqlite_store, N_CUSTOMERS)
+    settings = replace(sqlite_store.settings, artefacts_url=f"s3://{bucket}/shop")
+    location = f"{settings.models_root}/{train(sqlite_store.engine, settings, TRAINED_MS, unseen).version}"
+    set_versioning(object_store, bucket, *statuses)
+    for _ in range(2):
+        with pytest.raises(ArtefactError, match="keeps versions of what is removed"):
+            erase_artefact(location)
+    assert stored_manifest(location) is not None
+    listed = object_store.call_s3("list_object_versions", Bucket=bucket)
+    assert "DeleteMarkers" not in listed
 
 
 def test_a_store_that_does_not_answer_is_an_error_that_names_it(object_store, monkeypatch, tmp_path):
