@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
+
 from api.consents.choosing import Choosing
 from api.consents.people import Person
 from api.consents.written import drafted
@@ -76,22 +78,18 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stands:
+class Chosen:
     """All that a customer has chosen.
 
     Attributes:
         choices: as stored.
         consent: what they are checked by.
-        limits: how long evidence counts.
         notices: every notice.
-        restricted_since_ms: since when all use is restricted; ``None`` where it is not.
     """
 
     choices: Choices
     consent: ConsentSettings
-    limits: Limits
     notices: Sequence[Notice]
-    restricted_since_ms: int | None
 
     @property
     def signal_can_be_overridden(self) -> bool:
@@ -105,16 +103,32 @@ class Stands:
         return not self.choices.non_profiled
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Stands(Chosen):
+    """The same, and what else there is to be told of it.
+
+    Attributes:
+        limits: how long evidence counts.
+        restricted_since_ms: since when all use is restricted; ``None`` where it is not.
+    """
+
+    limits: Limits
+    restricted_since_ms: int | None
+
+
 def read_standing(customer: Customer) -> Stands:
     """Return what a customer has chosen, as it is in force for this request."""
-    found = customer.found
-    with reading(found.engine) as conn:
-        consent = consent_in_force(conn, found.settings.consent)
-        choices, _ = read_choices(conn, customer.key)
-        limits = found.runtime.as_of(conn).house.limits
-        notices = list_notices(conn)
-    restriction = (choices.ledger or Ledger.empty()).restriction_at(customer.now_ms)
-    return Stands(choices, consent, limits, notices, restriction.at_ms if restriction else None)
+    with reading(customer.found.engine) as conn:
+        chosen = _read_chosen(conn, customer)
+        limits = customer.found.runtime.as_of(conn).house.limits
+    restriction = (chosen.choices.ledger or Ledger.empty()).restriction_at(customer.now_ms)
+    return Stands(
+        choices=chosen.choices,
+        consent=chosen.consent,
+        notices=chosen.notices,
+        limits=limits,
+        restricted_since_ms=restriction.at_ms if restriction else None,
+    )
 
 
 def standing_of(key: str, of: Stands, customer: Customer) -> Standing:
@@ -149,7 +163,8 @@ def choose(customer: Customer, answers: Mapping[str, str]) -> str | None:
     """Store what a customer answers, ``yes`` or ``no`` by purpose; it holds from the next request on.
 
     A yes is bound to the latest notice that asks for the purpose. On this page it is said right beside the
-    question when the browser's signal says no, so a yes is one that was confirmed against it.
+    question when the browser's signal says no, so a yes is one that was confirmed against it. Nothing is
+    asked of the house: a choice can be made where nothing can be suggested.
 
     Returns:
         The id of the cascade by which a profile is forgotten; ``None`` where none is.
@@ -158,8 +173,9 @@ def choose(customer: Customer, answers: Mapping[str, str]) -> str | None:
         InvalidRequestError: a purpose cannot be chosen.
         ErasedError: the customer was erased.
     """
-    stands = read_standing(customer)
-    body = {"events": [_event(key, each, stands, customer) for key, each in answers.items()]}
+    with reading(customer.found.engine) as conn:
+        chosen = _read_chosen(conn, customer)
+    body = {"events": [_event(key, each, chosen, customer) for key, each in answers.items()]}
     return store(customer, body)
 
 
@@ -182,7 +198,15 @@ def store(customer: Customer, body: Mapping[str, Any]) -> str | None:
     return chosen.cascade_id
 
 
-def _event(key: str, answer: str, of: Stands, customer: Customer) -> dict[str, Any]:
+def _read_chosen(conn: Connection, customer: Customer) -> Chosen:
+    return Chosen(
+        choices=read_choices(conn, customer.key)[0],
+        consent=consent_in_force(conn, customer.found.settings.consent),
+        notices=list_notices(conn),
+    )
+
+
+def _event(key: str, answer: str, of: Chosen, customer: Customer) -> dict[str, Any]:
     entry = of.consent.in_force(entry_of(key))
     state = (of.choices.ledger or Ledger.empty()).get(key)
     by_default = entry.basis is LawfulBasis.LEGITIMATE_INTEREST

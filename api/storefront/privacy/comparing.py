@@ -10,7 +10,6 @@ from flask import Response
 
 from api.auth import CUSTOMERS, require_own
 from api.consents.people import Person
-from api.errors import StoreRefusedError, StoreUnavailableError
 from api.logging import warn
 from api.pages.blueprint import Pages
 from api.recommending import recommended
@@ -61,7 +60,10 @@ class _ChangedSchema(LanguageQuerySchema):
 
 
 def compared(customer: Customer, change: Callable[[], object], said: str, otherwise: str) -> Response:
-    """Carry a change out and lead to what it does to suggestions; the change never waits for those.
+    """Carry a change out and lead to what it does to suggestions.
+
+    A consent is taken back as easily as it was given (GDPR 7(3)): the change is made whatever becomes of the
+    suggestions before it and after it, and where either could not be made, only the comparison is left out.
 
     Args:
         customer: who changes something.
@@ -131,7 +133,7 @@ def titles_of(found: Wiring) -> Callable[[str], str]:
 
 
 def _suggested(customer: Customer, seed: bytes) -> str | None:
-    """Return the id of a decision for the customer that is made now; ``None`` where it cannot be recorded.
+    """Return the id of a decision for the customer that is made now; ``None`` where none can be made.
 
     It is on record like any other, and not remembered as shown in the shop: otherwise the second of two
     would avoid what the first has shown, and the change would not be what they differ by.
@@ -152,7 +154,7 @@ def _suggested(customer: Customer, seed: bytes) -> str | None:
         decision_id: str = orjson.loads(answer)["decision_id"]
         with writing(found.engine) as conn:
             delete_exposures(conn, [decision_id])
-    except (StoreUnavailableError, StoreRefusedError, StopIteration) as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, it must not keep a customer from a choice
         warn("privacy:compare:failed", error)
         return None
     return decision_id

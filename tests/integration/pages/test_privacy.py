@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import logging
 import re
 import zipfile
@@ -9,7 +10,7 @@ import zlib
 from dataclasses import replace
 
 import pytest
-from support.http import BUYER, EVERYTHING, PROFILED, PROFILING, fill, serving
+from support.http import BUYER, EVERYTHING, LIMITED, PROFILED, PROFILING, fill, serving
 from support.pages import OF_CUSTOMERS, come_in, customer_token, hold, send, somebody, token_in
 
 from api.errors import StoreUnavailableError
@@ -17,7 +18,6 @@ from api.logging import LOGGER, JsonLines
 from api.storage.api_keys import Role
 from api.storage.connection import reading
 from api.storage.customers import read_mutes
-from api.storefront.privacy import comparing
 from guardrails.consent.purposes import sensitive_key
 
 OTHER = "other-4712"
@@ -448,11 +448,47 @@ def test_a_part_of_the_page_comes_back_where_a_script_asks_for_it(shop, customer
     assert "<html" not in part.text
 
 
-def test_a_comparison_that_cannot_be_made_holds_no_change_up(shop, customer, monkeypatch):
-    def broken(*_: object) -> None:
-        raise StoreUnavailableError("decisions cannot be recorded: nothing is accepted now")
+def take_recorder(shop, monkeypatch):
+    """Nothing is accepted for the log any more."""
+    shop.wiring.recorder.close()
+    return StoreUnavailableError
 
-    monkeypatch.setattr(comparing, "recommended", broken)
-    assert press(customer, "/privacy/personalize", personalize="no").headers["Location"] == "/privacy"
+
+def break_house(shop, monkeypatch):
+    """The model in force cannot be asked, in a way that nobody has thought of."""
+    snapshot = shop.wiring.runtime.current()
+    broken = replace(snapshot, house=replace(snapshot.house, recommender=object()))
+    monkeypatch.setattr(shop.wiring.runtime, "_snapshot", broken)
+    return AttributeError
+
+
+def take_house(shop, monkeypatch):
+    """Nothing could be loaded so far."""
+    shop.wiring.runtime.close()
+    monkeypatch.setattr(shop.wiring.runtime, "_snapshot", None)
+    return StoreUnavailableError
+
+
+@pytest.mark.parametrize("spoil", [take_recorder, break_house, take_house])
+@pytest.mark.parametrize(
+    ("path", "fields", "purpose", "status"),
+    [
+        ("/privacy/personalize", {"personalize": "no"}, PROFILED, "ConsentWithdrawn"),
+        ("/privacy/choices", {"purpose": PROFILING, "answer": "no"}, PROFILING, "ConsentWithdrawn"),
+        ("/privacy/choices", {"purpose": LIMITED, "answer": "no"}, LIMITED, "ObjectionRaised"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_holds_no_change_up(
+    shop, customer, written, monkeypatch, spoil, path, fields, purpose, status
+):
+    token = token_in(customer.get("/privacy"))
+    error = spoil(shop, monkeypatch)
+    answer = customer.post(path, data={"csrf_token": token, **fields})
+    assert (answer.status_code, answer.headers.get("Location")) == (303, "/privacy")
+    stands = shop.ask("GET", f"/v1/customers/{BUYER}/consents").json()["purposes"]
+    assert next(each["status"] for each in stands if each["purpose"] == purpose) == status
+    said = [line for line in written.getvalue().splitlines() if "privacy:compare:failed" in line]
+    assert {json.loads(line)["error"] for line in said} == {error.__name__}
+    assert not any(BUYER in line for line in said)
     monkeypatch.undo()
-    assert suggested(shop)["profiling"] is False
+    assert purpose == LIMITED or suggested(shop)["profiling"] is False
