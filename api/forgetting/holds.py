@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from api.errors import ErasedError, ForbiddenError, StoreRefusedError
-from api.forgetting.plan import KEYS
 from api.logbook import Logbook, entry
 from api.storage.api_keys import KeyRow, Role
-from api.storage.cascades import SETTLED, get_cascade, running_erasure, take_up
+from api.storage.cascades import get_cascade, running_erasure, take_up
 from api.storage.connection import writing
 from api.storage.consents import lock_subject
 from api.storage.legal_holds import LegalHold, get_hold, insert_hold, is_held, lift_hold
@@ -45,7 +44,7 @@ def place_hold(logbook: Logbook, hold: LegalHold, now_ms: int) -> int:
         lock_log(conn)
         running = running_erasure(conn, hold.subject_key)
         cascade = None if running is None else get_cascade(conn, running)
-        if cascade is not None and cascade.status_of(KEYS) in SETTLED:
+        if cascade is not None and cascade.log_index is not None:
             raise ErasedError("nothing is left to hold: the keys of these records are destroyed")
         insert_hold(conn, hold)
         grown = logbook.add(conn, entry(LEGAL_HOLD, now_ms, hold=hold.hold_id, event="placed"))

@@ -84,19 +84,40 @@ def erase(
 def destroy_keys(logbook: Logbook, subjects: Subjects, cascade_id: str, now_ms: int) -> None:
     """Destroy the keys of whoever an erasure is about, unless that was done or a legal hold stands.
 
-    Keys go first, then the entry is appended, in the transaction that notes the step: dying in between
-    leaves the step to be taken again, and the log tells of each erasure once.
+    Keys go first, then the entry is appended, in the transaction that notes where it is. What the keys have
+    left behind on the disk is removed after that, for it can take long and the log's lock is let go by then;
+    only when it is gone the step is done. Dying in between leaves the step to be taken again, and the log
+    tells of each erasure once.
 
     Raises:
         StoreUnavailableError: it could not be done now; try again.
     """
     with writing(logbook.engine) as conn:
-        cascade = hold_cascade(conn, cascade_id)
-        if cascade is None or cascade.subject_key is None or cascade.status_of(KEYS) in {None, *SETTLED}:
+        cascade = _still_to_do(conn, cascade_id)
+        if cascade is None:
             return
-        after = _destroy(conn, logbook, subjects, cascade, now_ms)
-    if after is None:
+        is_told = cascade.log_index is not None
+        after = None if is_told else _destroy(conn, logbook, subjects, cascade, now_ms)
+    if after is None and not is_told:
         return
+    if after is not None:
+        _publish(logbook, after)
+    logbook.keyring.clear_destroyed()
+    with writing(logbook.engine) as conn:
+        cascade = _still_to_do(conn, cascade_id)
+        if cascade is not None:
+            _settle(conn, cascade, now_ms)
+
+
+def _still_to_do(conn: Connection, cascade_id: str) -> Cascade | None:
+    """Return an erasure whose keys are still to be seen to, and that nobody else changes meanwhile."""
+    cascade = hold_cascade(conn, cascade_id)
+    if cascade is None or cascade.subject_key is None or cascade.status_of(KEYS) in {None, *SETTLED}:
+        return None
+    return cascade
+
+
+def _publish(logbook: Logbook, after: TreeState) -> None:
     try:
         logbook.publish(after)
     except EdgeError as error:  # the entry stands: whoever publishes next vouches for it
@@ -106,6 +127,7 @@ def destroy_keys(logbook: Logbook, subjects: Subjects, cascade_id: str, now_ms: 
 def _destroy(
     conn: Connection, logbook: Logbook, subjects: Subjects, cascade: Cascade, now_ms: int
 ) -> TreeState | None:
+    """Delete the keys and append the entry; return how far the tree has come, ``None`` for a legal hold."""
     lock_log(conn)
     key = cascade.subject_key or b""
     remember_visits(conn, cascade.cascade_id, linked_visits(conn, cascade.customer_no))
@@ -120,12 +142,17 @@ def _destroy(
     told = entry(ERASURE, now_ms, request=cascade.request_id, n=n_records)
     grown = logbook.add(conn, told)
     note_entry(conn, cascade.cascade_id, grown.first_index)
-    note_step(conn, cascade.cascade_id, KEYS, StepStatus.COMPLETE, now_ms, n_more=n_keys)
+    note_step(conn, cascade.cascade_id, KEYS, StepStatus.PENDING, now_ms, n_more=n_keys)
+    return grown.after
+
+
+def _settle(conn: Connection, cascade: Cascade, now_ms: int) -> None:
+    """Note that the keys are gone; of somebody of whom nothing is held, that is the end of the erasure."""
+    note_step(conn, cascade.cascade_id, KEYS, StepStatus.COMPLETE, now_ms)
     if all(step.status in SETTLED for step in cascade.steps if _is_left(step.downstream)):
         if cascade.request_id is not None:
             close_erasure_request(conn, cascade.request_id, now_ms)
         finish(conn, cascade.cascade_id, now_ms)
-    return grown.after
 
 
 def _is_left(downstream: str) -> bool:

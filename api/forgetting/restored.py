@@ -69,14 +69,20 @@ def _erase_again(
 
 
 def _destroy_again(logbook: Logbook, subjects: Subjects, missing: Mapping[bytes, int]) -> None:
-    """Destroy the keys of those whom an older store of keys does not know to be erased."""
+    """Destroy the keys of those whom an older store of keys does not know to be erased.
+
+    Nobody makes one for them any more, so they are looked for before the log's lock is taken: to derive the
+    digests of all who have a key takes a while. They are remembered last, when nothing of the keys is left.
+    """
     if not missing:
         return
+    keyring = logbook.keyring
+    gone = [key for key in sorted(keyring.subjects()) if subjects.suppression(key) in missing]
     with writing(logbook.engine) as conn:
         lock_log(conn)
-        keyring = logbook.keyring
-        keyring.destroy([key for key in sorted(keyring.subjects()) if subjects.suppression(key) in missing])
-        keyring.remember_erased([Erased(key, since, Mode.DELETE.value) for key, since in missing.items()])
+        keyring.destroy(gone)
+    keyring.clear_destroyed()
+    keyring.remember_erased([Erased(key, since, Mode.DELETE.value) for key, since in missing.items()])
 
 
 def _everybody(conn: Connection, subjects: Subjects) -> Iterator[Erasable]:

@@ -43,6 +43,7 @@ from api.storage.retention import (
     spared_subjects,
     without_younger,
 )
+from api.storage.statements import chunks
 from api.storage.versions import policy_in_force
 from engine.interactions import DAY_MS
 from guardrails.view import reads_back_days
@@ -52,6 +53,9 @@ RUN_ROWS = 2_000
 
 BODIES_ROWS = 500
 """Bodies of one run: it holds the log's lock, and answers wait for that."""
+
+KEYS_AT_ONCE = 500
+"""Whose keys of earlier years one run destroys: it holds the log's lock too."""
 
 KEYS_OF_YEARS = "keys of years that are over"
 """Keys that only opened bodies that are kept no longer."""
@@ -184,7 +188,8 @@ class _Purge:
     def _remove_bodies(self, conn: Connection, expired: Expired) -> int:
         """Remove some bodies; of visits first the keys that open nothing else.
 
-        Keys are destroyed under the log's lock, so none of them is one that was made just now.
+        Keys are destroyed under the log's lock, so none of them is one that was made just now. What they
+        leave behind on the disk goes with the keys of years that are over.
         """
         lock_log(conn)
         places = expired.places(conn, BODIES_ROWS)
@@ -196,10 +201,21 @@ class _Purge:
         return len(places)
 
     def _destroy_old_keys(self) -> int:
-        with writing(self._engine) as conn:
-            lock_log(conn)
-            spared = spared_subjects(conn, self._now_ms)
-            return self._logbook.keyring.destroy_before(oldest_year(self._keep, self._now_ms), spared)
+        """Destroy the keys of years that are over, some at a time, then remove what any keys left behind.
+
+        Nobody makes a key of such a year any more, so whose there are is asked once.
+        """
+        keyring, year = self._logbook.keyring, oldest_year(self._keep, self._now_ms)
+        gone = 0
+        for some in chunks(keyring.subjects_before(year), KEYS_AT_ONCE):
+            with writing(self._engine) as conn:
+                started = time.monotonic()
+                lock_log(conn)
+                spared = spared_subjects(conn, self._now_ms)
+                gone += keyring.destroy_before(year, [key for key in some if key not in spared])
+            _rest_since(started)
+        keyring.clear_destroyed()
+        return gone
 
     def _once(self, store: str, n: int) -> int:
         if self._noted is not None:
@@ -218,7 +234,12 @@ class _Purge:
                     self._noted(conn, store, n, n == 0)
             if n == 0:
                 return removed
-            time.sleep(max(_LEAST_PAUSE_S, time.monotonic() - started))  # others write meanwhile
+            _rest_since(started)
+
+
+def _rest_since(started: float) -> None:
+    """Leave others as much time to write as the run took."""
+    time.sleep(max(_LEAST_PAUSE_S, time.monotonic() - started))
 
 
 def purge_daily(logbook: Logbook, settings: Settings, now_ms: int, lease_ms: int) -> bool:

@@ -437,8 +437,7 @@ class _Passage:
         elif name == CUSTOMER:
             self._customer(cascade)
         elif name == DATABASE:
-            forget_in_rehearsals(self._settings.data_dir)  # run since files were seen to
-            self._note(name, _done(cascade), detail=clear_deleted(self._engine, TOUCHED))
+            self._database(cascade)
         else:
             self._in_runs(name, self._runs(cascade)[name])
 
@@ -514,7 +513,10 @@ class _Passage:
         self._note(VISITS, StepStatus.COMPLETE)
 
     def _decisions(self, cascade: Cascade) -> None:
-        """Remove the records, and with the last of them the keys that visits may have got meanwhile."""
+        """Remove the records, and with the last of them the keys that visits may have got meanwhile.
+
+        What these keys leave behind on the disk is removed with what rows do, without the log's lock.
+        """
         with reading(self._engine) as conn:
             visits = visits_of(conn, cascade.cascade_id)
             keys = [*_whose(cascade).keys, *visits]
@@ -545,6 +547,13 @@ class _Passage:
         if customer_id is not None:
             n_files += forget_in_files(self._settings.data_dir, customer_id)
         self._note(FILES, StepStatus.COMPLETE, n_more=n_files)
+
+    def _database(self, cascade: Cascade) -> None:
+        """Remove what rows and keys have left behind, and what rehearsals read since files were seen to."""
+        forget_in_rehearsals(self._settings.data_dir)
+        if cascade.kind is CascadeKind.ERASURE:
+            self._logbook.keyring.clear_destroyed()
+        self._note(DATABASE, _done(cascade), detail=clear_deleted(self._engine, TOUCHED))
 
     def _customer(self, cascade: Cascade) -> None:
         """Remove what arrived while the rest was removed, then the customer, and whose all this was."""

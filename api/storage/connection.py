@@ -30,7 +30,7 @@ from api.storage.outage import REST_S, Outage
 from api.storage.placements import seed_placements
 from api.storage.release import Fit, fit_of, is_ahead, remember_served
 from api.storage.secret_files import sync_folder
-from api.storage.turns import begin_in_turn
+from api.storage.turns import begin_in_turn, empty_log
 from guardrails.messages import Phrase
 from guardrails.placements import DEFAULT_PLACEMENTS
 
@@ -219,8 +219,8 @@ def clear_deleted(engine: Engine, tables: Sequence[str]) -> str:
             return _LEFT_ON_POSTGRESQL
         with engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
-            ((busy, _, _),) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    if busy:
+            is_empty = empty_log(driver, PATIENCE_S)
+    if not is_empty:
         raise StoreUnavailableError(_BUSY)
     return _LEFT_ON_SQLITE
 

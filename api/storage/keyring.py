@@ -134,16 +134,17 @@ class Keyring:
         return found
 
     def destroy(self, keys: Sequence[bytes], erased: Erased | None = None) -> int:
-        """Destroy every key of the subjects, also in the file's own log; return how many there were.
+        """Destroy every key of the subjects; return how many there were.
 
-        Call it while holding the log's lock, so that nobody makes keys at the same time.
+        Call it while holding the log's lock, so that nobody makes keys at the same time, and without it
+        ``clear_destroyed``, before anybody is told that they are gone.
 
         Args:
             keys: subject keys.
             erased: who is to be remembered as erased, in the same transaction.
 
         Raises:
-            StoreUnavailableError: they could not all be destroyed; try again.
+            StoreUnavailableError: none of them was destroyed; try again.
         """
         gone = 0
         with self._store.writing() as conn:
@@ -153,24 +154,39 @@ class Keyring:
                 ).rowcount
             if erased is not None:
                 conn.execute(insert_or_replace(conn, erasures, "suppression_key"), erased._asdict())
-        clear_deleted(self._store.engine, [subject_keys.name])
         return gone
 
-    def destroy_before(self, year: int, spared: Collection[bytes] = ()) -> int:
-        """Destroy the keys of earlier years, but of those who are spared; return how many that were.
+    def destroy_before(self, year: int, subjects: Sequence[bytes]) -> int:
+        """Destroy the keys that subjects have of earlier years; return how many that were.
+
+        As of ``destroy``, what they leave behind is for ``clear_destroyed``.
 
         Raises:
-            StoreUnavailableError: they could not all be destroyed; try again.
+            StoreUnavailableError: none of them was destroyed; try again.
         """
-        old = subject_keys.c.year < year
+        gone = 0
         with self._store.writing() as conn:
-            found = set(conn.scalars(select(subject_keys.c.subject_key).where(old).distinct()))
-            gone = 0
-            for some in chunks(sorted(found - set(spared))):
-                these = subject_keys.c.subject_key.in_(some)
-                gone += conn.execute(delete(subject_keys).where(old, these)).rowcount
-        clear_deleted(self._store.engine, [subject_keys.name])
+            for some in chunks(subjects):
+                theirs = subject_keys.c.subject_key.in_(some)
+                gone += conn.execute(delete(subject_keys).where(subject_keys.c.year < year, theirs)).rowcount
         return gone
+
+    def clear_destroyed(self) -> None:
+        """Remove what destroyed keys have left behind on the disk, also in the file's own log.
+
+        How long that takes depends on who reads meanwhile and on how many keys there are, so call it without
+        the log's lock: everybody who is answered waits for that.
+
+        Raises:
+            StoreUnavailableError: somebody still reads from before they were destroyed; try again.
+        """
+        clear_deleted(self._store.engine, [subject_keys.name])
+
+    def subjects_before(self, year: int) -> list[bytes]:
+        """Return the subject key of everybody who has a key of an earlier year, in order."""
+        query = select(subject_keys.c.subject_key).where(subject_keys.c.year < year).distinct()
+        with self._store.reading() as conn:
+            return sorted(conn.scalars(query))
 
     def count_before(self, year: int, spared: Collection[bytes] = ()) -> int:
         """Return how many keys of earlier years there are, but of those who are spared."""

@@ -1,4 +1,4 @@
-"""Whose turn it is to write to a SQLite file: whoever came first, thread or process.
+"""Whose turn it is to write to a SQLite file: whoever came first, thread or process; and emptying its log.
 
 SQLite lets whoever waits sleep for longer and longer, up to a tenth of a second at a time, and whoever
 asks just when the lock is free gets it. Of two processes that write all the time one would go on and on,
@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _LOOK_AGAIN_S = 0.0005
+_TRY_AGAIN_S = 0.005
 
 
 def begin_in_turn(driver: sqlite3.Connection, file: Path, patience_s: float) -> None:
@@ -34,6 +35,30 @@ def begin_in_turn(driver: sqlite3.Connection, file: Path, patience_s: float) -> 
     with _next_in_line(file, deadline), _without_sleep(driver, patience_s):
         while not _has_begun(driver, is_last=time.monotonic() > deadline):
             time.sleep(_LOOK_AGAIN_S)
+
+
+def empty_log(driver: sqlite3.Connection, patience_s: float) -> bool:
+    """Bring all of a file's log into the file and cut the log off; tell whether that could be done.
+
+    SQLite itself would keep everybody from writing while it waits for whoever reads, and not wait at all
+    for whoever does the same.
+
+    Args:
+        driver: a connection of the driver, in no transaction.
+        patience_s: how long to wait at most, for who writes or reads from before.
+    """
+    deadline = time.monotonic() + patience_s
+    with _without_sleep(driver, patience_s):
+        while not _is_emptied(driver):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_TRY_AGAIN_S)
+    return True
+
+
+def _is_emptied(driver: sqlite3.Connection) -> bool:
+    ((is_busy, _, _),) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return not is_busy
 
 
 @contextmanager

@@ -147,6 +147,7 @@ class TestDestroying:
         wrapped = {name: bytes(row.wrapped_key) for name, row in stored(url).items()}
         assert all(each in in_files(tmp_path) for each in wrapped.values())
         keyring.destroy([ANNA])
+        keyring.clear_destroyed()
         left = in_files(tmp_path)
         assert ANNA not in left
         assert {name for name, each in wrapped.items() if each in left} == {B_24, NOBODYS}
@@ -159,20 +160,30 @@ class TestDestroying:
         engine = open_url(url)
         with reading(engine) as conn:
             conn.execute(select(subject_keys)).all()
+            assert keyring.destroy([ANNA]) == 2
             with pytest.raises(StoreUnavailableError):
-                keyring.destroy([ANNA])
-        keyring.destroy([ANNA])
+                keyring.clear_destroyed()
+        keyring.clear_destroyed()
         assert ANNA not in in_files(tmp_path)
         engine.dispose()
         keyring.close()
 
-    def test_years_before_go_but_of_those_who_are_spared(self, keyring):
+    def test_what_is_left_behind_is_removed_by_many_at_once(self, keyring):
+        keyring.for_sealing(ALL)
+        keyring.destroy([ANNA])
+        with ThreadPoolExecutor(8) as threads:
+            assert list(threads.map(lambda _: keyring.clear_destroyed(), range(24))) == [None] * 24
+
+    def test_years_before_go_of_those_who_are_named(self, keyring):
         b_23 = KeyName(BERT, 2023)
         keyring.for_sealing([*ALL, b_23])
-        assert keyring.destroy_before(2024, spared=[BERT]) == 1
+        assert keyring.subjects_before(2024) == [ANNA, BERT]
+        assert keyring.destroy_before(2024, [ANNA]) == 1
         assert set(keyring.for_opening([*ALL, b_23])) == {A_24, B_24, NOBODYS, b_23}
-        assert keyring.destroy_before(2024) == 1
-        assert keyring.destroy_before(2025) == 3
+        assert keyring.subjects_before(2024) == [BERT]
+        assert keyring.destroy_before(2024, [ANNA, BERT]) == 1
+        assert keyring.subjects_before(2025) == [NOBODY, ANNA, BERT]
+        assert keyring.destroy_before(2025, keyring.subjects_before(2025)) == 3
         assert keyring.count() == {}
 
 

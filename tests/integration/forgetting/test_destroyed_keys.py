@@ -7,6 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -28,14 +31,16 @@ from api.errors import ErasedError, StoreUnavailableError
 from api.forgetting.holds import place_hold, release_hold
 from api.forgetting.keys import KEPT
 from api.forgetting.receipt import proof_of
+from api.forgetting.retention import purge, unseen
 from api.forgetting.worker import Cascades
 from api.metrics import Metrics
 from api.storage import tables
 from api.storage.cascades import StepStatus
-from api.storage.connection import reading, writing
+from api.storage.connection import HELD_S, reading, writing
 from api.storage.legal_holds import LegalHold
 from api.storage.requests import get_request
 from api.storage.suppressions import is_suppressed
+from engine.interactions import DAY_MS
 from guardrails.log import verifier
 
 TESTS = Path(__file__).parents[2]
@@ -171,10 +176,114 @@ def test_killed_between_two_steps_the_erasure_is_done_once(store, people, step):
     forgetting(store).work_on_due()
     (cascade_id,) = _erasures(store)
     assert receipt_of(store, cascade_id).finished_at_ms is not None
+    assert counts_of(receipt_of(store, cascade_id))["keys"] == (step != "destroyed")
+    assert store.subjects.account(gone) not in in_files_of_keys(store)
     assert len(entries_of_type(store, "erasure")) == 1
     assert readable(store, ids_of(gone)) == set()
     assert readable(store, ids_of(people[1])) == set(ids_of(people[1]))
     check_proofs(store)
+
+
+def in_files_of_keys(store):
+    """Every byte of the store of keys: the file, and what it has beside itself."""
+    return b"".join(file.read_bytes() for file in sorted(store.settings.data_dir.glob("keys.db*")))
+
+
+def reading_keys(store):
+    """Read from the store of keys, and go on until closed: nothing can be removed from its disk meanwhile."""
+    driver = sqlite3.connect(store.settings.data_dir / "keys.db", isolation_level=None)
+    driver.execute("BEGIN")
+    assert driver.execute("SELECT count(*) FROM subject_keys").fetchone()[0]
+    return closing(driver)
+
+
+def is_pending(store, step):
+    with reading(store.engine) as conn:
+        steps = tables.cascade_steps
+        status = conn.scalar(select(steps.c.status).where(steps.c.downstream == step))
+    return status == StepStatus.PENDING.value
+
+
+def waits_for(holds):
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_others_are_answered_while_what_keys_have_left_on_the_disk_is_removed(store, people, monkeypatch):
+    monkeypatch.setattr("api.storage.connection.PATIENCE_S", 60)
+    gone, key = people[0], store.subjects.account(people[0])
+    with ThreadPoolExecutor(1) as elsewhere:
+        with reading_keys(store):
+            begun = elsewhere.submit(begin, store, gone)
+            waits_for(lambda: entries_of_type(store, "erasure"))
+            before = time.monotonic()
+            decide(store, store.subjects.account(people[1]), ["meanwhile"])
+            decide(store, store.subjects.account("new"), ["of somebody new"])
+            assert time.monotonic() - before < HELD_S
+            assert readable(store, [*ids_of(gone), "meanwhile"]) == {"meanwhile"}
+            assert key in in_files_of_keys(store)
+            assert is_pending(store, "keys")
+            assert not begun.done()
+        cascade = receipt_of(store, begun.result())
+    assert cascade.status_of("keys") is StepStatus.COMPLETE
+    assert key not in in_files_of_keys(store)
+
+
+def test_keys_that_are_still_on_the_disk_are_not_said_to_be_gone_and_cannot_be_held(
+    sqlite_store, monkeypatch
+):
+    store, key = sqlite_store, sqlite_store.subjects.account("anna")
+    monkeypatch.setattr("api.storage.connection.PATIENCE_S", 0.1)
+    store_customer(store, "anna")
+    decide(store, key, ids_of("anna"))
+    with reading_keys(store):
+        cascade_id, clock = begin(store, "anna"), Clock()
+        assert receipt_of(store, cascade_id).status_of("keys") is StepStatus.PENDING
+        with pytest.raises(ErasedError, match="nothing is left to hold"):
+            held(store, "anna")
+        forgetting(store, clock).work_on_due()
+        assert receipt_of(store, cascade_id).status_of("keys") is StepStatus.ERROR
+        assert key in in_files_of_keys(store)
+    clock.advance(3_600_000)
+    forgetting(store, clock).work_on_due()
+    cascade = receipt_of(store, cascade_id)
+    assert (cascade.finished_at_ms, counts_of(cascade)["keys"]) == (clock.now_ms, 1)
+    assert key not in in_files_of_keys(store)
+    assert len(entries_of_type(store, "erasure")) == 1
+
+
+def test_keys_that_visits_got_meanwhile_are_gone_from_the_disk_when_the_erasure_is_finished(store):
+    item_no, visit = store_items(store, "lamp")["lamp"], store.subjects.session("visit")
+    exposure = an_exposure(item_no, customer_no=store_customer(store, "anna"), session_key=visit)
+    decide(store, store.subjects.account("anna"), ["hers"], exposure=exposure)
+    cascade_id = begin(store, "anna")
+    decide(store, visit, ["after she was erased"], visit=True)
+    (late,) = wrapped_keys(store.settings.data_dir)
+    assert forgetting(store).finish_now(cascade_id).finished_at_ms is not None
+    assert readable(store, ["after she was erased"]) == set()
+    assert late not in in_files_of_keys(store)
+
+
+def test_others_are_answered_while_the_purge_removes_what_keys_have_left_on_the_disk(store, monkeypatch):
+    monkeypatch.setattr("api.storage.connection.PATIENCE_S", 60)
+    over, old = store.subjects.session("over"), (NOW_MS - 1000 * DAY_MS) // 60_000
+    decide(store, over, ["of a visit"], visit=True, minute=old)
+    decide(store, store.subjects.account("anna"), ["old"], minute=old)
+    decide(store, store.subjects.account("bert"), ["of now"])
+    with ThreadPoolExecutor(1) as elsewhere:
+        with reading_keys(store):
+            purged = elsewhere.submit(purge, store.logbook, store.settings, NOW_MS, unseen)
+            waits_for(lambda: store.keyring.subjects() == {store.subjects.account("bert")})
+            before = time.monotonic()
+            decide(store, store.subjects.account("bert"), ["meanwhile"])
+            assert time.monotonic() - before < HELD_S
+            assert over in in_files_of_keys(store)
+            assert not purged.done()
+        purged.result()
+    assert over not in in_files_of_keys(store)
+    assert store.subjects.account("anna") not in in_files_of_keys(store)
 
 
 def _erasures(store):
@@ -293,6 +402,7 @@ def test_keys_that_are_put_back_are_destroyed_again(store, people):
         n_before = sum(again.keyring.count().values())
         assert forgetting(again).reapply_erasures() == 0
         assert sum(again.keyring.count().values()) == n_before - 1
+        assert again.subjects.account(people[0]) not in in_files_of_keys(again)
         assert readable(again, ids_of(people[1])) == set(ids_of(people[1]))
 
 

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from api.storage.turns import begin_in_turn
+from api.storage.turns import begin_in_turn, empty_log
 
 PATIENCE_S = 5.0
 
@@ -96,3 +96,44 @@ def test_what_has_nothing_to_do_with_waiting_is_said_at_once(file):
             begin_in_turn(driver, file, PATIENCE_S)
         assert busy_timeout(driver) == 5_000
     assert time.monotonic() - before < PATIENCE_S
+
+
+def log_of(file):
+    return file.with_name(f"{file.name}-wal").stat().st_size
+
+
+def test_while_somebody_reads_from_before_the_log_stays_and_others_write_on(file):
+    with opened(file) as reader, opened(file) as writer, opened(file) as clearing:
+        writer.execute("INSERT INTO written VALUES ('before')")
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT * FROM written").fetchall() == [("before",)]
+        writer.execute("INSERT INTO written VALUES ('after')")
+        emptied = []
+        waiting = threading.Thread(target=lambda: emptied.append(empty_log(clearing, 0.5)))
+        waiting.start()
+        slowest_s, n_written = 0.0, 0
+        while waiting.is_alive():
+            before = time.monotonic()
+            begin_in_turn(writer, file, PATIENCE_S)
+            writer.execute("COMMIT")
+            slowest_s, n_written = max(slowest_s, time.monotonic() - before), n_written + 1
+        assert (emptied, busy_timeout(clearing)) == ([False], 500)
+        assert slowest_s < 0.4
+        assert n_written > 3
+        assert log_of(file) > 0
+        reader.execute("COMMIT")
+        assert empty_log(clearing, PATIENCE_S)
+        assert log_of(file) == 0
+
+
+def test_the_log_is_emptied_while_others_write_all_the_time(file):
+    stopped = threading.Event()
+    threads = [threading.Thread(target=write_until, args=(stopped, file, who, [])) for who in range(3)]
+    for thread in threads:
+        thread.start()
+    with opened(file) as clearing:
+        emptied = [empty_log(clearing, PATIENCE_S) for _ in range(3)]
+    stopped.set()
+    for thread in threads:
+        thread.join()
+    assert emptied == [True] * 3
