@@ -38,7 +38,6 @@ from api.storage.sign_in_failures import (
 )
 from api.storage.subjects import Subjects
 from api.wiring import Wiring
-from engine.interactions import DAY_MS
 from guardrails.messages import Phrase
 
 FREE_BY_NAME = 5
@@ -87,7 +86,7 @@ def begin_attempt(found: Wiring, name: str, address: str | None, browser: str | 
     now_ms = found.clock()
     attempt = _attempt(found.subjects, name, address, browser)
     with writing(found.engine) as conn:
-        remove_failures(conn, now_ms - DAY_MS)
+        remove_failures(conn, now_ms)
         counted = hold_failures(conn, attempt.keys, now_ms)
         free = (FREE_BY_NAME, FREE_BY_ADDRESS)
         waits_ms = [

@@ -6,7 +6,18 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from api.storage.api_keys import CONFIG, Role
 from api.storage.log import append_entries, entry, lock_log
@@ -196,10 +207,9 @@ def disable_account(conn: Connection, account_id: str, now_ms: int, by: str | No
 def begin_session(conn: Connection, account_id: str, now_ms: int) -> str:
     """Sign somebody in; return the token of the session, which is stored nowhere.
 
-    Sessions that are over are removed on the way.
+    Sessions that are over are removed on the way; where nobody signs in any more, the purge does that.
     """
-    over = or_(sign_ins.c.created_at_ms <= now_ms - LONGEST_MS, sign_ins.c.seen_at_ms <= now_ms - IDLE_MS)
-    conn.execute(delete(sign_ins).where(over))
+    conn.execute(delete(sign_ins).where(are_over(now_ms)))
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     row = {
         "token_sha256": _digest(token),
@@ -209,6 +219,11 @@ def begin_session(conn: Connection, account_id: str, now_ms: int) -> str:
     }
     conn.execute(insert(sign_ins), row)
     return token
+
+
+def are_over(now_ms: int) -> ColumnElement[bool]:
+    """Return the condition that sessions have ended by themselves."""
+    return or_(sign_ins.c.created_at_ms <= now_ms - LONGEST_MS, sign_ins.c.seen_at_ms <= now_ms - IDLE_MS)
 
 
 def session_account(conn: Connection, token: str, now_ms: int) -> tuple[Account, bool] | None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from api.storage.statements import insert_new
 from api.storage.tables import sign_in_failures
+from engine.interactions import DAY_MS
+
+FORGOTTEN_AFTER_MS = DAY_MS
+"""So long after the last attempt nothing counts that was counted under a key."""
 
 _columns = sign_in_failures.c
 
@@ -68,6 +72,11 @@ def forget_failures(conn: Connection, key: bytes) -> None:
     conn.execute(delete(sign_in_failures).where(_columns.attempt_key == key))
 
 
-def remove_failures(conn: Connection, before_ms: int) -> None:
-    """Remove what was last counted before a time."""
-    conn.execute(delete(sign_in_failures).where(_columns.last_at_ms < before_ms))
+def count_no_more(now_ms: int) -> ColumnElement[bool]:
+    """Return the condition that what was counted under a key does not count any more."""
+    return _columns.last_at_ms < now_ms - FORGOTTEN_AFTER_MS
+
+
+def remove_failures(conn: Connection, now_ms: int) -> None:
+    """Remove what does not count any more; where nobody tries again, the purge does that."""
+    conn.execute(delete(sign_in_failures).where(count_no_more(now_ms)))
