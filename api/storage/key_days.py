@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from api.storage.tables import key_days
 
-KEPT_DAYS = 31
-"""So many days are kept to look at, before the one that is counted."""
+
+def are_over(today: int) -> ColumnElement[bool]:
+    """Return the condition that days are over, also by the clock of a host that is somewhat behind.
+
+    Nothing reads them any more; the purge removes them.
+
+    Args:
+        today: a day of UTC, as a number since the epoch.
+    """
+    return key_days.c.day < today - 1
 
 
 def take_of_day(conn: Connection, key_id: str, day: int, n_wanted: int, n_most: int) -> tuple[int, int]:
@@ -25,11 +33,7 @@ def take_of_day(conn: Connection, key_id: str, day: int, n_wanted: int, n_most: 
         How many had been taken before, and how many were taken now.
     """
     dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
-    begun = conn.execute(
-        dialect.insert(key_days).values(key_id=key_id, day=day, n_taken=0).on_conflict_do_nothing()
-    )
-    if begun.rowcount:
-        conn.execute(delete(key_days).where(key_days.c.key_id == key_id, key_days.c.day < day - KEPT_DAYS))
+    conn.execute(dialect.insert(key_days).values(key_id=key_id, day=day, n_taken=0).on_conflict_do_nothing())
     the_day = (key_days.c.key_id == key_id) & (key_days.c.day == day)
     n_before: int = conn.execute(select(key_days.c.n_taken).where(the_day).with_for_update()).scalar_one()
     n_taken = max(0, min(n_wanted, n_most - n_before))

@@ -13,8 +13,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, case, exists, func, or_, select, union
 
+from api.storage import accounts, key_days
 from api.storage.erasure import delete_some, update_some
 from api.storage.legal_holds import has_held, held_subjects
+from api.storage.sign_in_failures import count_no_more
 from api.storage.statements import chunks
 from api.storage.tables import (
     cascade_steps,
@@ -39,8 +41,11 @@ from api.storage.tables import (
     mutes,
     notices_served,
     requests,
+    sign_in_failures,
+    sign_ins,
     signals_seen,
 )
+from api.storage.tables import key_days as days_of_keys
 from engine.interactions import DAY_MS
 from engine.vocabulary import Kind, Provenance
 from guardrails.admit import SENSITIVE_FROM_TIER
@@ -141,6 +146,7 @@ def rules(
         *_of_consents(keep, now_ms),
         *_of_holds(keep, complaint_days, now_ms),
         *_of_rights(keep, now_ms),
+        *_of_callers(now_ms),
     )
 
 
@@ -471,4 +477,13 @@ def _of_rights(keep: Retention, now_ms: int) -> tuple[Rule, ...]:
         Rule("requests", requests, requests.c.closed_at_ms < proof_from_ms),
         Rule("receipts, step by step", cascade_steps, cascade_steps.c.cascade_id.in_(over)),
         Rule("receipts", cascades, cascades.c.finished_at_ms < proof_from_ms),
+    )
+
+
+def _of_callers(now_ms: int) -> tuple[Rule, ...]:
+    """What limits people of the shop and its systems, once it limits nothing any more."""
+    return (
+        Rule("attempts to sign in", sign_in_failures, count_no_more(now_ms)),
+        Rule("sessions of accounts", sign_ins, accounts.are_over(now_ms)),
+        Rule("days of keys", days_of_keys, key_days.are_over(now_ms // DAY_MS)),
     )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import orjson
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from support.forgetting import counts_of, forgetting, plant, receipt_of, row_counts
 from support.shops import an_event
 from support.stores import (
@@ -23,6 +23,8 @@ from api.forgetting.worker import Cascades
 from api.imports.importer import import_file
 from api.metrics import Metrics
 from api.storage import tables
+from api.storage.accounts import IDLE_MS, LONGEST_MS, begin_session, create_account, see, session_account
+from api.storage.api_keys import Role
 from api.storage.cascades import StepStatus, due_cascades
 from api.storage.connection import reading, writing
 from api.storage.consents import append_events
@@ -36,6 +38,7 @@ from api.storage.items import load_catalogue
 from api.storage.measured import MeasuredDecision
 from api.storage.requests import RequestKind, RequestState, close_request, open_request
 from api.storage.retention import Retention
+from api.storage.sign_in_failures import count_attempt, hold_failures
 from api.storage.suppressions import is_suppressed, suppress
 from api.storage.training import training_customers
 from api.storage.versions import POLICY, activate, put_policy
@@ -442,6 +445,36 @@ def test_a_purge_that_was_killed_is_run_again_by_whoever_finds_it(store, monkeyp
     assert forgetting(store, Clock(NOW_MS + 1000)).work_on_due() == 1
     receipt = receipt_of(store, f"retention-{NOW_MS // DAY_MS}")
     assert counts_of(receipt)["history"] == 1
+
+
+def test_what_was_counted_of_attempts_to_sign_in_goes_a_day_after_though_nobody_tries_again(store):
+    keys = [store.subjects.attempt(each) for each in ("early", "late")]
+    for key, at_ms in zip(keys, (NOW_MS - DAY_MS - 1, NOW_MS - DAY_MS), strict=True):
+        with writing(store.engine) as conn:
+            hold_failures(conn, [key], at_ms)
+            count_attempt(conn, [key], at_ms)
+    assert purge_daily(store.logbook, store.settings, NOW_MS, 1000)
+    receipt = receipt_of(store, f"retention-{NOW_MS // DAY_MS}")
+    assert counts_of(receipt)["attempts to sign in"] == 1
+    with reading(store.engine) as conn:
+        assert conn.scalars(select(tables.sign_in_failures.c.attempt_key)).all() == keys[1:]
+
+
+def test_sessions_go_when_they_have_ended_though_nobody_signs_in_again(store):
+    with writing(store.engine) as conn:
+        account_id = create_account(conn, "anna", Role.ADMIN, NOW_MS - DAY_MS).account_id
+        tokens = []
+        for begun_ms in (NOW_MS - LONGEST_MS, NOW_MS - LONGEST_MS + 1):
+            tokens.append(begin_session(conn, account_id, begun_ms))
+            see(conn, tokens[-1], NOW_MS)
+        tokens += [begin_session(conn, account_id, NOW_MS - IDLE_MS + late_ms) for late_ms in (0, 1)]
+    assert purged(store) == {"sessions of accounts": 2}
+    with reading(store.engine) as conn:
+        found = [session_account(conn, token, NOW_MS) is not None for token in tokens]
+        assert (found, conn.scalar(select(func.count()).select_from(tables.sign_ins))) == (
+            [False, True, False, True],
+            2,
+        )
 
 
 @pytest.mark.parametrize("purges_daily", [True, False])

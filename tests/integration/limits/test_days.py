@@ -4,10 +4,11 @@ import pytest
 from sqlalchemy import select
 from support.stores import NOW_MS, counting_statements
 
+from api.forgetting.retention import purge, unseen
 from api.limits import days
 from api.limits.days import LARGEST_STEP, MOST_KEYS, Days
 from api.storage.connection import reading, writing
-from api.storage.key_days import KEPT_DAYS, take_of_day
+from api.storage.key_days import take_of_day
 from api.storage.tables import key_days
 from engine.interactions import DAY_MS
 
@@ -72,11 +73,17 @@ def test_a_process_remembers_so_many_keys_and_loses_no_more_than_a_step_of_the_o
     assert sum(counting.take("key-0", 200).is_allowed for _ in range(200)) == 198
 
 
-def test_days_of_long_ago_are_forgotten(store):
+def test_days_that_are_over_are_forgotten_and_what_is_counted_now_is_not(store):
+    today = NOW_MS // DAY_MS
     with writing(store.engine) as conn:
-        for day in range(100, 100 + 2 * KEPT_DAYS):
-            take_of_day(conn, "key", day, 1, 10)
-    assert len(taken_by_day(store)) == KEPT_DAYS + 1
+        for day in range(today - 40, today + 1):
+            take_of_day(conn, "key", day, 3, 10)
+            take_of_day(conn, f"in use on day {day} alone", day, 1, 10)
+    assert purge(store.logbook, store.settings, NOW_MS, unseen, dry_run=True)["days of keys"] == 78
+    purge(store.logbook, store.settings, NOW_MS, unseen)
+    assert taken_by_day(store).keys() == {today - 1, today}
+    with writing(store.engine) as conn:
+        assert take_of_day(conn, "key", today, 10, 10) == (3, 7)
 
 
 def test_while_nothing_can_be_written_requests_go_on_and_are_counted_afterwards(sqlite_store, clock):
