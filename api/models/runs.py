@@ -19,7 +19,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
@@ -34,6 +34,9 @@ from api.storage.connection import open_engine, reading, writing
 from api.storage.training_runs import RunState, TrainingRun, get_run, insert_run, list_runs, note_run
 from engine.errors import EngineError
 from guardrails.errors import GuardrailError
+
+if TYPE_CHECKING:
+    from api.training import TrainingReport
 
 CLAIM_MS = 60_000
 """How long a run is held without a sign of life: what is known late of a server that died."""
@@ -276,22 +279,8 @@ def train_apart(settings: Settings, run: TrainingRun, to: Pipe) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us is interrupted as well, and stops us
     threading.Thread(target=_end_with_parent, daemon=True).start()
     use_all()
-    from api.training import train  # noqa: PLC0415  learners are slow to import and not needed to serve
-    from api.wiring import now_ms  # noqa: PLC0415  as above
-
-    _let_requests_go_first(settings.training_memory_mb)
-    engine = open_engine(settings)
     try:
-        report = train(
-            engine,
-            settings,
-            now_ms(),
-            lambda done, total, message: to.send((_AT, (done, total, message))),
-            may_activate=run.may_activate,
-            budget_s=run.budget_s,
-            actor=run.actor,
-            run_id=run.run_id,
-        )
+        report = _trained(settings, run, to)
         to.send((_DONE, (report.version, report.because, report.activated)))
     except (EdgeError, EngineError, GuardrailError) as error:  # their texts name nobody
         to.send((_FAILED, (str(error),)))
@@ -303,8 +292,28 @@ def train_apart(settings: Settings, run: TrainingRun, to: Pipe) -> None:
         warn("training:failed", error)
         to.send((_FAILED, (type(error).__name__,)))
     finally:
-        engine.dispose()
         to.close()
+
+
+def _trained(settings: Settings, run: TrainingRun, to: Pipe) -> TrainingReport:
+    from api.training import train  # noqa: PLC0415  learners are slow to import and not needed to serve
+    from api.wiring import now_ms  # noqa: PLC0415  as above
+
+    _let_requests_go_first(settings.training_memory_mb)
+    engine = open_engine(settings)
+    try:
+        return train(
+            engine,
+            settings,
+            now_ms(),
+            lambda done, total, message: to.send((_AT, (done, total, message))),
+            may_activate=run.may_activate,
+            budget_s=run.budget_s,
+            actor=run.actor,
+            run_id=run.run_id,
+        )
+    finally:
+        engine.dispose()
 
 
 def _let_requests_go_first(memory_mb: int) -> None:
@@ -315,6 +324,8 @@ def _let_requests_go_first(memory_mb: int) -> None:
         n_pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = n_pages * resource.getpagesize() + memory_mb * 1_000_000
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        if hard != resource.RLIM_INFINITY:
+            most = min(most, hard)  # no process may allow itself more than that
         resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
