@@ -275,7 +275,7 @@ def _let_in(access: Access) -> None:
         return
     key = _key_of(secret, access)
     g.caller, g.key = key.key_id, key
-    wiring().limits.take_of_key(key)
+    wiring().limits.take_of_key(key, before_waiting=_end_transaction)
     if not access.permits(key.role):
         raise ForbiddenError("the role of this key does not cover this operation")
     if access.customer and (request.view_args or {}).get(_PATH_ID) == ME:
@@ -376,8 +376,8 @@ def _looking_up(access: Access, *, is_trusted: bool) -> Iterator[Connection]:
         yield conn
 
 
-def _end_transaction(_error: BaseException | None) -> None:
-    """End what an operation has not ended itself, because it was refused or failed."""
+def _end_transaction(_error: BaseException | None = None) -> None:
+    """End what is read in, before anything is waited for, and what an operation that failed has not ended."""
     begun: ReadTransaction | None = g.pop("begun", None)
     if begun is not None:
         begun.end()

@@ -6,6 +6,7 @@ HTTP, draft-ietf-httpapi-ratelimit-headers-09), and after it ``429`` with ``Retr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
 
@@ -48,8 +49,12 @@ class Limits:
         self._days = days
         self._watching = watching
 
-    def take_of_key(self, key: KeyRow) -> None:
+    def take_of_key(self, key: KeyRow, before_waiting: Callable[[], None]) -> None:
         """Count a request with a key.
+
+        Args:
+            key: which.
+            before_waiting: lets go of what nobody may hold while they wait for the database to be written.
 
         Raises:
             TooManyRequestsError: it may not ask now.
@@ -61,7 +66,7 @@ class Limits:
             self._take(f"key {key.key_id}", Rate(per_second, at_once))
         per_day = default.key_per_day if key.n_per_day is None else key.n_per_day
         if per_day:
-            self._take_of_day(key.key_id, per_day)
+            self._take_of_day(key.key_id, per_day, before_waiting)
 
     def take_of_customer(self, customer_id: str) -> None:
         """Count a request of a customer's own.
@@ -102,8 +107,8 @@ class Limits:
                 wait_s=max(1, _seconds(taken.wait_ns)),
             )
 
-    def _take_of_day(self, key_id: str, n_per_day: int) -> None:
-        taken = self._days.take(key_id, n_per_day)
+    def _take_of_day(self, key_id: str, n_per_day: int, before_waiting: Callable[[], None]) -> None:
+        taken = self._days.take(key_id, n_per_day, before_waiting)
         _show("day", n_per_day, _DAY_S, taken.n_left, taken.reset_s)
         if not taken.is_allowed:
             self._watching.count_refused("day-used-up")

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 from support.http import BUYER, EVERYTHING, PROFILING
 
-from api.storage.api_keys import Role, find_key, revoke
+from api.storage.api_keys import KeyLimits, Role, create_key, find_key, revoke
 from api.storage.connection import writing
 from api.storage.recorder import Recorder
 
@@ -109,6 +109,16 @@ def test_of_a_stranger_no_body_is_waited_for(asking):
     answer, steps = asking("ct_guessed")
     assert answer.status_code == 401
     assert "body" not in steps
+
+
+def test_nothing_is_held_while_requests_of_the_day_are_taken(shop, asking):
+    with writing(shop.wiring.engine) as conn:
+        _, key = create_key(conn, Role.SITE, "tests", 1, KeyLimits(n_per_day=200))
+    taking = ["checkin", "checkout", "begin"] * 2 + ["checkin", "record"]
+    asking(key)  # takes two
+    assert asking(key)[1] == [*READ_ONCE, "record"]
+    assert asking(key)[1] == ["body", "checkout", "begin", *taking]
+    assert asking(key)[0].headers["RateLimit"].startswith('"day";r=196;')
 
 
 REFUSED = (
