@@ -8,6 +8,9 @@ A customer's token opens what is declared with ``customer=True``, for that custo
 path it says ``me``, so that no address of a page holds a customer's id; the id is put in its place
 here, before any operation sees it.
 
+What is sent and is not in force is counted by address. Where too much of it came from, nothing that this
+process has not lately seen in force is looked up, right or wrong, until the address may guess again.
+
 Pages are for people: a session in a cookie stands for the key, and whatever changes something has to come
 from a page of ours. Neither opens what is the other's.
 
@@ -45,7 +48,7 @@ ME = "me"
 """Stands in a path for the customer of the token."""
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_SCHEME = "bearer"
+_AUTHORIZATION, _SCHEME = "Authorization", "bearer"
 _PATH_ID = "customer_id"
 _NOT_IN_PERSON = frozenset({"import", "sale", "system_expiry", "notice_change"})
 _NOT_OF_A_PAGE = frozenset({"session_id", "device_id", "presentation"})
@@ -259,7 +262,9 @@ def _check_caller() -> None:
     try:
         _let_in(access)
     except UnauthenticatedError:
-        wiring().limits.take_of_address(request.remote_addr)  # so that nobody guesses for long
+        limits = wiring().limits
+        count = limits.take_of_guess if _AUTHORIZATION in request.headers else limits.take_of_address
+        count(request.remote_addr)
         raise
 
 
@@ -332,7 +337,7 @@ def _not_yours() -> ForbiddenError:
 
 
 def _secret() -> str:
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, secret = request.headers.get(_AUTHORIZATION, "").partition(" ")
     if scheme.lower() != _SCHEME or not secret.strip():
         raise UnauthenticatedError("send a key as `Authorization: Bearer <key>`")
     return secret.strip()
@@ -359,12 +364,18 @@ def _looking_up(access: Access, *, is_trusted: bool) -> Iterator[Connection]:
     """Yield a connection to look the caller up by; an operation that reads on gets its transaction.
 
     That waits for the body before it begins, so that no slow sender keeps it open. Of whom nothing speaks
-    for the caller yet, no body is waited for: they are looked up first, and in a transaction of its own.
+    for the caller yet, no body is waited for: they are looked up first, and in a transaction of its own; and
+    not at all where too much came from that was not in force.
 
     Args:
         access: what the operation declares.
         is_trusted: the key was in force lately, or the token is one of ours.
+
+    Raises:
+        TooManyRequestsError: who asks is not looked up now.
     """
+    if not is_trusted:
+        wiring().limits.refuse_guesses(request.remote_addr)
     transaction = ReadTransaction(wiring().engine)
     if access.reads_on and is_trusted:
         request.get_data()

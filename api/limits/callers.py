@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import IPv6Address, IPv6Network, ip_address
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from flask import Flask, Response, g
 
 from api.errors import TooManyRequestsError
 from api.limits.days import Days
-from api.limits.rates import NS_PER_S, Rate, Rates
+from api.limits.rates import NS_PER_S, Rate, Rates, Taken
 from api.limits.settings import LimitSettings
 from api.limits.watching import Watching
 from api.storage.api_keys import KeyRow
 
 POLICY, STANDING = "RateLimit-Policy", "RateLimit"
 
+_GUESSES = "guesses"
 _DAY_S = 86_400
 _NETWORK_BITS = 64
 """Of an IPv6 address: whoever has one has all of its network."""
@@ -79,7 +80,7 @@ class Limits:
             self._take(f"customer {customer_id}", rate)
 
     def take_of_address(self, address: str | None) -> None:
-        """Count a request of somebody who is not known.
+        """Count a request of somebody who is not known, and does not say who they are.
 
         Addresses that are not of the public internet say nothing of who asks: that is the shop's own network,
         or a proxy of which the settings do not tell.
@@ -87,25 +88,58 @@ class Limits:
         Raises:
             TooManyRequestsError: nobody may ask from there now.
         """
-        network = _public_network(address)
-        if network is not None and self._settings.address_per_second:
-            rate = Rate(self._settings.address_per_second, self._settings.address_at_once)
-            self._take(f"address {network}", rate)
+        bucket = self._bucket("address", address)
+        if bucket is not None:
+            self._take(*bucket)
+
+    def take_of_guess(self, address: str | None) -> None:
+        """Count a request with a key or a token that is not in force.
+
+        Apart from those that say nothing of who asks: who looks at pages, however many of them share an
+        address with a shop's backend, keeps no key from being looked up.
+
+        Raises:
+            TooManyRequestsError: no more may be guessed from there now.
+        """
+        bucket = self._bucket(_GUESSES, address)
+        if bucket is not None:
+            self._take(*bucket)
+
+    def refuse_guesses(self, address: str | None) -> None:
+        """Refuse what may be a guess where too many came from; nothing is counted.
+
+        Raises:
+            TooManyRequestsError: no more may be guessed from there now.
+        """
+        bucket = self._bucket(_GUESSES, address)
+        if bucket is not None:
+            taken = self._rates.look(*bucket)
+            if not taken.is_allowed:
+                self._refuse(bucket[1], taken)
 
     def close(self) -> None:
         """Let go of what is counted."""
         self._rates.close()
 
+    def _bucket(self, what: str, address: str | None) -> tuple[str, Rate] | None:
+        network = _public_network(address)
+        if network is None or not self._settings.address_per_second:
+            return None
+        return f"{what} {network}", Rate(self._settings.address_per_second, self._settings.address_at_once)
+
     def _take(self, caller: str, rate: Rate) -> None:
         taken = self._rates.take(caller, rate)
-        window_s = -(-rate.at_once // rate.per_second)
-        _show("burst", rate.at_once, window_s, taken.n_left, _seconds(taken.full_in_ns))
         if not taken.is_allowed:
-            self._watching.count_refused("too-fast")
-            raise TooManyRequestsError(
-                "more was asked for than is allowed in so short a time",
-                wait_s=max(1, _seconds(taken.wait_ns)),
-            )
+            self._refuse(rate, taken)
+        _show_burst(rate, taken)
+
+    def _refuse(self, rate: Rate, taken: Taken) -> NoReturn:
+        _show_burst(rate, taken)
+        self._watching.count_refused("too-fast")
+        raise TooManyRequestsError(
+            "more was asked for than is allowed in so short a time",
+            wait_s=max(1, _seconds(taken.wait_ns)),
+        )
 
     def _take_of_day(self, key_id: str, n_per_day: int, before_waiting: Callable[[], None]) -> None:
         taken = self._days.take(key_id, n_per_day, before_waiting)
@@ -126,6 +160,11 @@ def _tell(answer: Response) -> Response:
         answer.headers[POLICY] = ", ".join(each.policy for each in shown)
         answer.headers[STANDING] = ", ".join(each.standing for each in shown)
     return answer
+
+
+def _show_burst(rate: Rate, taken: Taken) -> None:
+    window_s = -(-rate.at_once // rate.per_second)
+    _show("burst", rate.at_once, window_s, taken.n_left, _seconds(taken.full_in_ns))
 
 
 def _show(name: str, n_most: int, window_s: int, n_left: int, reset_s: int) -> None:

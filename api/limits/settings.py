@@ -30,7 +30,8 @@ class LimitSettings:
         key_per_day: requests that a key may send on a day of UTC; 0 for no limit.
         customer_per_second: the same of the tokens of a customer, together; 0 for no limit.
         customer_at_once: requests that a customer may send without a pause.
-        address_per_second: the same of an address from which somebody asks without a key; 0 for no limit.
+        address_per_second: the same of an address from which somebody asks without a key, and, counted apart,
+            of one from which keys and tokens are sent that are not in force; 0 for no limit.
         address_at_once: requests without a pause from an address.
     """
 

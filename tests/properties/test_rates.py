@@ -64,6 +64,16 @@ def test_what_is_told_is_true(rate, pauses):
     table.close()
 
 
+def test_who_only_looks_is_told_what_would_become_of_them_and_takes_nothing():
+    table = Rates(clock_ns=Stopped())
+    for _ in range(4):
+        looked = [table.look("a", Rate(1, 3)) for _ in range(5)]
+        assert looked == [table.take("a", Rate(1, 3))] * 5
+    assert not looked[0].is_allowed
+    assert table.look("b", Rate(1, 3)).is_allowed
+    table.close()
+
+
 def test_callers_do_not_touch_one_another():
     table = Rates(clock_ns=Stopped())
     assert [table.take("a", Rate(1, 2)).is_allowed for _ in range(3)] == [True, True, False]
