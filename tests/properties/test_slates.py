@@ -15,6 +15,8 @@ from guardrails.policy.limits import FrequencyLimits, Limits, PriceLimits, Varie
 from guardrails.rules.base import MICRO, View
 
 SELLING = (Intent.UPSELL, Intent.CROSS_SELL)
+ON_SELLING = ("G17", "G20", "G37")
+"""Rules of the whole list that count what sells on."""
 
 
 @st.composite
@@ -147,6 +149,17 @@ def test_withholding_a_candidate_never_shows_more(view, limits, data):
 
 
 @given(lists(), limits(), st.data())
+def test_withholding_what_sells_nothing_on_makes_no_room_for_what_the_limits_on_selling_refused(
+    view, limits, data
+):
+    """What they let in and had no place left may come up: it is more that sells on, within the limits."""
+    some, more = some_and_more(data, [row for row in range(len(view)) if not n_selling(view, (row,))])
+    fewer_left, left = (composed(view, limits, withheld=sorted(rows)) for rows in (more, some))
+    refused = {each.row for each in left.refused if each.rule_id in ON_SELLING}
+    assert refused.isdisjoint(fewer_left.shown)
+
+
+@given(lists(), limits(), st.data())
 def test_withholding_what_sells_on_never_shows_more_that_sells_on(view, limits, data):
     selling = [row for row in range(len(view)) if n_selling(view, (row,))]
     some, more = some_and_more(data, selling)
@@ -155,7 +168,7 @@ def test_withholding_what_sells_on_never_shows_more_that_sells_on(view, limits, 
 
 
 def some_and_more(data, rows):
-    """Draw some of the rows, and those and others beside."""
+    """Draw some of the rows, and those and more beside, or all there are."""
     drawn = st.sets(st.sampled_from(rows)) if rows else st.just(set())
     some = data.draw(drawn)
-    return some, some | data.draw(drawn)
+    return some, some | data.draw(drawn | st.just(set(rows)))
