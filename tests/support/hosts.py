@@ -297,6 +297,7 @@ class Answer:
     """What came of one request.
 
     Attributes:
+        customer_id: whom it was about.
         began: when it was sent, in seconds that only go forward.
         ended: when it was answered.
         status: 0 where the connection broke.
@@ -304,6 +305,7 @@ class Answer:
         log_index: where in the log it is; ``None`` where it waits in the spool.
     """
 
+    customer_id: str
     began: float
     ended: float
     status: int
@@ -368,12 +370,13 @@ class Crowd:
                             "/v1/recommendations", json={"placement": "home", "customer_id": customer_id}
                         )
                     except httpx.HTTPError:
-                        self.answers.append(Answer(began, time.monotonic(), 0, {}, None))
+                        self.answers.append(Answer(customer_id, began, time.monotonic(), 0, {}, None))
                         time.sleep(0.05)
                         break
                     place = answer.headers.get("Tactful-Log-Index")
                     self.answers.append(
                         Answer(
+                            customer_id,
                             began,
                             time.monotonic(),
                             answer.status_code,
