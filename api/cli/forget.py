@@ -39,7 +39,8 @@ def forget(customer: str, mode: str, subject_type: str, *, yes: bool, as_json: b
 
     The keys of their records are destroyed first: no record can be read from then on, and the log says
     so. What cannot be done now is tried again by the server, what a legal hold keeps goes when it is
-    lifted; the exit code is 1 then.
+    lifted; the exit code is 1 then. Files that name them are removed on this host: where several hosts
+    share a database and rows were imported or data exported on others, run it there too.
     """
     from api.cli.shop import open_shop  # noqa: PLC0415  storage is not needed for --help
     from api.forgetting.receipt import proof_of, receipt  # noqa: PLC0415  as above
@@ -48,6 +49,8 @@ def forget(customer: str, mode: str, subject_type: str, *, yes: bool, as_json: b
         click.confirm("Erase this customer? That cannot be undone.", abort=True, err=True)
     with open_shop() as shop, progress("forgetting") as show:
         cascade = _erase(shop, customer, mode, subject_type, show)
+        if subject_type == "account":
+            _forget_here(shop, cascade, customer)
         told = receipt(cascade, proof_of(cascade, shop.logbook))
     if as_json:
         print_json(told)
@@ -78,6 +81,20 @@ def _erase(shop: Shop, customer: str, mode: str, subject_type: str, show: Progre
         shop.logbook, shop.subjects, subject, Mode(mode), recipients, lambda: str(uuid.uuid4()), shop.now_ms
     )
     return Forgetting(shop.logbook, shop.settings, now_ms).finish_now(begun.cascade_id, show)
+
+
+def _forget_here(shop: Shop, cascade: Cascade, customer: str) -> None:
+    """Remove the files of this host that name a customer whom another host has erased."""
+    from api.forgetting.files import forget_in_files  # noqa: PLC0415  storage is not needed for --help
+    from api.forgetting.plan import FILES  # noqa: PLC0415  as above
+    from api.schemas.base import canonical_text  # noqa: PLC0415  as above
+    from api.storage.cascades import SETTLED  # noqa: PLC0415  as above
+
+    if cascade.status_of(FILES) not in SETTLED:
+        return  # whoever goes on with it sees to them
+    n_files = forget_in_files(shop.settings.data_dir, canonical_text(customer))
+    if n_files:
+        say(f"more files of this host named them, removed or changed: {n_files:,}")
 
 
 def _show(told: dict[str, Any]) -> None:

@@ -19,7 +19,11 @@ from sqlalchemy import Connection, Engine
 
 from api.errors import EdgeError, StoreRefusedError, StoreUnavailableError
 from api.forgetting.begin import answer_held_request, close_erasure_request
-from api.forgetting.files import forget_in_files, forget_in_rehearsals
+from api.forgetting.files import (
+    forget_in_files,
+    forget_in_rehearsals,
+    forget_rehearsed_before_others_forgot,
+)
 from api.forgetting.keys import KEPT, destroy_keys
 from api.forgetting.plan import (
     CONSENTS,
@@ -90,12 +94,20 @@ FIRST_PURGE_S = 600.0
 LOOK_FOR_PURGE_S = 3600.0
 """How often it is looked whether today's purge was run."""
 
+LOOK_AT_FILES_S = 30.0
+"""How often it is looked whether another host has removed data of which this one keeps something in files."""
+
 _SAID_OF_MODEL = {
     "untouched": "nothing was ever learned from them",
     "incremental": "taken out of the model: it is as if they had never been in it",
     "refit": "the model was learned anew without them",
     "none": "no model is in force",
 }
+
+OF_THIS_HOST = (
+    "copies on the host that did this; on any other, rejected rows and exports go with `tactful forget` there"
+)
+"""What a step says of files where several hosts may share the database."""
 
 _NO_ACCOUNT = (StepStatus.SKIPPED, 0, "only accounts are learned from")
 _FIRST_RETRY_MS = 2_000
@@ -230,6 +242,10 @@ class Forgetting:
     def purge_daily(self) -> bool:
         """Remove what is kept too long, unless that was done today; tell whether it was done now."""
         return purge_daily(self._logbook, self._settings, self._clock(), self._lease_ms)
+
+    def follow_others(self) -> int:
+        """Remove from this host's files what another one has removed; return how many files went."""
+        return forget_rehearsed_before_others_forgot(self._engine, self._settings.data_dir)
 
     def reapply_erasures(self) -> int:
         """Erase again whom a restored database has brought back; return how many that were."""
@@ -544,9 +560,11 @@ class _Passage:
         if customer_id is None and not n_files:
             self._note(FILES, StepStatus.SKIPPED, detail="no file names a visit or a device")
             return
+        detail = None
         if customer_id is not None:
             n_files += forget_in_files(self._settings.data_dir, customer_id)
-        self._note(FILES, StepStatus.COMPLETE, n_more=n_files)
+            detail = OF_THIS_HOST if self._engine.dialect.name == "postgresql" else None
+        self._note(FILES, StepStatus.COMPLETE, n_more=n_files, detail=detail)
 
     def _database(self, cascade: Cascade) -> None:
         """Remove what rows and keys have left behind, and what rehearsals read since files were seen to."""
@@ -622,6 +640,7 @@ class Cascades:
         self._metrics = metrics
         self._poll_s = poll_s
         self._purges_at_s = time.monotonic() + FIRST_PURGE_S if purges_daily else math.inf
+        self._follows_at_s = 0.0
         self._looked_back = False
         self._wake = threading.Event()
         self._closed = threading.Event()
@@ -655,6 +674,7 @@ class Cascades:
                 self._look_back()
                 n_worked_on = self._forgetting.work_on_due(lambda: not self._closed.is_set())
                 self._count()
+                self._follow_when_due()
                 self._purge_when_due()
             except Exception as error:  # noqa: BLE001  whatever it is, it must not end the only worker
                 n_worked_on = 0
@@ -669,6 +689,11 @@ class Cascades:
         if not self._looked_back:
             self._forgetting.reapply_erasures()
             self._looked_back = True
+
+    def _follow_when_due(self) -> None:
+        if time.monotonic() >= self._follows_at_s:
+            self._follows_at_s = time.monotonic() + LOOK_AT_FILES_S
+            self._forgetting.follow_others()
 
     def _purge_when_due(self) -> None:
         if time.monotonic() >= self._purges_at_s:

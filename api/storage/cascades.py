@@ -248,6 +248,12 @@ def finish(conn: Connection, cascade_id: str, now_ms: int) -> None:
     )
 
 
+def last_finished_ms(conn: Connection) -> int | None:
+    """Return when the last cascade was finished, whichever host did it; ``None`` before the first."""
+    finished_ms: int | None = conn.scalar(select(func.max(cascades.c.finished_at_ms)))
+    return finished_ms
+
+
 def count_cascades(conn: Connection) -> tuple[int, int]:
     """Return how many cascades are under way, and how many of their steps have failed."""
     n_open = func.count(cascades.c.cascade_id.distinct())

@@ -1,6 +1,7 @@
 """``tactful forget`` and ``tactful purge`` on a shop of their own."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -91,6 +92,29 @@ def test_a_step_that_fails_is_shown_and_the_exit_code_says_so(shop, monkeypatch)
     assert {each["step"]: each["status"] for each in told["steps"]}["files"] == "error"
     assert run("forget", CUSTOMER, "--yes").exit_code == 1  # it is tried again later, not at once
     assert "files" in run("forget", CUSTOMER, "--yes").output
+
+
+def test_on_another_host_it_removes_the_files_that_name_whom_the_first_has_erased(
+    shop, tmp_path, monkeypatch
+):
+    here, there = tmp_path / "shop", tmp_path / "another host"
+    there.mkdir()
+    for key in here.glob("*.key"):
+        shutil.copy(key, there)
+    named, of_others = (
+        write(there / f"{number}.jsonl.rejects.jsonl", [{"customer_id": name}])
+        for number, name in enumerate((CUSTOMER, "somebody-else"))
+    )
+    assert run("forget", CUSTOMER, "--yes").exit_code == 0
+    assert named.exists()
+    monkeypatch.setenv("TACTFUL_DATA_DIR", str(there))
+    for name, file in (("DATABASE", "tactful"), ("KEYS", "keys"), ("CHECKPOINTS", "checkpoints")):
+        monkeypatch.setenv(f"TACTFUL_{name}_URL", f"sqlite:///{here / file}.db")
+    result = run("forget", CUSTOMER, "--yes")
+    assert result.exit_code == 0, result.output
+    assert "files of this host named them, removed or changed: 1\n" in result.stderr
+    assert (named.exists(), of_others.exists()) == (False, True)
+    assert "files of this host" not in run("forget", CUSTOMER, "--yes").stderr
 
 
 def test_on_a_terminal_it_asks_first(shop, monkeypatch):

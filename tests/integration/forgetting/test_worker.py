@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from support.forgetting import begin, counts_of, erase, forgetting, nothing_lear
 from support.stores import NOW_MS, Clock
 
 from api.errors import ImportFileError
-from api.forgetting.worker import LEASE_MS, Cascades
+from api.forgetting.files import REHEARSALS_FOLDER
+from api.forgetting.worker import LEASE_MS, OF_THIS_HOST, Cascades, Forgetting
 from api.metrics import Metrics
 from api.storage.cascades import StepStatus, claim, count_cascades, due_cascades, renew
 from api.storage.connection import reading, writing
@@ -119,6 +121,34 @@ def test_a_worker_that_is_told_to_stop_hands_its_cascade_back(store):
         assert due_cascades(conn, NOW_MS, 10)
     forgetting(store).work_on_due()
     assert receipt_of(store, cascade_id).finished_at_ms is not None
+
+
+def rehearsed(data_dir, name, at_ms):
+    """What a rehearsal has kept at a time."""
+    file = data_dir / REHEARSALS_FOLDER / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"columns")
+    os.utime(file, ns=(at_ms * 1_000_000, at_ms * 1_000_000))
+    return file
+
+
+def test_what_rehearsals_keep_on_another_host_goes_when_that_one_looks(store, tmp_path_factory):
+    there = tmp_path_factory.mktemp("another-host")
+    elsewhere = Forgetting(store.logbook, replace(store.settings, data_dir=there), Clock())
+    before, after = (rehearsed(there, f"{at}.arrow", NOW_MS + at) for at in (-1, 60_000))
+    assert elsewhere.follow_others() == 0
+    cascade = erase(store, plant(store).customer_id)
+    (files,) = (step for step in cascade.steps if step.downstream == "files")
+    assert files.detail == (OF_THIS_HOST if store.on_postgresql else None)
+    assert before.exists()
+    cascades = Cascades(elsewhere, store.engine, Metrics(), purges_daily=False)
+    cascades.start()
+    deadline = time.monotonic() + 20
+    while before.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    cascades.close()
+    assert (before.exists(), after.exists()) == (False, True)
+    assert elsewhere.follow_others() == 0
 
 
 def test_killed_in_the_middle_somebody_else_finishes_it_and_the_receipt_adds_up(store):
