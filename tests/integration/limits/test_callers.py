@@ -79,47 +79,40 @@ def test_all_tokens_of_a_customer_are_counted_together_and_those_of_others_apart
     assert tight_shop.client.get(where, headers=other).status_code == 200
 
 
-@pytest.fixture
-def stopped(tight_shop, monkeypatch):
-    """The shop while no bucket is filled again."""
-    monkeypatch.setattr(tight_shop.wiring.limits._rates, "_clock_ns", lambda: 10**18)
-    return tight_shop
-
-
 def guess(shop, address, secret=GUESSED):
     return recommend(shop, {"Authorization": f"Bearer {secret}", "X-Forwarded-For": address})
 
 
 @pytest.mark.parametrize("secret", [GUESSED, "ct_guessed"])
-def test_whoever_guesses_is_not_looked_up_for_long_and_is_known_by_their_address(stopped, secret):
-    known = {**stopped.auth(Role.SITE), "X-Forwarded-For": SOMEWHERE}
-    assert recommend(stopped, known).status_code == 200
-    assert [guess(stopped, SOMEWHERE, secret).status_code for _ in range(4)] == [401] * 4
-    with counting_statements(stopped.wiring.engine) as statements:
-        assert is_told_to_wait(guess(stopped, SOMEWHERE, secret), 1)
-        right = {**key_with(stopped), "X-Forwarded-For": SOMEWHERE}
-        assert is_told_to_wait(recommend(stopped, right), 1), "right or wrong"
+def test_whoever_guesses_is_not_looked_up_for_long_and_is_known_by_their_address(tight_shop, secret):
+    known = {**tight_shop.auth(Role.SITE), "X-Forwarded-For": SOMEWHERE}
+    assert recommend(tight_shop, known).status_code == 200
+    assert [guess(tight_shop, SOMEWHERE, secret).status_code for _ in range(4)] == [401] * 4
+    with counting_statements(tight_shop.wiring.engine) as statements:
+        assert is_told_to_wait(guess(tight_shop, SOMEWHERE, secret), 1)
+        right = {**key_with(tight_shop), "X-Forwarded-For": SOMEWHERE}
+        assert is_told_to_wait(recommend(tight_shop, right), 1), "right or wrong"
     assert not any("FROM api_keys" in statement for statement in statements)
-    assert guess(stopped, ELSEWHERE, secret).status_code == 401
-    assert recommend(stopped, known).status_code == 200, "a key lately seen in force is counted by itself"
-    assert recommend(stopped, {**right, "X-Forwarded-For": ELSEWHERE}).status_code == 200
-    assert recommend(stopped, right).status_code == 200, "it was seen now"
+    assert guess(tight_shop, ELSEWHERE, secret).status_code == 401
+    assert recommend(tight_shop, known).status_code == 200, "a key lately seen in force is counted by itself"
+    assert recommend(tight_shop, {**right, "X-Forwarded-For": ELSEWHERE}).status_code == 200
+    assert recommend(tight_shop, right).status_code == 200, "it was seen now"
 
 
-def test_a_token_of_ours_is_no_guess(stopped):
-    made = stopped.ask("POST", f"/v1/customers/{BUYER}/tokens", json={}).json()
-    assert [guess(stopped, SOMEWHERE).status_code for _ in range(5)] == [401] * 4 + [429]
+def test_a_token_of_ours_is_no_guess(tight_shop):
+    made = tight_shop.ask("POST", f"/v1/customers/{BUYER}/tokens", json={}).json()
+    assert [guess(tight_shop, SOMEWHERE).status_code for _ in range(5)] == [401] * 4 + [429]
     headers = {"Authorization": f"Bearer {made['token']}", "X-Forwarded-For": SOMEWHERE}
-    assert stopped.client.get("/v1/customers/me/consents", headers=headers).status_code == 200
+    assert tight_shop.client.get("/v1/customers/me/consents", headers=headers).status_code == 200
 
 
-def test_whoever_looks_at_pages_keeps_no_key_from_being_looked_up(stopped):
+def test_whoever_looks_at_pages_keeps_no_key_from_being_looked_up(tight_shop):
     somewhere = {"X-Forwarded-For": SOMEWHERE}
-    answers = [stopped.client.get("/transparency", headers=somewhere) for _ in range(5)]
+    answers = [tight_shop.client.get("/transparency", headers=somewhere) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200] * 4 + [429]
-    without = [recommend(stopped, somewhere).status_code for _ in range(2)]
+    without = [recommend(tight_shop, somewhere).status_code for _ in range(2)]
     assert without == [429] * 2, "neither a page nor a key"
-    answer = recommend(stopped, {**key_with(stopped), **somewhere})
+    answer = recommend(tight_shop, {**key_with(tight_shop), **somewhere})
     assert answer.status_code == 200
     assert "RateLimit" not in answer.headers, "the limit that holds for guesses is not this caller's"
 
