@@ -3,7 +3,7 @@
 The code flow, with PKCE (RFC 7636), state and nonce, by Authlib, which is loaded only where this is set up.
 An account is somebody's by issuer and subject, which the provider never gives to anybody else, and not by a
 name or an address, which it may. What they may do is what the provider says each time they sign in; whom it
-gives no role that is mapped does not come in, and has no account.
+gives no role that is mapped does not come in, gets no account, and is signed out wherever they came in.
 """
 
 from __future__ import annotations
@@ -15,13 +15,20 @@ from typing import Any
 
 from flask import Flask, Response, current_app, session
 
-from api.console.people import MOST_NAME_CHARACTERS
+from api.console.people import MOST_NAME_CHARACTERS, sign_out_everywhere
 from api.errors import NoRoleError, NotSignedInError
 from api.logging import warn
 from api.settings import OidcSettings
-from api.storage.accounts import Account, change_role, create_account, find_by_identity, is_taken
+from api.storage.accounts import (
+    Account,
+    change_role,
+    count_sessions,
+    create_account,
+    find_by_identity,
+    is_taken,
+)
 from api.storage.api_keys import Role
-from api.storage.connection import writing
+from api.storage.connection import reading, writing
 from api.wiring import wiring
 
 RETURN = "/console/sign-in/return"
@@ -94,6 +101,7 @@ def come_back(issuer: str | None) -> Account:
         raise NotSignedInError("the provider has sent no id token")
     role = role_in(claims, settings)
     if role is None:
+        _turn_out(claims)
         raise NoRoleError("no value of the claim is mapped to a role")
     return _account_of(claims, role)
 
@@ -159,9 +167,24 @@ def _wrong() -> tuple[type[Exception], ...]:
     return (*theirs, ValueError, KeyError, TypeError, RuntimeError)
 
 
+def _turn_out(claims: Mapping[str, Any]) -> None:
+    """End every session of somebody whom the provider gives no role any longer."""
+    found = wiring()
+    now_ms = found.clock()
+    with reading(found.engine) as conn:
+        account = find_by_identity(conn, _identity(claims))
+        is_in = account is not None and account.account_id in count_sessions(conn, now_ms)
+    if account is not None and is_in:
+        sign_out_everywhere(found.engine, account, now_ms)
+
+
+def _identity(claims: Mapping[str, Any]) -> str:
+    return f"{claims['iss']} {claims['sub']}"
+
+
 def _account_of(claims: Mapping[str, Any], role: Role) -> Account:
     found = wiring()
-    identity, now_ms = f"{claims['iss']} {claims['sub']}", found.clock()
+    identity, now_ms = _identity(claims), found.clock()
     with writing(found.engine) as conn:
         account = find_by_identity(conn, identity)
         if account is None:

@@ -237,6 +237,18 @@ def test_the_role_is_what_the_provider_says_each_time(shop, client, provider):
     ]
 
 
+def test_who_has_no_role_there_any_longer_is_signed_out_everywhere(shop, client, provider):
+    come_in(shop, client)
+    with somebody(shop) as elsewhere:
+        come_in(shop, elsewhere)
+        provider.claims["groups"] = ["others"]
+        refused(come_in(shop, elsewhere), "you have no role here")
+        assert elsewhere.get("/console").status_code == 303
+    assert client.get("/console").status_code == 303
+    provider.claims["groups"] = ["shop-auditors"]
+    assert come_in(shop, client).status_code == 303
+
+
 def test_an_account_is_found_by_who_somebody_is_and_never_by_a_name(shop, client, provider):
     staff_of(shop)
     provider.claims["preferred_username"] = "admin"
