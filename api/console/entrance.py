@@ -128,7 +128,7 @@ def choose_console_language(form: Form) -> Response:
         if account is not None:
             with writing(wiring().engine) as conn:
                 set_language(conn, account.account_id, language)
-    return see_other(_onward(form.sent.get("next")))
+    return see_other(_onward(form.data.get("next")))
 
 
 def _onward(path: str | None) -> str:

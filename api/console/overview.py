@@ -53,10 +53,14 @@ PURPOSES: Mapping[str, str] = {
 blueprint = Pages("overview", __name__)
 
 
+_IN_REACH = validate.Range(date(2000, 1, 1), date(2999, 12, 31))
+"""Days around which others can be counted without leaving the calendar."""
+
+
 class _PeriodSchema(RequestSchema):
     days = fields.Integer(validate=validate.OneOf(DAYS))
-    first = fields.Date(data_key="from")
-    last = fields.Date(data_key="to")
+    first = fields.Date(data_key="from", validate=_IN_REACH)
+    last = fields.Date(data_key="to", validate=_IN_REACH)
 
 
 class Period(NamedTuple):
@@ -247,8 +251,7 @@ def _rule(name: str, sums: Sums, told_of: Figures, *, sees_decisions: bool) -> R
 
 
 def _policy_path(told_of: Figures) -> str:
-    name, version = told_of.policy
-    return f"/console/policies/{name}/versions/{version}"
+    return f"/console/policies/{told_of.policy.name}/versions/{told_of.policy.version}"
 
 
 def _consents(counted: Consents) -> Lying:

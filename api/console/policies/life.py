@@ -17,6 +17,7 @@ from api.console.showing import console_language, see_other, show
 from api.languages import say
 from api.pages.blueprint import Pages
 from api.pages.forms import Form
+from api.schemas.decisions import MOST
 from api.storage.comments import Comment, add_comment
 from api.storage.connection import reading, writing
 from api.storage.policies import place_of, read_entries
@@ -73,7 +74,7 @@ def history_page(query: dict[str, int], name: str) -> Response:
     )
 
 
-@blueprint.page("GET", "/console/policies/<name:name>/steps/<int:number>", READERS)
+@blueprint.page("GET", f"/console/policies/<name:name>/steps/<int(max={MOST}):number>", READERS)
 def step_page(name: str, number: int) -> Response:
     """Show one step as it stands in the log."""
     console_language()

@@ -158,7 +158,10 @@ def test_days_that_make_no_sense_are_said_to_at_the_field(shop, asked, said):
     assert said in read(looked_at(shop, f"/console?{asked}", status=422))
 
 
-@pytest.mark.parametrize("asked", ["days=8", "days=many", "from=yesterday", "customer=anna"])
+@pytest.mark.parametrize(
+    "asked",
+    ["days=8", "days=many", "from=yesterday", "customer=anna", "to=0001-01-01", "to=9999-12-31"],
+)
 def test_what_the_page_does_not_know_is_refused(shop, asked):
     looked_at(shop, f"/console?{asked}", status=422)
 

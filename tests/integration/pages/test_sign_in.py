@@ -234,3 +234,10 @@ def test_a_password_may_hold_any_letters_and_is_the_same_from_every_keyboard(sho
     with writing(shop.wiring.engine) as conn:
         create_account(conn, "bo", Role.AUDITOR, 0, password_hash=hashed(composed))
     assert sign_in(client, "Bo", decomposed).status_code == 303
+
+
+def test_a_language_with_two_ways_onward_leads_home(client):
+    token = token_in(client.get(SIGN_IN))
+    asked = {"csrf_token": token, "language": "da", "next": ["/console/me", "/console/log"]}
+    answer = client.post("/console/language", data=asked)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/console")
