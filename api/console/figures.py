@@ -15,6 +15,8 @@ from sqlalchemy import Connection, select
 from api.logbook import Standing
 from api.logkeeping import SELF_CHECK
 from api.measuring.report import measurements
+from api.policies.service import name_of
+from api.policies.versions import version_in_force
 from api.storage.connection import reading
 from api.storage.figures import Consents, read_consents
 from api.storage.log import read_last
@@ -22,7 +24,7 @@ from api.storage.policies import life_since
 from api.storage.requests import count_requests
 from api.storage.tables import items
 from api.storage.tallies import DaySum, read_tallies, recorded_from, tallied_from
-from api.storage.versions import MODEL, ModelRow, active, get_model, policy_in_force, since_ms
+from api.storage.versions import MODEL, ModelRow, active, get_model, since_ms
 from api.updating import is_update
 from api.wiring import Wiring
 from engine.artefact import manifest_of
@@ -30,8 +32,8 @@ from engine.errors import ArtefactError
 from engine.vocabulary import Basis, word
 from guardrails.log.tallies import Part
 from guardrails.policy.charter import charter
-from guardrails.policy.language import Policy
-from guardrails.policy.lifecycle import State
+from guardrails.policy.language import HouseRule
+from guardrails.policy.lifecycle import Life, State
 from guardrails.policy.review import Overdue, day_of, entry_of, overdue
 
 _MICRO = 1_000_000
@@ -57,6 +59,23 @@ class Sums(NamedTuple):
     def withheld_micro(self) -> int | None:
         """Share of what might have been suggested that was withheld, in millionths; ``None`` of nothing."""
         return share_micro(self.n_withheld, self.n_shown + self.n_withheld)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyStanding:
+    """The policy in force.
+
+    Attributes:
+        name: what it is called.
+        version: its hash.
+        is_readable: whether this release can read it.
+        rules: the shop's own rules in it; none where it cannot be read.
+    """
+
+    name: str
+    version: str
+    is_readable: bool
+    rules: Sequence[HouseRule]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +135,7 @@ class Figures:
         ceiling_micro: share of the suggestions seen that may be found too personal, in millionths.
         overdue: rules past the day of their review.
         own_rules: titles of the shop's own rules, by id.
-        policy: name and version of the policy in force.
+        policy: the policy in force.
         proposed: names and versions of policies that wait for an approval.
         model: the model in force; ``None`` without one.
         log: the log.
@@ -137,7 +156,7 @@ class Figures:
     ceiling_micro: int
     overdue: Sequence[Overdue]
     own_rules: Mapping[str, str]
-    policy: tuple[str, str]
+    policy: PolicyStanding
     proposed: Sequence[tuple[str, str]]
     model: ModelStanding | None
     log: LogStanding
@@ -180,7 +199,8 @@ def figures(found: Wiring, day_from: int, day_to: int) -> Figures:
     with reading(found.engine) as conn:
         sums = read_tallies(conn, day_from, day_to)
         days = _by_day(sums, day_from, day_to)
-        policy, version = policy_in_force(conn)
+        life = life_since(conn)
+        policy = _policy(conn, life)
         ceiling_micro = found.settings.too_personal_ceiling_micro
         measured = measurements(conn, day_from, day_to, [], {}, ceiling_micro)["cells"]
         return Figures(
@@ -194,10 +214,10 @@ def figures(found: Wiring, day_from: int, day_to: int) -> Figures:
             consents=read_consents(conn),
             measured=measured[0] if measured else None,
             ceiling_micro=ceiling_micro,
-            overdue=_overdue(policy, now_ms),
+            overdue=_overdue(policy.rules, now_ms),
             own_rules={rule.id: rule.title for rule in policy.rules},
-            policy=(policy.name, version),
-            proposed=_proposed(conn),
+            policy=policy,
+            proposed=_proposed(life),
             model=_model(conn),
             log=log,
             n_requests_overdue=count_requests(conn, now_ms)[1],
@@ -245,14 +265,20 @@ def _total(sums: Iterable[Sums]) -> Sums:
     return Sums(*map(sum, zip(*sums, strict=True)))
 
 
-def _overdue(policy: Policy, now_ms: int) -> tuple[Overdue, ...]:
+def _policy(conn: Connection, life: Life) -> PolicyStanding:
+    version, said = version_in_force(conn)
+    known = life.versions.get(version)
+    name = name_of(conn, version) if known is None else known.name
+    return PolicyStanding(name, version, said is not None, () if said is None else said.rules)
+
+
+def _overdue(own: Sequence[HouseRule], now_ms: int) -> tuple[Overdue, ...]:
     """Return the rules past their review, as ``tactful guardrails review`` does; records are not read."""
-    entries = {**charter(), **{rule.id: entry_of(rule) for rule in policy.rules}}
+    entries = {**charter(), **{rule.id: entry_of(rule) for rule in own}}
     return overdue(entries, day_of(now_ms), {})
 
 
-def _proposed(conn: Connection) -> list[tuple[str, str]]:
-    life = life_since(conn)
+def _proposed(life: Life) -> list[tuple[str, str]]:
     return [
         (known.name, version)
         for version, known in life.versions.items()

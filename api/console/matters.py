@@ -116,6 +116,9 @@ def _of_customers(figures: Figures) -> Iterator[Matter]:
 
 
 def _of_rules(figures: Figures) -> Iterator[Matter]:
+    if not figures.policy.is_readable:
+        text = say("The policy in force cannot be read any more, so nothing or less is shown.")
+        yield Matter(Weight.BAD, text, "/console/policies", say("Go to the policies"))
     if figures.overdue:
         text = say_how_many(
             len(figures.overdue),

@@ -289,11 +289,21 @@ class Prospects:
             StepKind.CHALLENGED: Detail(share_micro=1),
             StepKind.BROKE_GLASS: Detail(reason=_SOME, until_ms=soon_ms),
         }
-        proposal = self.life.versions[self.version].proposal
-        base = proposal.base if kind is StepKind.APPROVED and proposal is not None else None
-        asked = _Asked(actor, kind, self.version, usual.get(kind, NO_DETAIL), base)
+        if kind is StepKind.APPROVED:
+            return why_not_approve(self.life, actor, self.version)
+        asked = _Asked(actor, kind, self.version, usual.get(kind, NO_DETAIL))
         facts = replace(self.examined.facts, report_sha256=self.report_sha256)
         return refusal(self.life, asked.step(self.life, self.now_ms), facts)
+
+
+def why_not_approve(life: Life, actor: Actor, version: str) -> Refusal | None:
+    """Return what stands in the way of approving of a version; ``None`` where somebody can.
+
+    An approval rests on nothing but the life of the version, so this costs no examination.
+    """
+    proposal = life.versions[version].proposal
+    asked = _Asked(actor, StepKind.APPROVED, version, base=None if proposal is None else proposal.base)
+    return refusal(life, asked.step(life, life.at_ms))
 
 
 def prospects(engine: Engine, clock: Clock, version: str) -> Prospects:

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, request
+from flask import Response, flash, request
 from marshmallow import INCLUDE, Schema, fields
 
 from api.auth import staff
@@ -45,11 +45,10 @@ from api.policies.examining import examined_draft
 from api.policies.model import MEASURES
 from api.policies.shipped import shipped_policy
 from api.policies.text import write_yaml
-from api.policies.versions import life_and_policy
+from api.policies.versions import life_and_policy, version_in_force
 from api.storage.api_keys import Role
 from api.storage.connection import reading
 from api.storage.placements import read_placements
-from api.storage.versions import read_policy_version
 from api.wiring import wiring
 from guardrails.messages import Phrase
 from guardrails.policy.examine import Examination
@@ -68,7 +67,6 @@ LIMITS = "limits"
 MOST_OFFERED = 5
 """So many of the tests that would notice more are offered at once."""
 
-_NEW = "policy: house\n"
 _FIELDS = frozenset({"text", "view", "open", "do", "policy", "time_zone"})
 _PREFIXES = (f"{RULE}.", f"{LIMIT}.", "add.")
 
@@ -135,10 +133,11 @@ def new_page(query: dict[str, str]) -> Response:
     """Begin with what is in force, since every version says all that is to hold; with a new rule if asked."""
     console_language()
     found = wiring()
-    life = service.settle(found.engine, found.clock)
     with reading(found.engine) as conn:
-        policy = shipped_policy() if life.in_force is None else read_policy_version(conn, life.in_force)
-    text = write_yaml(policy)
+        _, policy = version_in_force(conn)
+    if policy is None:
+        flash(say("What is in force cannot be read any more, so this begins with what ships."), "warning")
+    text = write_yaml(policy or shipped_policy())
     return _changed(text, "new-rule", "") if query["rule"] else _shown(_draft(text), FORM, "")
 
 

@@ -14,7 +14,7 @@ from api.languages import say
 from api.pages.sessions import actor
 from api.policies import service
 from api.policies.service import Actor, Prospects
-from api.policies.versions import held_against, life_and_policy, readable
+from api.policies.versions import held_against, life_and_policy, readable, readable_or_none
 from api.storage.accounts import list_accounts
 from api.storage.api_keys import list_keys
 from api.storage.comments import Comment, comments_on
@@ -86,7 +86,7 @@ class Case:
         people: who did what.
         rehearsal: the last against what it would take the place of; ``None`` without one.
         base: version that it would take the place of, or takes the place of.
-        before: what that says.
+        before: what that says; ``None`` where it cannot be read any more.
         me: who looks.
     """
 
@@ -97,7 +97,7 @@ class Case:
     people: People
     rehearsal: StoredRehearsal | None
     base: str
-    before: Policy
+    before: Policy | None
     me: Actor
 
     @property
@@ -237,6 +237,11 @@ class Case:
         """Tell whether somebody can have drafts rehearsed: whoever can propose them."""
         return who.role in ROLES[StepKind.PROPOSED]
 
+    @staticmethod
+    def may_write(who: Actor) -> bool:
+        """Tell whether somebody can write versions."""
+        return who.role in ROLES[StepKind.DRAFTED]
+
     def names_of(self, able: Callable[[Actor], bool]) -> tuple[str, ...]:
         """Return the names of those who are able, but for whoever looks."""
         others = (each for each in self.people.staff if each != self.me)
@@ -279,7 +284,7 @@ def case_of(name: str, version: str) -> Case:
             people=people_of(conn),
             rehearsal=latest_rehearsal(conn, version, base),
             base=base,
-            before=readable(conn, base),
+            before=readable_or_none(conn, base),
             me=actor(),
         )
 

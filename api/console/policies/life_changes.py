@@ -71,8 +71,10 @@ PARTS = {
 """Parts of a rule, by the names of its attributes."""
 
 
-def changes_between(before: Policy, after: Policy) -> Changes:
-    """Return what is different in a later version."""
+def changes_between(before: Policy | None, after: Policy) -> Changes | None:
+    """Return what is different in a later version; ``None`` where the former cannot be read any more."""
+    if before is None:
+        return None
     found = _difference(before, after)
     former, later = ({rule.id: rule for rule in policy.rules} for policy in (before, after))
     return Changes(

@@ -34,6 +34,8 @@ class Said(Reason):
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
         joined = " ".join(value.split()) if isinstance(value, str) else value
+        if joined == "" and self.required:
+            raise self.make_error("required")
         return super()._deserialize(joined, attr, data, **kwargs)
 
 

@@ -16,6 +16,8 @@ class Next(StrEnum):
     MEND = "mend"
     """It has errors."""
     REHEARSE = "rehearse"
+    STUCK = "stuck"
+    """What it would be rehearsed against cannot be read any more."""
     WAIT = "wait"
     """A rehearsal is under way."""
     PROPOSE = "propose"
@@ -25,7 +27,7 @@ class Next(StrEnum):
     SCHEDULED = "scheduled"
     """It comes into force by itself."""
     NOTHING = "nothing"
-    """It is in force."""
+    """It is in force; what can be done is to write another version from it."""
 
 
 _KIND = {
@@ -53,6 +55,8 @@ class Outlook(NamedTuple):
 def outlook_of(case: Case) -> Outlook:
     """Return what comes next for a version, and who can do it."""
     following = _next_of(case)
+    if following in (Next.MEND, Next.NOTHING):
+        return Outlook(following, case.may_write(case.me), case.names_of(case.may_write))
     kind = _KIND.get(following)
     if kind is None:
         return Outlook(following, is_mine=False, others=())
@@ -83,4 +87,6 @@ def _next_of(case: Case) -> Next:
 def _towards_a_proposal(case: Case) -> Next:
     if case.is_rehearsing:
         return Next.WAIT
-    return Next.PROPOSE if case.is_rehearsed else Next.REHEARSE
+    if case.is_rehearsed:
+        return Next.PROPOSE
+    return Next.STUCK if case.before is None else Next.REHEARSE

@@ -42,6 +42,8 @@ blueprint = Pages("policy_rehearsals", __name__)
 def begin_form(name: str, version: str) -> Response:
     """Begin to rehearse a version; where that is under way already, it goes on."""
     case = case_of(name, version)
+    if case.before is None:
+        return see_other(case.path)  # which says what stands in the way
     found = wiring()
     start_rehearsal(found.engine, found.settings, version, case.base, case.me.key_id, found.clock)
     return see_other(f"{case.path}/rehearsal")

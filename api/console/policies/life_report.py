@@ -109,9 +109,9 @@ class Sight:
     not_rehearsed: tuple[tuple[str, str], ...]
 
 
-def own_titles(*policies: Policy) -> dict[str, str]:
-    """Return what the rules of a shop are called, by their ids."""
-    return {rule.id: rule.title for policy in policies for rule in policy.rules}
+def own_titles(*policies: Policy | None) -> dict[str, str]:
+    """Return what the rules of a shop are called, by their ids; ``None`` is what cannot be read any more."""
+    return {rule.id: rule.title for policy in policies if policy is not None for rule in policy.rules}
 
 
 def sight_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import Response
@@ -14,14 +15,13 @@ from api.pages.blueprint import Pages
 from api.pages.sessions import actor
 from api.policies import service
 from api.policies.service import Actor
-from api.policies.versions import readable
+from api.policies.versions import version_in_force
 from api.storage.api_keys import Role
 from api.storage.connection import reading
 from api.storage.policies import entries_of
 from api.wiring import wiring
-from guardrails.policy.language import Policy
-from guardrails.policy.lifecycle import Life, State, StepKind, VersionLife
-from guardrails.policy.permission import ROLES
+from guardrails.policy.language import HouseRule, Policy
+from guardrails.policy.lifecycle import AUDITOR, Life, State, StepKind, VersionLife
 from guardrails.policy.review import Overdue, day_of, entry_of, overdue
 
 MOST_DRAFTS = 12
@@ -44,8 +44,7 @@ class InForce:
         until_ms: until when; ``None`` for good.
         by: who put it in force; ``None`` where nobody did.
         by_glass: nobody approved of it.
-        policy: what it says.
-        is_known: whether it has a page of its own.
+        policy: what it says; ``None`` where it cannot be read any more.
     """
 
     name: str
@@ -54,8 +53,7 @@ class InForce:
     until_ms: int | None
     by: str | None
     by_glass: bool
-    policy: Policy
-    is_known: bool
+    policy: Policy | None
 
 
 @blueprint.page("GET", "/console/policies", READERS)
@@ -67,22 +65,21 @@ def policies_page() -> Response:
     known = sorted(life.versions.values(), key=lambda each: (-each.at_ms, each.version))
     with reading(found.engine) as conn:
         people = people_of(conn)
-        version = life.in_force or service.shipped_version()
-        policy = readable(conn, version)
+        version, policy = version_in_force(conn)
         entries = entries_of(conn, version)
     put = [each.step for each in entries if each.step.kind in _PUT_IN_FORCE]
     standing = life.standing
     in_force = InForce(
-        name=policy.name,
+        name=life.versions[version].name,
         version=version,
         since_ms=None if standing is None else standing.since_ms,
         until_ms=None if standing is None else standing.until_ms,
         by=people.name(put[-1].actor) if put and put[-1].kind is not StepKind.FOUND else None,
         by_glass=standing is not None and standing.by_glass,
         policy=policy,
-        is_known=version in life.versions,
     )
     proposed = [each for each in known if each.proposal is not None]
+    rules = () if policy is None else policy.rules
     return show(
         "console/policies/list.html",
         in_force=in_force,
@@ -94,8 +91,8 @@ def policies_page() -> Response:
             for kind, trial in (("shadow", life.shadow), ("challenger", life.challenger))
             if trial is not None
         ],
-        overdue=_overdue(policy, found.clock()),
-        titles={rule.id: rule.title for rule in policy.rules},
+        overdue=_overdue(rules, found.clock()),
+        titles={rule.id: rule.title for rule in rules},
         names=sorted({each.name for each in known}),
         life=life,
         people=people,
@@ -105,12 +102,13 @@ def policies_page() -> Response:
 
 
 def _waits_for(life: Life, known: VersionLife, who: Actor) -> bool:
-    """Tell whether somebody can approve of a version that nobody approved of yet."""
-    if known.proposal is None or life.is_approved(known.version) or who.role not in ROLES[StepKind.APPROVED]:
+    """Tell whether an approval of somebody's would settle what nobody's has settled yet."""
+    if known.proposal is None or life.is_approved(known.version):
         return False
-    return who.key_id not in known.authors | {known.proposal.proposer}
+    counts = who.role == AUDITOR or not known.proposal.needs_auditor
+    return counts and service.why_not_approve(life, who, known.version) is None
 
 
-def _overdue(policy: Policy, now_ms: int) -> tuple[Overdue, ...]:
+def _overdue(rules: Sequence[HouseRule], now_ms: int) -> tuple[Overdue, ...]:
     """Return the shop's own rules whose review is over."""
-    return overdue({rule.id: entry_of(rule) for rule in policy.rules}, day_of(now_ms), {})
+    return overdue({rule.id: entry_of(rule) for rule in rules}, day_of(now_ms), {})

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from api.console.figures import Figures, LogStanding, ModelStanding, Sums
+from api.console.figures import Figures, LogStanding, ModelStanding, PolicyStanding, Sums
 from api.console.matters import MUCH_DEGRADED_MICRO, OLD_MODEL_DAYS, Weight, matters
 from api.logbook import Standing
 from api.storage.api_keys import Role
@@ -31,7 +31,7 @@ WELL = Figures(
     ceiling_micro=5_000,
     overdue=(),
     own_rules={},
-    policy=("house", "a" * 64),
+    policy=PolicyStanding("house", "a" * 64, is_readable=True, rules=()),
     proposed=[],
     model=ModelStanding("b" * 64, NOW_MS - 2 * DAY_MS, NOW_MS - 2 * DAY_MS, is_update=False),
     log=LogStanding(Standing(100, 5, 0, 0, is_forked=False), NOW_MS, 0, False, NOW_MS, 10, 0),
@@ -85,6 +85,11 @@ def test_where_all_is_well_nothing_needs_attention():
             {"overdue": (overdue(3), overdue(40, blocks=True))},
             Weight.BAD,
             "2 rules are past the day of their review. After 30 days no policy",
+        ),
+        (
+            {"policy": PolicyStanding("house", "a" * 64, is_readable=False, rules=())},
+            Weight.BAD,
+            "The policy in force cannot be read any more",
         ),
         ({"proposed": [("house", "c" * 64)]}, Weight.TO_DO, "1 policy waits for an approval"),
         ({"model": None}, Weight.WARNING, "There is no model yet"),
