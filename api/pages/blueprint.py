@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError
 
 from api.auth import Access
 from api.errors import Finding, InvalidRequestError
-from api.pages.forms import read_form
+from api.pages.forms import TOKEN, read_form
 from api.problems import findings_from
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -85,5 +85,5 @@ def _refuse_unread(*, query: bool, body: bool) -> None:
     """
     if query and request.args:
         raise InvalidRequestError([Finding("unknown parameter", parameter=name) for name in request.args])
-    if body and (unread := set(request.form) - {"csrf_token"}):
+    if body and (unread := set(request.form) - {TOKEN}):
         raise InvalidRequestError([Finding("unknown field", pointer=f"/{name}") for name in sorted(unread)])

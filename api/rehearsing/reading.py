@@ -52,9 +52,6 @@ _SEEN = tuple(
         + [name for name in OF_ROUND if name not in {"basis", "asked"}]
     )
 )
-_OPTIONAL = frozenset({"brand", "brands", "categories"})
-"""What records of before rules of the shop do not hold."""
-
 _OF_RULES = ("asked", "effect", "factor_micro", "row", "rule", "slate")
 _FIRED = dict(zip(OF_FIRED, ("row", "rule", "effect", "factor_micro"), strict=True))
 
