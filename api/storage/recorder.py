@@ -148,6 +148,7 @@ class Recorder:
             self._thread.join()
         if self._voucher.is_alive():
             self._voucher.join()
+        self._settle()  # what could not be vouched for since the last batch was written
 
     def _hand_in(self, tasks: Sequence[_Task]) -> list[Future[int]]:
         with self._room:

@@ -53,8 +53,8 @@ def stored_ids(store):
         return {row.decision_id for row in search_decisions(conn, limit=100_000)}
 
 
-def wait_until(holds):
-    deadline = time.monotonic() + 10
+def wait_until(holds, patience_s=10):
+    deadline = time.monotonic() + patience_s
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -173,6 +173,27 @@ def test_what_was_committed_and_not_vouched_for_is_said_to_be_unanswered(store):
     ]
     assert remembered == {"before", "after"}
     assert store.logbook.publish().size == len(said)
+
+
+def test_what_could_not_be_said_to_be_unanswered_before_is_said_in_closing(store):
+    recorder = Recorder(store.logbook, patience_s=0.3)
+    recorder.start()
+    recorder.submit(a_decision("before"))
+    guard = sqlite3.connect(store.settings.data_dir / "checkpoints.db", isolation_level=None)
+    guard.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(2) as threads:
+        late = threads.submit(recorder.submit, a_decision("late"))
+        wait_until(lambda: stored_ids(store) == {"before", "late"})
+        closing = threads.submit(recorder.close)
+        wait_until(lambda: not recorder._thread.is_alive())
+        with locked_by_somebody_else(store):
+            wait_until(lambda: not recorder._voucher.is_alive(), 6 * PATIENCE_S)
+        closing.result()
+    guard.close()
+    assert isinstance(late.exception(), StoreUnavailableError)
+    with reading(store.engine) as conn:
+        said = [orjson.loads(entry) for entry in read_entries(conn, 0, read_state(conn).size)]
+    assert [each["first"] for each in said if each.get("what") == "not_answered"] == [1]
 
 
 def test_closing_writes_what_waits_and_accepts_nothing_more(store):
