@@ -39,7 +39,7 @@ def tell():
         while True:
             print(ours.recv()[0])
 
-telling = threading.Thread(target=tell)
+telling = threading.Thread(target=tell, daemon=True)
 telling.start()
 train_apart(settings, run, theirs)
 telling.join()
