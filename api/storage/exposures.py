@@ -116,38 +116,16 @@ def read_exposure(conn: Connection, decision_id: str) -> ExposureRow | None:
     )
 
 
-def read_exposures(
-    conn: Connection,
-    *,
-    customer_no: int | None,
-    messages_only: bool,
-    session_key: bytes | None,
-    visit: bytes | None,
-    since_ms: int,
-    catalogue: Catalogue,
-) -> tuple[tuple[Exposure, ...], int]:
-    """Return what was shown from ``since_ms`` on, oldest first, and how many times was read.
-
-    Args:
-        conn: a connection.
-        customer_no: read what was shown to this customer; ``None`` not to.
-        messages_only: of what the customer was shown, read only where the shop spoke first.
-        session_key: read what was shown in this visit; ``None`` not to.
-        visit: the visit that is going on.
-        since_ms: milliseconds since the epoch.
-        catalogue: suggestions of items it does not hold are left out.
-    """
-    shown = Shown(since_ms, customer_no, messages_only, session_key, visit)
-    (found,) = exposures_of_each([shown], catalogue).read(conn)
-    return found
-
-
 def exposures_of_each(
     wanted: Sequence[Shown], catalogue: Catalogue
 ) -> Wanted[list[tuple[tuple[Exposure, ...], int]]]:
-    """Return what to ask for what ``read_exposures`` returns for each of many, in their order.
+    """Return what to ask for what was shown and how often that was read, of each of many in their order.
 
-    What customers were shown since the same time is read with one statement.
+    It comes oldest first. What customers were shown since the same time is read with one statement.
+
+    Args:
+        wanted: which of what was shown.
+        catalogue: suggestions of items it does not hold are left out.
     """
     groups = list(_together(wanted).items())
     visits = [(place, each) for place, each in enumerate(wanted) if each.session_key is not None]

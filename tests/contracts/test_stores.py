@@ -40,7 +40,7 @@ from api.storage.decisions import (
     search_decisions,
 )
 from api.storage.devices import is_shared, seen_on_device
-from api.storage.exposures import insert_exposures, read_exposure, read_exposures
+from api.storage.exposures import Shown, exposures_of_each, insert_exposures, read_exposure
 from api.storage.feedback import FeedbackKind, add_feedback
 from api.storage.interactions import histories, read_for_training, read_history, session
 from api.storage.items import Counts, ItemRow, item_numbers, load_catalogue, read_item, upsert_items
@@ -407,15 +407,8 @@ class TestExposures:
             add_feedback(conn, "d1", numbers["milk"], FeedbackKind.CLICKED, NOW_MS)
             add_feedback(conn, "d1", numbers["lamp"], FeedbackKind.IRRELEVANT, NOW_MS)
             catalogue = load_catalogue(conn)
-            read, n_reads = read_exposures(
-                conn,
-                customer_no=customer_no,
-                messages_only=False,
-                session_key=VISIT,
-                visit=VISIT,
-                since_ms=shown.at_ms,
-                catalogue=catalogue,
-            )
+            wanted = Shown(shown.at_ms, customer_no, session_key=VISIT, visit=VISIT)
+            ((read, n_reads),) = exposures_of_each([wanted], catalogue).read(conn)
             assert read_exposure(conn, "d1") == shown
             assert read_exposure(conn, "d2") is None
         lamp = Exposure(
@@ -446,15 +439,7 @@ class TestExposures:
         with writing(store.engine) as conn:
             insert_exposures(conn, [("d1", an_exposure(numbers["lamp"], customer_no=customer_no))])
             add_feedback(conn, "d1", numbers["lamp"], kind, NOW_MS)
-            (read,), _ = read_exposures(
-                conn,
-                customer_no=customer_no,
-                messages_only=False,
-                session_key=None,
-                visit=None,
-                since_ms=0,
-                catalogue=load_catalogue(conn),
-            )
+            (((read,), _),) = exposures_of_each([Shown(0, customer_no)], load_catalogue(conn)).read(conn)
         waved_off = {"too_personal", "irrelevant", "not_interested", "dismissed"}
         assert read.dismissed is (kind.value in waved_off)
         assert read.acted_on is (kind.value in {"clicked", "added_to_cart", "purchased"})
@@ -471,15 +456,8 @@ class TestExposures:
         }
         with writing(store.engine) as conn:
             insert_exposures(conn, list(shown.items()))
-            read, _ = read_exposures(
-                conn,
-                customer_no=customer_no,
-                messages_only=False,
-                session_key=VISIT,
-                visit=VISIT,
-                since_ms=10,
-                catalogue=load_catalogue(conn),
-            )
+            wanted = Shown(10, customer_no, session_key=VISIT, visit=VISIT)
+            ((read, _),) = exposures_of_each([wanted], load_catalogue(conn)).read(conn)
         assert [(each.at_ms, each.decision, each.same_session) for each in read] == [
             (10, 0, False),
             (20, 1, True),
