@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import orjson
@@ -24,7 +25,7 @@ from pyspark.accumulators import Accumulator, AccumulatorParam
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from sqlalchemy import Connection, Engine
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from api.errors import SettingsError
 from api.imports.importer import Progress
@@ -72,6 +73,19 @@ BLOCKS_A_CORE = 4
 """Tasks a core, so that the last one keeps nobody waiting for long."""
 
 _DRIVER = "org.postgresql.Driver"
+_JDBC_NAMES = {
+    "application_name": "ApplicationName",
+    "connect_timeout": "connectTimeout",
+    "gssencmode": "gssEncMode",
+    "options": "options",
+    "sslcert": "sslcert",
+    "sslkey": "sslkey",
+    "sslmode": "sslmode",
+    "sslpassword": "sslpassword",
+    "sslrootcert": "sslrootcert",
+}
+"""What can be asked of a connection to PostgreSQL, as addresses call it and as the JDBC driver does."""
+
 _ROWS_A_BATCH = 100_000
 
 
@@ -127,7 +141,7 @@ def train_on_spark(
     Raises:
         ModelFitError: there is nothing to learn from, the learner is not learned on Spark, or the cluster
             did not come to the end of it.
-        SettingsError: the database is one that a cluster cannot read.
+        SettingsError: the database is one that a cluster cannot read, or not as its address says.
         ArtefactError: the model cannot be written.
         StoreUnavailableError: the database cannot be used.
     """
@@ -287,7 +301,8 @@ def jdbc_options(settings: Settings, read_to: int, n_tasks: int) -> dict[str, st
         n_tasks: how many tasks read side by side, each a range of numbers.
 
     Raises:
-        SettingsError: the database is one that only this machine can reach.
+        SettingsError: the database is one that only this machine can reach, or its address asks for what a
+            cluster cannot be told.
     """
     url = make_url(settings.database_url)
     if not url.drivername.startswith("postgresql"):
@@ -295,13 +310,15 @@ def jdbc_options(settings: Settings, read_to: int, n_tasks: int) -> dict[str, st
             "a cluster cannot read a SQLite file: name a copy of its interactions with --interactions, "
             "or train without a cluster"
         )
+    if not url.host:
+        raise SettingsError("a cluster cannot reach a database by a socket file: name its host")
     query = (
         f"SELECT {', '.join(COLUMNS)} FROM interactions WHERE customer_no IS NOT NULL "  # noqa: S608  our own
         f"AND purpose = {int(Purpose.PROFILING)} AND interaction_no <= {read_to}"
     )
     options = {
         "driver": _DRIVER,
-        "url": f"jdbc:postgresql://{url.host}:{url.port or 5432}/{url.database}",
+        "url": _jdbc_url(url.host, url.port or 5432, url.database or ""),
         "dbtable": f"({query}) AS collected",
         "partitionColumn": "interaction_no",
         "lowerBound": "1",
@@ -310,9 +327,32 @@ def jdbc_options(settings: Settings, read_to: int, n_tasks: int) -> dict[str, st
         "fetchsize": str(_ROWS_A_BATCH),
     }
     proof = {"user": url.username, "password": url.password}
-    if not url.host:
-        raise SettingsError("a cluster cannot reach a database by a socket file: name its host")
-    return options | {name: str(value) for name, value in proof.items() if value is not None}
+    known = {name: str(value) for name, value in proof.items() if value is not None}
+    return options | known | _asked_of_a_connection(url)
+
+
+def _jdbc_url(host: str, port: int, database: str) -> str:
+    host = f"[{host}]" if ":" in host else host
+    return f"jdbc:postgresql://{host}:{port}/{quote(database, safe='')}"
+
+
+def _asked_of_a_connection(url: URL) -> dict[str, str]:
+    """Return what the address of a database asks of a connection, in the words of the JDBC driver.
+
+    What cannot be said there is refused and not left out: it may be what keeps others from listening.
+    """
+    asked = {name: values[-1] for name, values in url.normalized_query.items()}
+    unknown = asked.keys() - _JDBC_NAMES.keys()
+    if asked.get("sslrootcert") == "system":  # to the JDBC driver this would be the name of a file
+        unknown |= {"sslrootcert=system"}
+    if unknown:
+        raise SettingsError(
+            f"a cluster cannot be told {', '.join(sorted(unknown))} of the address of the database: "
+            "name another address for this training, or a copy of the interactions with --interactions"
+        )
+    if asked.get("sslmode") == "require" and "sslrootcert" in asked:
+        asked["sslmode"] = "verify-ca"  # as libpq takes it; the JDBC driver would check nothing
+    return {_JDBC_NAMES[name]: value for name, value in asked.items()}
 
 
 def _in_one_line(error: PySparkException) -> str:
