@@ -40,13 +40,26 @@ def refusal(status: int, problem: Mapping[str, Any], headers: Mapping[str, str])
         headers: what else the answer has to say.
     """
     if status == HTTPStatus.UNAUTHORIZED:
-        return _to_entrance()
+        return _beside_what_was_typed() if _asks_from_a_form() else _to_entrance()
     answer = _in_console(status, problem) if request.path.startswith(_CONSOLE) else None
     if answer is None:
         answer = page("refusal.html", language=chosen_language(), status=status, problem=problem)
         answer.headers["Cache-Control"] = "no-store"
     answer.headers.update(headers)
     return answer
+
+
+def _asks_from_a_form() -> bool:
+    """Tell whether a script sends what somebody has typed on a page of the console."""
+    by_script = request.method == "POST" and "HX-Request" in request.headers
+    return by_script and request.path.startswith(_CONSOLE)
+
+
+def _beside_what_was_typed() -> Response:
+    """Say on the page where somebody types that they are signed out: led away, they would lose it."""
+    from api.console.showing import show  # noqa: PLC0415  pages of the console stand on what refuses them
+
+    return show("console/signed_out.html", status=HTTPStatus.UNAUTHORIZED)
 
 
 def _in_console(status: int, problem: Mapping[str, Any]) -> Response | None:

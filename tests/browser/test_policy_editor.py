@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 from playwright.sync_api import expect
+from sqlalchemy import delete
 from support.browser import visiting
 
 from api.storage.api_keys import Role
+from api.storage.connection import writing
+from api.storage.tables import sign_ins
 
 SENTENCE = "We do not write to you about dear things."
 
@@ -146,3 +149,19 @@ def test_all_of_it_works_without_scripts(browser, shop):
         page.get_by_label("Who answers for it").fill("board")
         page.get_by_role("button", name="Save draft").first.click()
         expect(page).to_have_url(re.compile("/versions/[0-9a-f]{64}$"))
+
+
+def test_who_is_signed_out_while_they_type_keeps_what_they_typed(as_role, shop):
+    visit = as_role(Role.MARKETER)
+    page = visit.go("/console/policies/new?rule=new")
+    with writing(shop.wiring.engine) as conn:
+        conn.execute(delete(sign_ins))
+    visit.expect(401)
+    title = page.get_by_label("What it does, in a line")
+    title.fill("No dear things by e-mail")
+    expect(page.locator("#refusal")).to_contain_text("You are signed out")
+    page.get_by_role("button", name="Save draft").last.click()
+    settled(page)
+    expect(page.locator("#refusal")).to_contain_text("You are signed out")
+    expect(page.locator("#refusal")).to_be_in_viewport()
+    expect(title).to_have_value("No dear things by e-mail")

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from sqlalchemy import delete
 from support.http import Served
-from support.pages import sign_in
+from support.pages import SIGN_IN, sign_in
 
 from api.policies.text import Form, read_text
 from api.storage.api_keys import Role
+from api.storage.connection import writing
+from api.storage.tables import sign_ins
 
 EDITOR = "/console/policies/edit"
 
@@ -303,6 +306,18 @@ def test_while_somebody_types_only_what_is_found_is_answered(editor):
     assert "<form" not in part.text
     assert 'id="found-limits-G17-upsell_hard"><div class="finding error"' in part.text
     assert len(part.content) < 20_000
+
+
+def test_whoever_is_signed_out_while_they_type_is_told_so_on_the_page(editor, open_shop):
+    editor.go("/console/policies/new")
+    data = {**editor.sent, "do": ["live"]}
+    with writing(open_shop.wiring.engine) as conn:
+        conn.execute(delete(sign_ins))
+    told = editor.client.post(EDITOR, data=data, headers={"HX-Request": "true"})
+    assert told.status_code == 401
+    assert "HX-Redirect" not in told.headers
+    assert "What you typed still stands on this page." in told.text.partition('id="problem"')[2]
+    assert editor.client.post(EDITOR, data=data).url.path == SIGN_IN
 
 
 def test_a_draft_with_errors_is_stored_and_one_that_says_nothing_is_not(editor):
