@@ -7,12 +7,17 @@ from support.stores import opened
 
 
 @pytest.fixture(scope="module")
-def open_shop(sqlite_template, tmp_path_factory):
-    """A shop with an account of each role that all tests of a file share: they change nothing in it."""
+def shared_store(sqlite_template, tmp_path_factory):
+    """A store that all tests of a file share."""
     folder = tmp_path_factory.mktemp("shop")
     shutil.copyfile(sqlite_template, folder / "tactful.db")
     with opened(f"sqlite:///{folder / 'tactful.db'}", folder) as store:
-        keys = fill(store.settings)
-        with serving(store.settings, keys) as served:
-            staff_of(served)
-            yield served
+        yield store
+
+
+@pytest.fixture(scope="module")
+def open_shop(shared_store):
+    """A shop with an account of each role that all tests of a file share: they change nothing in it."""
+    with serving(shared_store.settings, fill(shared_store.settings)) as served:
+        staff_of(served)
+        yield served

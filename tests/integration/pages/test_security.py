@@ -8,22 +8,25 @@ from urllib.parse import quote, urljoin, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.demo_shop import a_demo_shop
 from support.http import BUYER, fill, serving
 from support.pages import (
     PASSWORD,
     SIGN_IN,
     come_in,
     customer_token,
-    path_of,
     routes,
     sign_in,
     somebody,
+    staff_of,
     token_in,
 )
+from support.planted import Planted
 
 from api.auth import access_of
 from api.pages.rendering import HEADERS
 from api.pages.sessions import safe_next
+from api.storage.api_keys import Role
 
 FROM_ELSEWHERE = {"/privacy/enter"}
 """Forms that a page of the shop may send, which holds no token of ours."""
@@ -32,27 +35,44 @@ NO_PAGES = ("/static/", "/widget/")
 """Files, which hold nothing of anybody."""
 
 
+NO_PAGE_NOW = {
+    "/console/models/rollback": 409,
+    "/console/policies/<name:name>/versions/<name:version>/rehearsal/progress": 303,
+    "/console/policies/edit": 303,
+    "/console/sign-in": 303,
+    "/console/sign-in/elsewhere": 404,
+    "/console/sign-in/return": 404,
+}
+"""They lead on what is in or has ended, or lack a model to go back to or a provider of accounts."""
+
+
 @pytest.fixture(scope="module")
-def shop(open_shop):
-    """The same shop with everything open that can be opened."""
-    with serving(replace(open_shop.settings, demo=True), open_shop.keys) as served:
+def shop(shared_store):
+    """A shop with everything open that can be opened, the demo as well; tests change nothing in it."""
+    with a_demo_shop(shared_store.settings) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
 def visitors(shop):
-    """Somebody whom each page is for: a customer, or an admin; signed in once."""
-    with somebody(shop) as customer, somebody(shop) as admin:
+    """Somebody whom each page is for: a customer, an admin or a household of the demo; come in once."""
+    staff = staff_of(shop)
+    with somebody(shop) as customer, somebody(shop) as admin, somebody(shop) as household:
         come_in(shop, customer, BUYER)
         sign_in(admin, "admin")
 
         def visitor(rule):
-            return admin if rule.rule.startswith("/console") else customer
+            rooms = {"/console": admin, "/demo": household}
+            return next((each for at, each in rooms.items() if rule.rule.startswith(at)), customer)
 
         visitor.tokens = {
             customer: token_in(customer.get("/privacy")),
             admin: token_in(admin.get("/console/me")),
+            household: token_in(household.get("/demo")),
         }
+        household.headers["X-CSRF-Token"] = visitor.tokens[household]
+        visitor.planted = Planted(shop, staff[Role.MARKETER], admin, household)
+        del household.headers["X-CSRF-Token"]
         yield visitor
 
 
@@ -79,7 +99,7 @@ def test_no_form_is_taken_without_its_token_or_with_another_one(shop, visitors):
     for rule in forms(shop):
         if rule.rule in FROM_ELSEWHERE:
             continue
-        client, path = visitors(rule), path_of(rule)
+        client, path = visitors(rule), visitors.planted.path(rule)
         token = visitors.tokens[client]
         refused(client.post(path))
         for wrong in ("", "x", theirs, token[:-1], token + "x", token.swapcase()):
@@ -98,7 +118,7 @@ def test_no_form_is_taken_that_the_browser_says_comes_from_another_site(shop, vi
         client = visitors(rule)
         data = {"csrf_token": visitors.tokens[client]}
         for site in ("cross-site", "same-site", "made-up"):
-            refused(client.post(path_of(rule), data=data, headers={"Sec-Fetch-Site": site}))
+            refused(client.post(visitors.planted.path(rule), data=data, headers={"Sec-Fetch-Site": site}))
 
 
 def test_a_token_ends_with_the_session_it_was_made_for(shop):
@@ -153,12 +173,25 @@ class Markup(HTMLParser):
                 self.wrong.append(self.get_starttag_text())
 
 
+def pages(shop):
+    """Return every page that can be looked at; files are none."""
+    return [
+        rule
+        for rule, method in routes(shop.app, pages=True)
+        if method == "GET" and not rule.rule.startswith(NO_PAGES)
+    ]
+
+
+def test_behind_every_address_is_a_page(shop, visitors):
+    found = {rule.rule: visitors(rule).get(visitors.planted.page(rule)).status_code for rule in pages(shop)}
+    assert {rule: status for rule, status in found.items() if status != 200} == NO_PAGE_NOW
+
+
 def test_every_page_keeps_to_its_policy_and_cannot_be_framed(shop, visitors):
-    for rule, method in routes(shop.app, pages=True):
-        if method != "GET" or rule.rule.startswith(NO_PAGES):
-            continue
+    for rule in pages(shop):
         client = visitors(rule)
-        for answer in (client.get(path_of(rule)), shop.client.get(path_of(rule))):
+        path = visitors.planted.page(rule)
+        for answer in (client.get(path), shop.client.get(path)):
             where = (rule.rule, answer.status_code)
             assert answer.headers["X-Content-Type-Options"] == "nosniff", where
             assert "X-Powered-By" not in answer.headers, where
@@ -177,29 +210,31 @@ def test_every_page_keeps_to_its_policy_and_cannot_be_framed(shop, visitors):
 
 
 def test_every_form_that_changes_something_holds_its_token(shop, visitors):
-    for rule, method in routes(shop.app, pages=True):
-        if method != "GET" or rule.rule.startswith(NO_PAGES):
-            continue
-        page = visitors(rule).get(path_of(rule)).text
+    sent_to = set()
+    for rule in pages(shop):
+        page = visitors(rule).get(visitors.planted.page(rule)).text
         for form in re.findall(r'<form[^>]*method="post".*?</form>', page, re.DOTALL):
             address = re.search(r'action="([^"]+)"', form)
+            sent_to.add(address and address[1])
             if address is None or address[1] not in FROM_ELSEWHERE:
                 assert 'name="csrf_token"' in form, (rule.rule, form[:200])
         for form in re.findall(r'<form[^>]*method="get".*?</form>', page, re.DOTALL):
             assert 'name="csrf_token"' not in form, (rule.rule, "a token would stand in an address")
+    offered = [rule for rule in forms(shop) if visitors.planted.path(rule) in sent_to]
+    assert len(offered) > len(forms(shop)) * 3 // 4, "most forms stand on some page"
 
 
-def test_scripts_of_other_origins_read_no_page_also_where_they_may_ask_the_api(open_shop):
-    settings = replace(open_shop.settings, demo=True, origins=("https://shop.example",))
+def test_scripts_of_other_origins_read_no_page_also_where_they_may_ask_the_api(shop, visitors):
+    settings = replace(shop.settings, origins=("https://shop.example",))
     asked = {"Origin": "https://shop.example"}
-    with serving(settings, open_shop.keys) as served, somebody(served) as client:
+    with serving(settings, shop.keys) as served, somebody(served) as client:
         sign_in(client, "admin")
         for rule, _ in routes(served.app, pages=True):
             if rule.rule.startswith("/widget/"):
                 continue
             for method in ("GET", "OPTIONS"):
                 wanted = {"Access-Control-Request-Method": "POST"} if method == "OPTIONS" else {}
-                answer = client.request(method, path_of(rule), headers={**asked, **wanted})
+                answer = client.request(method, visitors.planted.path(rule), headers={**asked, **wanted})
                 told = [name for name in answer.headers if name.startswith("access-control")]
                 assert told == [], (method, rule.rule)
         allowed = client.options(
@@ -230,9 +265,9 @@ def test_what_another_site_sends_to_the_customers_entrance_signs_nobody_of_the_s
         assert staff.get("/privacy").status_code == 200
 
 
-def test_over_tls_the_cookie_is_for_tls_and_this_host_alone_and_browsers_stay_with_tls(open_shop):
-    settings = replace(open_shop.settings, public_url="https://suggestions.shop.example")
-    with serving(settings, open_shop.keys) as served, somebody(served) as client:
+def test_over_tls_the_cookie_is_for_tls_and_this_host_alone_and_browsers_stay_with_tls(shop):
+    settings = replace(shop.settings, public_url="https://suggestions.shop.example")
+    with serving(settings, shop.keys) as served, somebody(served) as client:
         answer = client.get(SIGN_IN)
         cookie = answer.headers["Set-Cookie"]
         assert re.fullmatch(r"__Host-tactful=[^;]+; Secure; HttpOnly; Path=/; SameSite=Lax", cookie)
@@ -325,7 +360,7 @@ def test_no_text_leads_to_another_host(shop, path):
 def test_methods_that_no_page_has_are_refused_with_a_page(shop, visitors):
     for rule, _ in routes(shop.app, pages=True):
         for method in ("TRACE", "LOCK", "PROPFIND", "PUT", "PATCH", "DELETE", "MADEUP"):
-            answer = visitors(rule).request(method, path_of(rule))
+            answer = visitors(rule).request(method, visitors.planted.path(rule))
             told = (method, rule.rule, answer.status_code)
             assert answer.status_code in (404, 405), told
             if rule.rule.startswith(("/console", "/privacy", "/demo")):
