@@ -25,8 +25,8 @@ def open_to_origins(app: Flask) -> None:
 
 def _preflight() -> Response | None:
     """Answer what a browser asks ahead of a request; what is not for pages is answered as ever."""
-    method = request.headers.get("Access-Control-Request-Method")
-    if request.method != "OPTIONS" or method is None or _origin() is None or not _is_open(method):
+    method = _asked_ahead()
+    if method is None or _origin() is None or not _is_open(_endpoint()):
         return None
     return Response(
         status=204,
@@ -40,8 +40,7 @@ def _preflight() -> Response | None:
 
 def _name_origin(answer: Response) -> Response:
     """Say on the answer whose page may read it."""
-    method = request.headers.get("Access-Control-Request-Method", request.method)
-    if wiring().settings.origins and _is_open(method):
+    if _is_open(_endpoint()):
         answer.vary.add("Origin")
         origin = _origin()
         if origin is not None:
@@ -55,11 +54,28 @@ def _origin() -> str | None:
     return next((named for named in wiring().settings.origins if named == origin), None)
 
 
-def _is_open(method: str) -> bool:
-    """Tell whether a customer's token opens what is asked for."""
+def _asked_ahead() -> str | None:
+    """Return the method of the request that a browser asks about; ``None`` where this is no such question."""
+    if request.method != "OPTIONS":
+        return None
+    return request.headers.get("Access-Control-Request-Method")
+
+
+def _endpoint() -> str | None:
+    """Return what is asked for, or asked about; ``None`` where there is nothing."""
+    method = _asked_ahead()
+    if method is None:
+        return request.endpoint
     try:
-        endpoint, _ = current_app.create_url_adapter(request).match(method=method)  # type: ignore[union-attr]  # there is one within a request
+        found: str = current_app.create_url_adapter(request).match(method=method)[0]  # type: ignore[union-attr]  # there is one within a request
     except HTTPException:
+        return None
+    return found
+
+
+def _is_open(endpoint: str | None) -> bool:
+    """Tell whether a customer's token opens what is asked for."""
+    if endpoint is None:
         return False
     access = access_of(current_app, endpoint)
     return access.customer and not access.page

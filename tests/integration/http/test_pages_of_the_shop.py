@@ -162,6 +162,11 @@ def test_a_page_reads_also_why_it_was_refused(opened):
     assert refused.headers["Access-Control-Allow-Origin"] == OURS
 
 
+def test_what_is_asked_ahead_of_a_request_says_nothing_of_another(opened):
+    asks = {"Origin": OURS, "Access-Control-Request-Method": "DELETE"}
+    assert ask(opened, json=HOME, headers=asks).headers["Access-Control-Allow-Origin"] == OURS
+
+
 def test_answers_say_that_they_differ_by_origin_also_to_whoever_names_none(opened):
     assert "Origin" in ask(opened, json=HOME).headers["Vary"]
 
