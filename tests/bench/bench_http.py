@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from pyarrow import parquet
 
-from tests.bench.load import Load, measure, request_bytes
+from tests.bench.load import Load, home_page, measure, request_bytes
 from tests.bench.peers import train_naive
 
 PATH = "/v1/recommendations"
@@ -45,7 +45,7 @@ def run(*, quick: bool) -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         customers = _train_naive(folder)
-        bodies = [_body(customer) for customer in customers]
+        bodies = [home_page(customer) for customer in customers]
         bare = load_of(peer("bare", {}), bodies, seconds)
         naive = load_of(peer("naive", {"BENCH_NAIVE": str(folder)}), bodies, seconds)
         shutil.copytree(DEMO, folder / "shop")
@@ -67,10 +67,6 @@ def _row(what: str, load: Load, bare: Load, naive: Load) -> dict[str, object]:
         "of naive": load.per_second / naive.per_second,
         "failures": load.failures,
     }
-
-
-def _body(customer: str) -> bytes:
-    return json.dumps({"customer_id": customer, "placement": "home", "count": 10}).encode()
 
 
 def _train_naive(folder: Path) -> list[str]:

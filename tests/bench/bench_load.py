@@ -28,7 +28,7 @@ from api.storage.versions import POLICY, activate, put_policy
 from api.wiring import now_ms
 from tests.bench.bench_http import BIN, PATH, peer, tactful
 from tests.bench.journey import JURISDICTION, everybody_agrees
-from tests.bench.load import Load, measure, request_bytes
+from tests.bench.load import Load, home_page, measure, request_bytes
 from tests.bench.open_loop import Answers, ask_at
 from tests.bench.peers import train_naive
 
@@ -68,7 +68,7 @@ class Shop:
     @property
     def requests(self) -> list[bytes]:
         """One request of each customer."""
-        return [request_bytes(PATH, _body(each), self.key) for each in self.customers]
+        return [request_bytes(PATH, home_page(each), self.key) for each in self.customers]
 
 
 def run(*, quick: bool) -> list[dict[str, object]]:
@@ -142,10 +142,6 @@ def tactful_command(settings: Mapping[str, str], *arguments: str) -> bytes:
 
 def _serving(shop: Shop) -> AbstractContextManager[int]:
     return tactful(shop.folder, shop.settings)
-
-
-def _body(customer: str) -> bytes:
-    return json.dumps({"customer_id": customer, "placement": "home", "count": 10}).encode()
 
 
 def warm(port: int, shop: Shop) -> None:

@@ -7,6 +7,7 @@ can do at most; latencies under it are those of a busy server, not of a quiet on
 from __future__ import annotations
 
 import itertools
+import json
 import socket
 import threading
 import time
@@ -25,6 +26,11 @@ class Load:
     per_second: float
     p50_ms: float
     p99_ms: float
+
+
+def home_page(customer: str) -> bytes:
+    """Return the body of a request for ten suggestions on the home page."""
+    return json.dumps({"customer_id": customer, "placement": "home", "count": 10}).encode()
 
 
 def request_bytes(path: str, body: bytes, key: str | None = None) -> bytes:
