@@ -15,8 +15,8 @@ from support.policy_pages import (
     path_of,
     rehearsed,
     suggested,
-    until,
 )
+from support.waiting import until
 
 from api.policies import service
 from api.policies.service import Actor, shipped_version

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from support.http import Served
@@ -21,7 +20,6 @@ TIGHTER = {"policy": "house", "limits": {"G17.upsell_hard": 0.3}}
 """With it the dearer breads are no longer suggested beside the cheap one."""
 PAGE: dict[str, Any] = {"placement": "product_page", "count": 4, "context": {"item_id": "bread-0"}}
 DEARER = ("bread-1", "bread-2", "bread-3", "bread-4")
-PATIENCE_S = 60
 
 
 def busy(served: Served) -> None:
@@ -60,14 +58,6 @@ def rehearsed(served: Served, who: Actor, document: dict[str, Any] = TIGHTER) ->
     assert done is not None
     assert done.report is not None
     return taken.version
-
-
-def until(is_so: Any) -> None:
-    """Wait until something is so."""
-    end_s = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < end_s, "it did not come to be"
-        time.sleep(0.02)
 
 
 def in_force(served: Served) -> str:

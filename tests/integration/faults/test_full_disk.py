@@ -3,18 +3,17 @@
 import os
 import subprocess
 import threading
-import time
 from contextlib import contextmanager
 
 import pytest
 from support.http import BUYER, fill, serving
 from support.soundness import Soundness
 from support.stores import create_store, settings_for
+from support.waiting import until
 
 from api.routes.recommendations import LOG_INDEX
 
 SIZE_MB = 32
-PATIENCE_S = 60
 
 
 @contextmanager
@@ -48,13 +47,6 @@ def filled(file):
         file.unlink()
 
 
-def wait_until(holds):
-    until = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def test_on_a_disk_that_is_full_nothing_is_lost_or_damaged_and_it_goes_on_when_there_is_room(tmp_path):
     folder = tmp_path / "disk"
     recorded, spooled, refused, stopped = {}, set(), [], threading.Event()
@@ -76,15 +68,15 @@ def test_on_a_disk_that_is_full_nothing_is_lost_or_damaged_and_it_goes_on_when_t
             clients = [threading.Thread(target=ask) for _ in range(4)]
             for client in clients:
                 client.start()
-            wait_until(lambda: len(recorded) > 20)
+            until(lambda: len(recorded) > 20)
             with filled(folder / "filler"):
-                wait_until(lambda: len(refused) > 20)
+                until(lambda: len(refused) > 20)
             n_before = len(recorded)
-            wait_until(lambda: len(recorded) > n_before + 20)
+            until(lambda: len(recorded) > n_before + 20)
             stopped.set()
             for client in clients:
                 client.join()
-            wait_until(lambda: shop.wiring.spool.is_empty)
+            until(lambda: shop.wiring.spool.is_empty)
             assert {(status, type_) for status, type_, _ in refused} == {(503, "/problems/unavailable")}
             assert all("Retry-After" in headers for _, _, headers in refused)
         assert not list(settings.spool_dir.glob("damaged-*"))

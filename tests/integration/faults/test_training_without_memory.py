@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from support.http import serving
 from support.learning import keys_of_a_shop_to_learn_from
+from support.waiting import until
 
 from api.models.runs import CLAIM_MS
 from api.storage.api_keys import Role
@@ -70,13 +71,13 @@ def a_run():
 
 def ended(shop, where):
     """Wait for the end of a training, and ask for suggestions meanwhile."""
-    until = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + PATIENCE_S
     while True:
         assert shop.recommend().status_code == 200
         run = shop.ask("GET", where, Role.ADMIN).json()
         if run["finished_at_ms"]:
             return run
-        assert time.monotonic() < until
+        assert time.monotonic() < end
         time.sleep(0.3)
 
 
@@ -104,10 +105,7 @@ def test_a_training_that_the_machine_kills_for_its_memory_fails_and_says_so(sqli
     keys = keys_of_a_shop_to_learn_from(sqlite_store, N_CUSTOMERS)
     with serving(sqlite_store.settings, keys) as shop:
         begun = shop.ask("POST", "/v1/models/train", Role.ADMIN, json={})
-        until = time.monotonic() + PATIENCE_S
-        while not (under_way := multiprocessing.active_children()):
-            assert time.monotonic() < until
-        (training,) = under_way
+        (training,) = until(multiprocessing.active_children, PATIENCE_S)
         os.kill(training.pid, signal.SIGKILL)
         run = ended(shop, begun.headers["Location"])
         assert run["state"] == "failed"

@@ -1,10 +1,10 @@
 """Who was erased comes back by their own express word, and by nothing else."""
 
-import time
 from dataclasses import replace
 
 import pytest
 from support.http import BUYER, PROFILED, PROFILING, serving
+from support.waiting import until
 
 from api.forgetting.begin import Erasable
 from api.storage.connection import reading
@@ -14,16 +14,12 @@ from guardrails.consent.purposes import Purpose
 from guardrails.request import SubjectKind
 
 CONSENTS = f"/v1/customers/{BUYER}/consents"
-PATIENCE_S = 30
 TC_STRING = "CQq5IMAQq5IMANwABBENCvFgAM0gAAAAAAYgAAAAAAAA.IAAA.caQAAAAAAAA"
 
 
 def erase(shop):
     path = f"/v1/cascades/{shop.ask('DELETE', f'/v1/customers/{BUYER}').json()['cascade_id']}"
-    until = time.monotonic() + PATIENCE_S
-    while shop.ask("GET", path).json()["finished_at_ms"] is None:
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    until(lambda: shop.ask("GET", path).json()["finished_at_ms"] is not None)
 
 
 def suppressed(shop):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +10,7 @@ from sqlalchemy import func, select
 from support.http import BUYER, EVERYTHING, fill, serving, store_model
 from support.in_force import challenge
 from support.policies import a_policy
+from support.waiting import until
 
 from api.measuring.experiments import begin_experiment, end_experiment
 from api.storage.api_keys import Role
@@ -55,13 +55,6 @@ def measured(shop, **query):
     answer = shop.ask("GET", "/v1/measurements", Role.MARKETER, params=query)
     assert answer.status_code == 200, answer.text
     return answer.json()
-
-
-def until(condition, patience_s=20):
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def total(shop):

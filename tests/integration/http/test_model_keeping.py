@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from support.http import BUYER, EVERYTHING, Served, fill, serving
 from support.learning import unseen
+from support.waiting import until
 
 from api.storage.connection import reading
 from api.storage.versions import MODEL, active, get_model, list_models
@@ -16,7 +17,6 @@ from engine.artefact import Artefact, load_artefact
 from engine.errors import ArtefactError
 from engine.vocabulary import RowSource
 
-PATIENCE_S = 30.0
 PAIR = ("lamp-1", "milk-3")
 OTHERS = ("cy", "dee", "eve")
 
@@ -72,15 +72,6 @@ def served(shop: Served) -> str | None:
     return None if artefact is None else artefact.version
 
 
-def waits_until(holds) -> bool:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
-
-
 def test_what_is_bought_reaches_the_model_and_nothing_of_who_withdrew(store):
     keys = fill(store.settings, model=False)
     settings = replace(store.settings, model_update_s=1)
@@ -96,12 +87,12 @@ def test_what_is_bought_reaches_the_model_and_nothing_of_who_withdrew(store):
         buys(shop, "eve", "lamp-2", "lamp-3")
         for customer_id in ("cy", "dee"):
             buys(shop, customer_id, *PAIR, "lamp-2")
-        assert waits_until(lambda: knows(in_force(beside), *PAIR) and knows(in_force(beside), *PAIR[::-1]))
+        until(lambda: knows(in_force(beside), *PAIR) and knows(in_force(beside), *PAIR[::-1]))
         assert not knows(in_force(shop), "lamp-2", "lamp-3")
-        assert waits_until(lambda: served(shop) not in {None, trained})
+        until(lambda: served(shop) not in {None, trained})
 
-        assert waits_until(lambda: has_settled(shop))  # what is learned once is not learned again
+        until(lambda: has_settled(shop))  # what is learned once is not learned again
     with serving(settings, keys) as again:
         buys(again, "cy", "milk-4")
         buys(again, "dee", "milk-4")
-        assert waits_until(lambda: knows(in_force(again), "milk-4", "lamp-1"))
+        until(lambda: knows(in_force(again), "milk-4", "lamp-1"))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import orjson
 import pytest
 from support.http import BUYER, EVERYTHING, a_model, serving, store_model
 from support.learning import keys_of_a_shop_to_learn_from
+from support.waiting import until
 
 from api.models import shadowing
 from api.models.runs import CLAIM_MS
@@ -23,14 +23,6 @@ CURVE = [
     {"min_support": 2, "ndcg": 0.2, "ndcg_low": 0.19, "ndcg_high": 0.21, "chosen": False},
     {"min_support": 5, "ndcg": 0.19, "ndcg_low": 0.18, "ndcg_high": 0.2, "chosen": True},
 ]
-
-
-def until(condition, patience_s=60):
-    end = time.monotonic() + patience_s
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-    return found
 
 
 def store_described(shop, seed, **more):

@@ -3,23 +3,16 @@
 import logging
 import shutil
 import threading
-import time
 
 import httpx
 from support.http import store_model
+from support.waiting import until
 
 from api.logging import JsonLines
 from api.storage.api_keys import Role
 from api.storage.connection import writing
 from api.storage.versions import MODEL, activate, mark_erased
 from engine.artefact import erase_artefact
-
-
-def until(condition, patience_s=10):
-    end = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
 
 
 def activated(shop, version):

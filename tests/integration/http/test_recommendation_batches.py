@@ -1,11 +1,11 @@
 """Many customers in one call: each gets what they would have got alone, recorded before it is sent."""
 
 import hashlib
-import time
 
 import orjson
 import pytest
 from support.http import BUYER, EVERYTHING, fill, serving
+from support.waiting import until
 
 from api.errors import StoreUnavailableError
 from api.routes import batch
@@ -18,7 +18,6 @@ from api.wiring import now_ms
 PATH = "/v1/recommendations/batch"
 BY_MAIL = "marketing.communications.email"
 SEED = bytes(range(16))
-PATIENCE_S = 30
 
 
 @pytest.fixture
@@ -59,10 +58,7 @@ def prepare(shop):
     assert shop.ask("PUT", "/v1/customers/minor/preferences", json=minor).status_code == 200
     shop.choose("given", *EVERYTHING, BY_MAIL, customer_id="erased")
     path = f"/v1/cascades/{shop.ask('DELETE', '/v1/customers/erased').json()['cascade_id']}"
-    until = time.monotonic() + PATIENCE_S
-    while shop.ask("GET", path).json()["finished_at_ms"] is None:
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    until(lambda: shop.ask("GET", path).json()["finished_at_ms"] is not None)
     return [BUYER, "agreed-to-all", "no-mail", "took-it-back", "muted", "minor", "erased", "never-heard-of"]
 
 

@@ -1,9 +1,8 @@
 """What was said before an erasure, or by others, opens nothing after it."""
 
-import time
-
 import pytest
 from support.http import BUYER, PROFILED, PROFILING
+from support.waiting import until
 
 from api.forgetting.worker import Forgetting
 from api.storage.connection import reading
@@ -12,7 +11,6 @@ from api.storage.tables import customers, feedback
 
 CONSENTS = f"/v1/customers/{BUYER}/consents"
 EMAIL = "marketing.communications.email"
-PATIENCE_S = 30
 CHILD_WHO_LIMITS = "DBACLDA~CpQiGhAEAFJA.YA~BAQAAAAEA.QA"
 NOTICE = {
     "notice_id": "privacy",
@@ -28,10 +26,7 @@ NOTICE = {
 def erased(shop):
     shop.choose("given", PROFILING, PROFILED)
     path = f"/v1/cascades/{shop.ask('DELETE', f'/v1/customers/{BUYER}').json()['cascade_id']}"
-    until = time.monotonic() + PATIENCE_S
-    while shop.ask("GET", path).json()["finished_at_ms"] is None:
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    until(lambda: shop.ask("GET", path).json()["finished_at_ms"] is not None)
     assert shop.ask("PUT", "/v1/notices", json=NOTICE).status_code == 200
     return shop
 

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import event, func, select, text, update
 from sqlalchemy.engine import make_url
 from support.http import BUYER, EVERYTHING, fill, serving
+from support.waiting import until
 
 from api.routes.recommendations import LOG_INDEX
 from api.storage.api_keys import Role
@@ -91,13 +92,6 @@ def is_about_nobody(answer):
     return True
 
 
-def wait_until(holds, patience_s=10):
-    deadline = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_where_the_disk_has_no_room_what_is_answered_waits_in_the_spool_for_the_log(shop):
     shop.choose("given", *EVERYTHING)
     recorded, spooled = [], []
@@ -117,7 +111,7 @@ def test_where_the_disk_has_no_room_what_is_answered_waits_in_the_spool_for_the_
         assert f"tactful_spool_waiting {len(spooled)}.0" in figures
         assert "tactful_decisions_not_recorded_total 0.0" in figures
     with_room_again(shop.wiring.engine)
-    wait_until(lambda: shop.wiring.spool.is_empty)
+    until(lambda: shop.wiring.spool.is_empty)
     assert n_decisions(shop) == len(recorded) + len(spooled)
     record = shop.decision(spooled[0])
     assert record["entry"]["mode"] == "fallback"
@@ -190,7 +184,7 @@ def test_while_somebody_else_holds_the_log_the_answer_is_about_nobody(store, key
             assert time.monotonic() - began < 20
             other.connection.driver_connection.execute("ROLLBACK")
         assert LOG_INDEX in shop.recommend().headers
-        wait_until(lambda: n_decisions(shop) == 2)
+        until(lambda: n_decisions(shop) == 2)
     patient.close()
     other.engine.dispose()
 
@@ -205,7 +199,7 @@ def test_where_keys_or_guard_are_gone_the_answer_is_about_nobody(sqlite_store, f
         fell_back = shop.recommend()
         assert is_about_nobody(fell_back)
         away.rename(there)
-        wait_until(lambda: shop.wiring.spool.is_empty)
+        until(lambda: shop.wiring.spool.is_empty)
         assert shop.decision(fell_back.json()["decision_id"])["entry"]["mode"] == "fallback"
         assert LOG_INDEX in shop.recommend().headers
 
@@ -284,7 +278,7 @@ def test_a_database_that_is_gone_is_told_and_one_that_comes_back_is_used(sqlite_
         assert is_unavailable(shop.ask("GET", "/v1/models", Role.AUDITOR))
         away.rename(file)
         assert LOG_INDEX in shop.recommend().headers
-        wait_until(lambda: shop.wiring.spool.is_empty)
+        until(lambda: shop.wiring.spool.is_empty)
         assert shop.decision(fell_back.json()["decision_id"])["sections"]["req"]["subject_kind"] == "none"
 
 
@@ -308,7 +302,7 @@ def test_what_an_outage_left_in_the_spool_enters_the_log_at_the_next_start(sqlit
         left = [shop.recommend().json()["decision_id"] for _ in range(3)]
     away.rename(file)
     with serving(settings, keys) as shop:
-        wait_until(lambda: shop.wiring.spool.is_empty)
+        until(lambda: shop.wiring.spool.is_empty)
         assert all(shop.decision(each)["entry"]["mode"] == "fallback" for each in left)
         assert n_decisions(shop) == 4
 

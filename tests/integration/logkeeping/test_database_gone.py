@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 from support.http import BUYER, fill, serving
 from support.soundness import Soundness
+from support.waiting import until
 
 from api.routes.recommendations import LOG_INDEX
 
@@ -45,10 +46,7 @@ def test_what_was_answered_while_the_database_was_gone_is_in_the_log_later(sqlit
         stopped.set()
         for client in clients:
             client.join()
-        until = time.monotonic() + 20
-        while not shop.wiring.spool.is_empty:
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        until(lambda: shop.wiring.spool.is_empty)
     assert others == []
     assert recorded
     assert spooled

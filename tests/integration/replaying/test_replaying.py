@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from support.in_force import put_in_force, put_in_shadow, put_unreadable
 from support.learning import N_ITEMS, TRAINED_MS, open_shop, unseen
 from support.policies import a_policy, a_rule
 from support.stores import NOW_MS, Store
+from support.waiting import until
 
 from api.metrics import Metrics
 from api.replaying import MOST_KEPT, Replayer, ReplayReport, replay
@@ -89,10 +89,7 @@ class Shop:
         with reading(self.store.engine) as conn:
             versions = active(conn)
         assert self.runtime.wait_for(versions, 30)
-        end = time.monotonic() + 30
-        while self.house.catalogue.version not in Snapshots(self.store.settings.catalogues_dir):
-            assert time.monotonic() < end, "the catalogue is not kept"
-            time.sleep(0.01)
+        until(lambda: self.house.catalogue.version in Snapshots(self.store.settings.catalogues_dir))
 
 
 _BOUGHT = (int(Kind.PURCHASE), int(Channel.WEB), int(Purpose.PROFILING), 0, int(Provenance.OWN))

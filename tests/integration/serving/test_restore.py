@@ -2,7 +2,6 @@
 
 import sqlite3
 import threading
-import time
 from base64 import b64encode
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy.engine import make_url
 from support.http import BUYER, EVERYTHING, fill, serving
+from support.waiting import until
 
 from api.cli import main
 from api.errors import StoreRefusedError
@@ -59,13 +59,6 @@ def put_back(backup, settings):
     file.write_bytes(backup.read_bytes())
 
 
-def wait_until(holds, patience_s=120):
-    deadline = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def is_known(shop, customer_id):
     with reading(shop.wiring.engine) as conn:
         return customer_id in all_customer_ids(conn)
@@ -82,12 +75,12 @@ def test_a_lost_database_is_put_back_and_who_was_erased_meanwhile_stays_erased(
         shop.choose("given", *EVERYTHING)
         before = shop.recommend(customer_id=BUYER).json()["decision_id"]
         with traffic(shop) as statuses:
-            wait_until(lambda: len(statuses) > 3)
+            until(lambda: len(statuses) > 3)
             assert tactful("db", "backup", str(backup)).exit_code == 0
-            wait_until(lambda: len(statuses) > 6)
+            until(lambda: len(statuses) > 6)
         assert is_known(shop, BUYER)
         shop.ask("DELETE", f"/v1/customers/{BUYER}")
-        wait_until(lambda: not is_known(shop, BUYER))
+        until(lambda: not is_known(shop, BUYER))
     put_back(backup, settings)
 
     with serving(settings, keys) as shop:  # the guard remembers more than the database does
@@ -104,7 +97,7 @@ def test_a_lost_database_is_put_back_and_who_was_erased_meanwhile_stays_erased(
     goes_on = replace(settings, log_origin="shop.example/decisions-2")
     monkeypatch.setenv("TACTFUL_LOG_ORIGIN", goes_on.log_origin)
     with serving(goes_on, keys) as shop:
-        wait_until(lambda: not is_known(shop, BUYER))
+        until(lambda: not is_known(shop, BUYER))
         assert shop.client.get("/readyz").json()["because"] == []
         assert int(shop.recommend().headers[LOG_INDEX]) >= 0
         record = shop.decision(before)

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import event, select, text
 from support import record_until_killed
 from support.stores import a_decision, an_exposure, store_customer, store_items
+from support.waiting import until
 
 from api.errors import StoreRefusedError, StoreUnavailableError
 from api.storage.connection import PATIENCE_S, reading, writing
@@ -53,13 +54,6 @@ def stored_ids(store):
         return {row.decision_id for row in search_decisions(conn, limit=100_000)}
 
 
-def wait_until(holds, patience_s=10):
-    deadline = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def submit_one_that_is_being_written(store, recorder, threads, decision):
     """Hand a decision in and return when the writer has begun with it, and it alone."""
     begun = threading.Event()
@@ -91,7 +85,7 @@ def test_decisions_that_gather_share_a_commit(store):
             first = submit_one_that_is_being_written(store, recorder, threads, a_decision("first"))
             names = [str(number) for number in range(MAX_BATCH - 1)]
             others = [threads.submit(recorder.submit, a_decision(name)) for name in names]
-            wait_until(lambda: len(recorder._waiting) == len(others))
+            until(lambda: len(recorder._waiting) == len(others))
             event.listen(store.engine, "commit", commits.append)
         for future in (first, *others):
             future.result()
@@ -124,7 +118,7 @@ def test_a_refused_decision_takes_no_other_down_with_it(store):
             first = submit_one_that_is_being_written(store, recorder, threads, a_decision("first"))
             refused = threads.submit(recorder.submit, a_decision("taken"))
             others = [threads.submit(recorder.submit, a_decision(name)) for name in "abc"]
-            wait_until(lambda: len(recorder._waiting) == 4)
+            until(lambda: len(recorder._waiting) == 4)
         first.result()
         for other in others:
             other.result()
@@ -183,11 +177,11 @@ def test_what_could_not_be_said_to_be_unanswered_before_is_said_in_closing(store
     guard.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(2) as threads:
         late = threads.submit(recorder.submit, a_decision("late"))
-        wait_until(lambda: stored_ids(store) == {"before", "late"})
+        until(lambda: stored_ids(store) == {"before", "late"})
         closing = threads.submit(recorder.close)
-        wait_until(lambda: not recorder._thread.is_alive())
+        until(lambda: not recorder._thread.is_alive())
         with locked_by_somebody_else(store):
-            wait_until(lambda: not recorder._voucher.is_alive(), 6 * PATIENCE_S)
+            until(lambda: not recorder._voucher.is_alive(), 6 * PATIENCE_S)
         closing.result()
     guard.close()
     assert isinstance(late.exception(), StoreUnavailableError)
@@ -203,7 +197,7 @@ def test_closing_writes_what_waits_and_accepts_nothing_more(store):
         with locked_by_somebody_else(store):
             first = submit_one_that_is_being_written(store, recorder, threads, a_decision("a"))
             others = [threads.submit(recorder.submit, a_decision(name)) for name in "bc"]
-            wait_until(lambda: len(recorder._waiting) == 2)
+            until(lambda: len(recorder._waiting) == 2)
             closing = threading.Thread(target=recorder.close)
             closing.start()
         closing.join()
@@ -241,7 +235,7 @@ def test_when_too_many_wait_the_next_one_gets_an_error(store):
         with locked_by_somebody_else(store):
             first = submit_one_that_is_being_written(store, recorder, threads, a_decision("a"))
             second = threads.submit(recorder.submit, a_decision("b"))
-            wait_until(lambda: len(recorder._waiting) == 1)
+            until(lambda: len(recorder._waiting) == 1)
             with pytest.raises(StoreUnavailableError):
                 recorder.submit(a_decision("c"))
         first.result()
