@@ -32,17 +32,17 @@ unit: $(STAMP)
 	  --cov=guardrails --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 
 integration: $(STAMP)  ## properties tried harder, PostgreSQL, HTTP, hosts, Spark, the whole of the demo's data
-	$(BIN)/python -m tests.support.java
+	PYTHONPATH=tests $(BIN)/python -m support.java
 	$(BIN)/pytest -q -n 2 -m "hypothesis and not postgres and not thorough" tests/unit tests/properties tests/contracts
 	$(BIN)/pytest -q -n 2 -m "postgres or thorough" tests/contracts tests/properties
 	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests/integration
 
 browser: $(STAMP)  ## pages in a real Chromium, which is installed if the machine has none
-	$(BIN)/python -m tests.support.chromium
+	PYTHONPATH=tests $(BIN)/python -m support.chromium
 	$(BIN)/pytest -q -n 3 tests/browser
 
 screenshots: $(STAMP)  ## pictures of the main pages, for the README
-	$(BIN)/python -m tests.support.chromium
+	PYTHONPATH=tests $(BIN)/python -m support.chromium
 	$(BIN)/tactful demo --no-serve > /dev/null
 	PYTHONPATH=tests $(BIN)/python -m tests.browser.screenshots
 

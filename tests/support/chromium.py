@@ -1,15 +1,16 @@
 """See to it that there is a Chromium: that of the machine, Debian's package, or Playwright's own build.
 
-Run as `python -m tests.support.chromium`; it says where the browser is.
+Run as `PYTHONPATH=tests python -m support.chromium`; it says where the browser is.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from support.debian import installed, runs
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -22,13 +23,8 @@ def chromium() -> str | None:
 
 def install() -> None:
     """Install one: Debian's package where that may be done, else the build that Playwright knows."""
-    as_root = () if os.geteuid() == 0 else ("sudo", "-n")
-    if shutil.which("apt-get") and _runs(*as_root, "true"):
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        _runs(*as_root, "apt-get", "update", "-q", env=quiet)
-        if _runs(*as_root, "apt-get", "install", "-qy", "--no-install-recommends", "chromium", env=quiet):
-            return
-    _runs(sys.executable, "-m", "playwright", "install", "chromium")
+    if not installed("chromium"):
+        runs(sys.executable, "-m", "playwright", "install", "chromium")
 
 
 def _of_playwright() -> str | None:
@@ -37,13 +33,6 @@ def _of_playwright() -> str | None:
     with sync_playwright() as playwright:
         path = Path(playwright.chromium.executable_path)
     return str(path) if path.exists() else None
-
-
-def _runs(*command: str, env: dict[str, str] | None = None) -> bool:
-    try:
-        return subprocess.run(command, check=False, stdout=sys.stderr, env=env).returncode == 0
-    except FileNotFoundError:
-        return False
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Hosts of their own on this machine: network namespaces, wired to each other, that can be cut off.
 
 In one namespace is a PostgreSQL server, on a bridge; each API host is in one of its own, with a cable to that
-bridge and another to us. Run as `python -m tests.support.hosts`; it sees to it that there is `ip`.
+bridge and another to us. Run as `PYTHONPATH=tests python -m support.hosts`; it sees to it that there is `ip`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any, Self
 
 import httpx
 from sqlalchemy import create_engine, text
+from support.debian import installed
 from support.stores import pgserver_in
 
 from api.settings import Settings
@@ -33,21 +34,11 @@ _NUMBERS = count()
 _DATABASES = ("tactful", "keys", "guard")
 
 
-def install() -> None:
-    """Install Debian's package of `ip` where there is none and that may be done."""
-    installer = shutil.which("apt-get")
-    if shutil.which("ip") is None and installer and os.geteuid() == 0:
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (("update", "-q"), ("install", "-qy", "--no-install-recommends", "iproute2")):
-            subprocess.run([installer, *command], check=False, stdout=sys.stderr, env=quiet)
-
-
 def missing() -> str | None:
     """Return why there can be no namespaces here; ``None`` where there can."""
     if os.geteuid() != 0:
         return "network namespaces are for root"
-    install()
-    if shutil.which("ip") is None:
+    if shutil.which("ip") is None and not installed("iproute2"):
         return "there is no `ip`: install iproute2"
     name = f"tactful-{os.getpid()}-try"
     try:
@@ -387,5 +378,4 @@ class Crowd:
 
 
 if __name__ == "__main__":
-    install()
     sys.exit(missing())

@@ -1,6 +1,6 @@
 """See to it that there is a Java that Apache Spark runs on: that of the machine, or Debian's package.
 
-Run as `python -m tests.support.java`; it says where it is.
+Run as `PYTHONPATH=tests python -m support.java`; it says where it is.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from support.debian import installed
 
 LEAST = 17
 PACKAGES = ("openjdk-17-jre-headless", "openjdk-21-jre-headless", "default-jre-headless")
@@ -34,7 +36,7 @@ def java() -> str | None:
 def there_is_java() -> str:
     """Return where Java is, once it is there."""
     if java() is None:
-        any(_installed(package) for package in PACKAGES)
+        any(installed(package) for package in PACKAGES)
     found = java()
     if found is None:
         raise RuntimeError(f"there is no Java {LEAST} here and none can be installed: name one in JAVA_HOME")
@@ -43,28 +45,9 @@ def there_is_java() -> str:
 
 def there_is_postgresql_driver() -> Path:
     """Return where PostgreSQL's JDBC driver is, once it is there."""
-    if not POSTGRESQL_DRIVER.exists() and not _installed(DRIVER_PACKAGE):
+    if not POSTGRESQL_DRIVER.exists() and not installed(DRIVER_PACKAGE):
         raise RuntimeError(f"there is no JDBC driver here: install {DRIVER_PACKAGE}")
     return POSTGRESQL_DRIVER
-
-
-def _installed(package: str) -> bool:
-    """Install a package of Debian where that may be done; tell whether it is there."""
-    as_root = () if os.geteuid() == 0 else ("sudo", "-n")
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    return (
-        shutil.which("apt-get") is not None
-        and _runs(*as_root, "true", env=quiet)
-        and _runs(*as_root, "apt-get", "update", "-q", env=quiet)
-        and _runs(*as_root, "apt-get", "install", "-qy", "--no-install-recommends", package, env=quiet)
-    )
-
-
-def _runs(*command: str, env: dict[str, str]) -> bool:
-    try:
-        return subprocess.run(command, check=False, stdout=sys.stderr, env=env).returncode == 0
-    except FileNotFoundError:
-        return False
 
 
 if __name__ == "__main__":
