@@ -2,8 +2,9 @@
 
 Interactions are read by the executors, from the shop's PostgreSQL database or from a copy of the table
 ``interactions`` as Parquet. Whose they may be, and what may be learned from, is asked of the shop's
-database as ever: a copy that still holds somebody who has withdrawn or was erased teaches nothing about them.
-The executors need this package; what they are told of customers is where their consents stand.
+database as ever: of a copy nothing is learned that was withdrawn or erased since, taken out of a profile,
+or marked as a gift. The executors need this package; what they are told of customers is where their
+consents stand.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from api.models.registry import Activation, register_model
 from api.settings import Settings
 from api.storage.bulk import last_interaction_no
 from api.storage.connection import reading
+from api.storage.evidence import Evidence, evidence_held
 from api.storage.training import training_customers
 from api.storage.versions import MODEL, SYSTEM, active, get_model
 from api.training import (
@@ -155,7 +157,8 @@ def train_on_spark(
             shop = read_shop(conn, settings)
             customers = training_customers(conn, shop.consent, now_ms)
             read_to, like = last_interaction_no(conn), _like(conn, learner)
-        gate = Gate(shop, tuple(customers), tuple(customers.values()), now_ms)
+            held = evidence_held(conn, read_to) if parquet else None
+        gate = Gate(shop, tuple(customers), tuple(customers.values()), now_ms, held)
         everybody = gate.everybody()
         training = TrainingSettings()
         classes, goods = classes_of(shop.catalogue, everybody), goods_of(shop.catalogue)
@@ -195,12 +198,14 @@ class Gate:
         customer_nos: storage keys, ascending.
         customers: the same customers.
         now_ms: the clock.
+        held: what the database holds, where a copy is read; ``None`` where it is the database that is.
     """
 
     shop: ShopNow
     customer_nos: tuple[int, ...]
     customers: tuple[TrainingCustomer, ...]
     now_ms: int
+    held: Evidence | None
 
     def admit(self, found: Interactions) -> Learnable:
         """Keep what a model may learn from; ``customer_idx`` points into ``customers``."""
@@ -226,6 +231,11 @@ class Gate:
         item_idx = self.shop.catalogue.idx_of_no(column(table, "item_no").astype(np.int64))
         wanted = (item_idx >= 0) & np.isin(customer_no, known_nos)
         wanted &= column(table, "purpose") == int(Purpose.PROFILING)
+        is_gift = column(table, "is_gift")
+        if self.held is not None:
+            names = ("interaction_no", "customer_no", "item_no", "kind", "at_ms")
+            is_held, is_gift = self.held.of(*(column(table, name).astype(np.int64) for name in names))
+            wanted &= is_held
 
         def taken(name: str, dtype: type[np.generic]) -> NDArray[Any]:
             return column(table, name)[wanted].astype(dtype)
@@ -237,7 +247,7 @@ class Gate:
             at_ms=taken("at_ms", np.int64),
             channel=taken("channel", np.int8),
             purpose=taken("purpose", np.int8),
-            is_gift=taken("is_gift", np.bool_),
+            is_gift=is_gift[wanted].astype(np.bool_),
             provenance=taken("provenance", np.int8),
         )
 

@@ -13,10 +13,11 @@ from sqlalchemy import text
 from support import models
 from support.clusters import a_cluster, reached_over_tcp
 from support.learning import TRAINED_MS as NOW_IN_SHOP_MS
-from support.learning import open_shop, takes_back, unseen
+from support.learning import numbers_of, open_shop, takes_back, unseen
 
 from api.errors import SettingsError
-from api.storage.connection import reading
+from api.storage.connection import reading, writing
+from api.storage.rights import CorrectionAction, CorrectionScope, correct
 from api.storage.versions import MODEL, active, get_model
 from api.training import train
 from api.training_on_spark import COLUMNS, train_on_spark
@@ -26,7 +27,7 @@ from engine.interactions import DAY_MS, Interactions
 from engine.models import LEARNERS
 from engine.training import Classes, Goods, TrainingSettings, refit
 from engine.training.learn import Shop, recipe_of
-from engine.training.spark import learn_on_spark
+from engine.training.spark import LEARNED_ON_SPARK, learn_on_spark
 from engine.vocabulary import Channel, Kind
 from guardrails.consent.events import Status
 
@@ -102,7 +103,13 @@ COUNTED = [
     Manifest(learner="walk", min_support=2, trend={"half_life_days": 28, "exponent": 1.0}),
     Manifest(learner="cosine", params={"n_neighbours": 9}, min_support=5),
     Manifest(learner="tfidf", min_support=2),
+    Manifest(learner="bm25", params={"n_neighbours": 9}, min_support=2),
 ]
+FACTORED = Manifest(
+    learner="als",
+    params={"n_factors": N_GROUPS, "n_iterations": 6, "n_neighbours": N_ITEMS},
+    min_support=2,
+)
 
 
 @pytest.mark.parametrize("manifest", COUNTED, ids=lambda each: f"{each.learner}-{each.min_support}")
@@ -124,10 +131,8 @@ def test_what_is_counted_is_the_same_to_the_bit_and_so_is_the_version(
 def test_factors_of_another_solver_relate_the_same_pairs_and_rank_them_much_alike(
     cluster, interactions, shop
 ):
-    params = {"n_factors": N_GROUPS, "n_iterations": 6, "n_neighbours": N_ITEMS}
-    manifest = Manifest(learner="als", params=params, min_support=2)
-    here = on_one_machine(interactions, shop, manifest)
-    there = on_spark(cluster, interactions, shop, manifest, n_blocks=2)
+    here = on_one_machine(interactions, shop, FACTORED)
+    there = on_spark(cluster, interactions, shop, FACTORED, n_blocks=2)
     support = [support_by_pair(each.arrays) for each in (here, there)]
     both = support[0].keys() & support[1].keys()
     assert len(both) > 0.9 * max(map(len, support))
@@ -161,7 +166,11 @@ def shared_of_best(one, other, row: int, n: int = 5) -> float:
 def test_a_learner_that_takes_everything_at_once_is_refused(cluster, interactions, shop):
     with pytest.raises(ModelFitError, match="choose from walk, cosine"):
         on_spark(cluster, interactions, shop, Manifest(learner="ease"))
-    assert {"walk", "cosine", "tfidf", "bm25", "als"} < LEARNERS.keys()
+
+
+def test_no_learner_of_clusters_is_left_out_here():
+    assert {each.learner for each in (*COUNTED, FACTORED)} == set(LEARNED_ON_SPARK)
+    assert set(LEARNED_ON_SPARK) < LEARNERS.keys()
 
 
 def test_of_nobody_nothing_is_learned(cluster, interactions, shop):
@@ -190,6 +199,27 @@ def test_a_shop_learns_from_a_parquet_copy_what_it_learns_by_itself(cluster, sql
     with reading(sqlite_store.engine) as conn:
         assert active(conn)[MODEL] == there.version
         assert manifest_of(orjson.loads(get_model(conn, there.version).manifest)).read_to > 0
+
+
+@pytest.mark.parametrize("action", list(CorrectionAction))
+def test_a_copy_brings_nothing_back_that_a_customer_has_set_right_since(
+    cluster, sqlite_store, tmp_path, action
+):
+    """Neither what was taken out of the profile, nor as one's own what was said to be a gift."""
+    open_shop(sqlite_store, N_IN_SHOP)
+    copy = tmp_path / "interactions.parquet"
+    parquet.write_table(interactions_in(sqlite_store), copy)
+    given = (sqlite_store.engine, sqlite_store.settings, NOW_IN_SHOP_MS, unseen)
+    before = train(*given, may_activate=False)
+    for customer_id, customer_no in numbers_of(sqlite_store, "c01", "c02", "c04").items():
+        whose = sqlite_store.subjects.account(customer_id), customer_no
+        with writing(sqlite_store.engine) as conn:
+            correct(conn, *whose, CorrectionScope.CATEGORY, "Home > Things", action, NOW_IN_SHOP_MS)
+    here = train(*given, may_activate=False)
+    there = train_on_spark(cluster, *given, parquet=f"file://{copy}")
+    assert here.n_interactions == there.n_interactions < before.n_interactions
+    assert (there.version, there.kept_out) == (here.version, here.kept_out)
+    assert here.version != before.version
 
 
 @pytest.mark.postgres
