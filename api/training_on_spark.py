@@ -21,6 +21,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import Broadcast
 from pyspark.accumulators import Accumulator, AccumulatorParam
 from pyspark.errors import PySparkException
@@ -178,8 +179,8 @@ def train_on_spark(
                 n_blocks=BLOCKS_A_CORE * max(2, session.sparkContext.defaultParallelism),
                 progress=lambda stage, done, total: progress(done, total, stage),
             )
-        except PySparkException as error:
-            raise ModelFitError(f"Spark did not come to the end of it: {_in_one_line(error)}") from error
+        except (PySparkException, Py4JError) as error:  # not told on: it may hold rows and addresses
+            raise ModelFitError(f"Spark did not come to the end of it: {_in_one_line(error)}") from None
         trained = read_up_to(trained, read_to)
         activation = Activation.IF_NO_WORSE if may_activate else Activation.NEVER
         still_alone()
@@ -365,6 +366,9 @@ def _asked_of_a_connection(url: URL) -> dict[str, str]:
     return {_JDBC_NAMES[name]: value for name, value in asked.items()}
 
 
-def _in_one_line(error: PySparkException) -> str:
-    """Return what went wrong, without the trace of all that was underway; it may hold rows and addresses."""
-    return str(error.getCondition() or type(error).__name__)
+def _in_one_line(error: PySparkException | Py4JError) -> str:
+    """Return what kind of thing went wrong, and nothing of what was underway."""
+    if isinstance(error, Py4JJavaError):
+        return str(error.java_exception.getClass().getName())
+    condition = error.getCondition() if isinstance(error, PySparkException) else None
+    return str(condition or type(error).__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 from support import models
 from support.clusters import a_cluster, reached_over_tcp
 from support.learning import TRAINED_MS as NOW_IN_SHOP_MS
@@ -223,6 +225,19 @@ def test_a_copy_brings_nothing_back_that_a_customer_has_set_right_since(
 
 
 @pytest.mark.postgres
+def test_a_database_that_is_to_be_read_encrypted_is_not_read_otherwise(cluster, postgresql_store):
+    """Its server, behind a socket file, has no encryption to offer."""
+    open_shop(postgresql_store, N_IN_SHOP)
+    with reached_over_tcp(postgresql_store.settings.database_url) as url:
+        asking = make_url(url).set(password="planted").update_query_dict({"sslmode": "require"})
+        told = asking.render_as_string(hide_password=False)
+        settings = replace(postgresql_store.settings, database_url=told)
+        with pytest.raises(ModelFitError, match=r": FAILED_JDBC\.CONNECTION$") as failed:
+            train_on_spark(cluster, postgresql_store.engine, settings, NOW_IN_SHOP_MS, unseen)
+    assert "planted" not in told_of(failed.value)
+
+
+@pytest.mark.postgres
 def test_a_shop_on_postgresql_is_read_by_the_executors(cluster, postgresql_store, monkeypatch):
     open_shop(postgresql_store, N_IN_SHOP)
     here = train(postgresql_store.engine, postgresql_store.settings, NOW_IN_SHOP_MS, unseen)
@@ -239,6 +254,24 @@ def test_a_cluster_that_cannot_read_ends_with_one_clear_line(cluster, sqlite_sto
         train_on_spark(*given)
     with pytest.raises(ModelFitError, match=r"PATH_NOT_FOUND"):
         train_on_spark(*given, parquet=f"file://{tmp_path}/nowhere.parquet")
+
+
+def test_a_copy_that_cannot_be_read_ends_with_one_line_that_holds_no_address(cluster, sqlite_store, tmp_path):
+    open_shop(sqlite_store, N_IN_SHOP)
+    copy = tmp_path / "planted.parquet"
+    parquet.write_table(interactions_in(sqlite_store), copy)
+    content = bytearray(copy.read_bytes())
+    content[4:400] = bytes(396)  # what it holds is broken, and not what says that it does
+    copy.write_bytes(content)
+    given = (cluster, sqlite_store.engine, sqlite_store.settings, NOW_IN_SHOP_MS, unseen)
+    with pytest.raises(ModelFitError, match=r"did not come to the end of it: [\w.]+$") as failed:
+        train_on_spark(*given, parquet=f"file://{copy}")
+    assert "planted" not in told_of(failed.value)
+
+
+def told_of(error: BaseException) -> str:
+    """What a log would hold of an error and of all that led to it."""
+    return "".join(traceback.format_exception(error))
 
 
 def interactions_in(store) -> pa.Table:
