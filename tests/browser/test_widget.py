@@ -3,7 +3,9 @@
 import gzip
 import json
 import re
+from dataclasses import replace
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 from support.browser import _WATCH, DESKTOP, Visit
@@ -11,11 +13,17 @@ from support.http import BUYER, EVERYTHING
 from support.shop_pages import a_site
 
 from api.pages.assets import assets
+from api.wiring import EXTENSION, now_ms
 
 RELAY = 'endpoint="/suggestions"'
 DIRECT = 'placement="home" count="4" item-link="/item/{}" src="'
 FILE = "/widget/tactful-suggestions.js"
 TOKEN = 'widget.token = async () => (await fetch("/my/token", { method: "POST" })).text();'
+HELD_UP = """widget.resolve = async (item) => { await window.until; return { title: item.item_id } };"""
+HOLD_UP = (
+    "() => { window.until = new Promise((opened, failed) => Object.assign(window, { opened, failed })) }"
+)
+LEAVE = "dispatchEvent(new PageTransitionEvent('pagehide'))"
 
 
 @pytest.fixture
@@ -57,6 +65,13 @@ class Customer(Visit):
 
     def told(self):
         return [name for name, _ in self.page.evaluate("window.told")]
+
+    def said_of(self, kind):
+        """Which decisions something of a kind was said of, once it has been said."""
+        said = "([name, { items }]) => name === 'feedback' && items.some((each) => each.kind === kind)"
+        self.page.wait_for_function(f"(kind) => window.told.some({said})", arg=kind)
+        told = self.page.evaluate(f"(kind) => window.told.filter({said})", kind)
+        return {detail["decision_id"] for _, detail in told}
 
 
 @pytest.fixture
@@ -130,6 +145,38 @@ def test_what_is_waved_off_goes_away_and_can_be_taken_back_by_keyboard(customer,
     customer.look()
     expect(items(page)).to_have_count(4)
     expect(page.get_by_role("link", name=second, exact=True)).to_have_count(0)
+
+
+def an_hour_passes(shop):
+    shop.app.extensions[EXTENSION] = replace(shop.wiring, clock=lambda: now_ms() + 3_600_000)
+
+
+def test_what_is_said_when_the_token_has_ended_goes_with_another(customer, site):
+    page = customer.look(f'{DIRECT}{site.tactful.url}"', TOKEN)
+    an_hour_passes(site.tactful)
+    items(page).first.get_by_role("button", name="Not interested").click()
+    page.evaluate(LEAVE)
+    assert len(customer.said_of("not_interested")) == 1
+
+
+@pytest.mark.parametrize(("ended", "told"), [("opened", "rendered"), ("failed", "error")])
+def test_what_is_seen_and_said_while_it_asks_again_is_said_of_what_was_there(customer, ended, told):
+    page = customer.page
+    page.set_viewport_size({"width": 360, "height": 320})
+    customer.look(script=HELD_UP)
+    before = page.evaluate("window.told[0][1].decision_id")
+    page.evaluate(HOLD_UP)
+    with page.expect_response("**/recommendations"):
+        page.evaluate("document.querySelector('tactful-suggestions').refresh()")
+    items(page).nth(1).scroll_into_view_if_needed()
+    page.wait_for_timeout(1_500)  # the customer looks
+    items(page).first.get_by_role("button", name="Too personal").click()
+    page.evaluate("(name) => window[name](new Error('no'))", ended)
+    page.wait_for_function("(name) => window.told.slice(1).some((each) => each[0] === name)", arg=told)
+    page.evaluate(LEAVE)
+    assert customer.said_of("too_personal") == {before}
+    assert before in customer.said_of("shown")
+    customer.nothing_went_wrong()
 
 
 def test_what_is_waved_off_is_sent_after_a_while_and_a_click_at_once(customer, site):
@@ -232,9 +279,16 @@ def test_a_change_of_the_basket_asks_anew_and_once(customer):
     assert asked[-1]["context"]["basket"] == ["bread-1", "milk-1"]
 
 
+@pytest.mark.parametrize("sent", [{"content": b"bread"}, {"json": None}, {"json": ["placement"]}])
+def test_what_is_no_question_of_the_widget_is_refused_by_the_relay(site, sent):
+    for method in ("GET", "POST"):
+        answer = httpx.request(method, f"{site.url}/suggestions/recommendations", **sent)
+        assert answer.status_code == 415, method
+
+
 def test_the_file_is_small_and_any_page_may_load_it(site):
     answer = site.tactful.client.get(FILE)
-    assert len(gzip.compress(assets()["tactful-suggestions.js"].content)) < 10_000
+    assert len(gzip.compress(assets()["tactful-suggestions.js"].content)) < 8_000, "as the README says"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert answer.headers["Content-Type"].startswith("text/javascript")

@@ -6,13 +6,13 @@
 // the relay wants to be sent beside, or a function that gives it.
 
 const WORDS = {
-  en: ["Suggestions for you", "You may also like", "Why this?", "Too personal", "Not interested", "Taken away: {title}", "Undo", "{title} is back", "Sponsored", "What suggestions rest on", "Without my profile", "With my profile", "Something from {name}", "Talk to a person", "More about {title}", "New suggestions"],
-  da: ["Forslag til dig", "Måske kan du også lide", "Hvorfor det her?", "For personligt", "Ikke interesseret", "Fjernet: {title}", "Fortryd", "{title} er tilbage", "Sponsoreret", "Hvad forslag bygger på", "Uden min profil", "Med min profil", "Noget fra {name}", "Tal med et menneske", "Mere om {title}", "Nye forslag"],
-  nb: ["Forslag til deg", "Kanskje liker du også", "Hvorfor dette?", "For personlig", "Ikke interessert", "Fjernet: {title}", "Angre", "{title} er tilbake", "Sponset", "Hva forslag bygger på", "Uten profilen min", "Med profilen min", "Noe fra {name}", "Snakk med et menneske", "Mer om {title}", "Nye forslag"],
-  sv: ["Förslag till dig", "Du kanske också gillar", "Varför det här?", "För personligt", "Inte intresserad", "Borttaget: {title}", "Ångra", "{title} är tillbaka", "Sponsrat", "Vad förslag bygger på", "Utan min profil", "Med min profil", "Något från {name}", "Tala med en människa", "Mer om {title}", "Nya förslag"],
-  de: ["Vorschläge für dich", "Das könnte dir auch gefallen", "Warum das?", "Zu persönlich", "Kein Interesse", "Entfernt: {title}", "Rückgängig", "{title} ist wieder da", "Gesponsert", "Worauf Vorschläge beruhen", "Ohne mein Profil", "Mit meinem Profil", "Etwas aus {name}", "Mit einem Menschen sprechen", "Mehr über {title}", "Neue Vorschläge"],
+  en: ["Suggestions for you", "You may also like", "Why this?", "Too personal", "Not interested", "Taken away: {title}", "Undo", "{title} is back", "Sponsored", "What suggestions rest on", "Without my profile", "With my profile", "Something from {name}", "Talk to a person", "New suggestions"],
+  da: ["Forslag til dig", "Måske kan du også lide", "Hvorfor det her?", "For personligt", "Ikke interesseret", "Fjernet: {title}", "Fortryd", "{title} er tilbage", "Sponsoreret", "Hvad forslag bygger på", "Uden min profil", "Med min profil", "Noget fra {name}", "Tal med et menneske", "Nye forslag"],
+  nb: ["Forslag til deg", "Kanskje liker du også", "Hvorfor dette?", "For personlig", "Ikke interessert", "Fjernet: {title}", "Angre", "{title} er tilbake", "Sponset", "Hva forslag bygger på", "Uten profilen min", "Med profilen min", "Noe fra {name}", "Snakk med et menneske", "Nye forslag"],
+  sv: ["Förslag till dig", "Du kanske också gillar", "Varför det här?", "För personligt", "Inte intresserad", "Borttaget: {title}", "Ångra", "{title} är tillbaka", "Sponsrat", "Vad förslag bygger på", "Utan min profil", "Med min profil", "Något från {name}", "Tala med en människa", "Nya förslag"],
+  de: ["Vorschläge für dich", "Das könnte dir auch gefallen", "Warum das?", "Zu persönlich", "Kein Interesse", "Entfernt: {title}", "Rückgängig", "{title} ist wieder da", "Gesponsert", "Worauf Vorschläge beruhen", "Ohne mein Profil", "Mit meinem Profil", "Etwas aus {name}", "Mit einem Menschen sprechen", "Neue Vorschläge"],
 };
-const NAMES = ["forYou", "forAnybody", "why", "personal", "uninterested", "gone", "undo", "back", "sponsored", "parameters", "without", "with", "from", "person", "more", "anew"];
+const NAMES = ["forYou", "forAnybody", "why", "personal", "uninterested", "gone", "undo", "back", "sponsored", "parameters", "without", "with", "from", "person", "anew"];
 const SEEN_MS = 1000, SEEN_SHARE = 0.5, UNDO_MS = 10000;
 
 const STYLE = new CSSStyleSheet();
@@ -125,7 +125,7 @@ class TactfulSuggestions extends HTMLElement {
 
   disconnectedCallback() {
     this.#flush();
-    this.#observer?.disconnect();
+    this.#unwatch();
     document.removeEventListener("visibilitychange", this.#hidden);
     removeEventListener("pagehide", this.#leaving);
     this.#run += 1;
@@ -183,6 +183,8 @@ class TactfulSuggestions extends HTMLElement {
   }
 
   #nothing() {
+    this.#flush();
+    this.#unwatch();
     this.#answer = null;
     this.#root.replaceChildren();
   }
@@ -224,6 +226,7 @@ class TactfulSuggestions extends HTMLElement {
       credentials: own ? "same-origin" : "omit", referrerPolicy: "strict-origin", cache: "no-store",
     });
     if (answer.status === 401 && again && typeof this.#token === "function") {
+      this.#held = null;  // it has ended
       return this.#send(method, path, body, { keepalive, again: false });
     }
     if (!answer.ok) throw Object.assign(new Error(`answered ${answer.status}`), { status: answer.status });
@@ -264,8 +267,8 @@ class TactfulSuggestions extends HTMLElement {
       return;
     }
     const anew = this.#answer !== null;
+    this.#flush();  // while it was asked for, the answer before was there to be seen and judged
     this.#answer = answer;
-    this.#seen = new Set();
     this.#unsent = new Set(shown.map(([item]) => item.item_id));
     this.#watch();
     const heading = this.getAttribute("heading") || this.#say(answer.profiling ? "forYou" : "forAnybody");
@@ -392,11 +395,15 @@ class TactfulSuggestions extends HTMLElement {
     this.#feedback([{ item_id: item.item_id, kind: "clicked" }]);
   }
 
-  /** Look when each item has been seen: half of it, for a second. */
-  #watch() {
+  #unwatch() {
     this.#observer?.disconnect();
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
+  }
+
+  /** Look when each item has been seen: half of it, for a second. */
+  #watch() {
+    this.#unwatch();
     this.#observer = new IntersectionObserver((entries) => {
       for (const entry of entries) {
         const id = entry.target.dataset.item;
@@ -421,8 +428,9 @@ class TactfulSuggestions extends HTMLElement {
     this.#feedback(seen.map((id) => ({ item_id: id, kind: "shown" })));
   }
 
+  /** Say what is still to be said, of the answer that is there. */
   #flush() {
-    if (this.#answer) this.#report();
+    this.#report();
     for (const id of [...this.#pending.keys()]) this.#settle(id);
   }
 
