@@ -76,13 +76,11 @@ class Ended:
     Attributes:
         about: the item it turns on, if it turns on one.
         careless: what a careless shop would show.
-        before: the decision before it happened; ``None`` where there is none.
-        after: the decision when it had.
+        after: the decision when it had happened.
     """
 
     about: Ware | None
     careless: Sequence[Ware]
-    before: Told | None
     after: Told
 
 
@@ -186,12 +184,12 @@ def read(story: Story, told: Mapping[str, Any], found: Wiring) -> Ended:
     """
     house, about = found.runtime.current().house, told.get("about")
     idx = house.catalogue.idx_of_id.get(about) if about else None
-    before = recorded(told["before"]) if "before" in told else None
-    careless = [each.ware for each in before.shown] if before is not None else []
     if idx is not None and story.name in _GOES_BY:
         careless = _GOES_BY[story.name](house, idx)
+    else:
+        careless = [each.ware for each in recorded(told["before"]).shown] if "before" in told else []
     item = None if idx is None else ware(house.catalogue, idx)
-    return Ended(item, careless, before, recorded(told["after"]))
+    return Ended(item, careless, recorded(told["after"]))
 
 
 def _alike(house: House, idx: int) -> list[Ware]:

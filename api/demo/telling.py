@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from api.console.words import DENIALS
 from api.demo.shelves import Ware, name_of, ware
 from engine.catalogue import Catalogue
+from engine.vocabulary import Basis, word
 from guardrails.consent.purposes import entry_of
 from guardrails.house import House
 from guardrails.rules.base import Listed
@@ -16,24 +18,14 @@ from guardrails.rules.base import Listed
 N_NAMED = 3
 """Withheld items that are named for each rule; all are counted."""
 
-BASES = {
-    "profile": "what was bought and looked at, as agreed",
-    "visit": "this visit alone",
-    "session": "this visit alone",
-    "context": "this page and the basket alone",
-    "popular": "what sells well, nobody in particular",
-    "popularity": "what sells well, nobody in particular",
-    "none": "nothing at all",
-    "nothing": "nothing at all",
-}
-_WORDS = {
-    "CONSENT_MISSING": "not asked or not answered",
-    "WITHDRAWN": "taken back",
-    "OBJECTED": "objected to",
-    "EXPIRED": "has run out",
+BASES: Mapping[str, str] = {
+    word(Basis.PROFILE): "what was bought and looked at, as agreed",
+    word(Basis.SESSION): "this visit alone",
+    word(Basis.CONTEXTUAL): "this page and the basket alone",
+    word(Basis.POPULAR): "what sells well, nobody in particular",
+    word(Basis.NONE): "nothing at all",
 }
 _KEPT_OUT = {
-    "G03": "bought while consent had run out",
     "G06": "of a private kind, and not expressly agreed to",
     "G09": "from somewhere else",
     "G11": "a present, perhaps for somebody who looks at the same screen",
@@ -92,7 +84,6 @@ class Told:
         rests_on: the same, in plain words.
         shown: suggestions, best first.
         held: what was withheld, by rule.
-        n_held: all that was.
         kept_out: interactions that were no evidence: rule, how many, and why.
         refused: purposes that did not stand: meaning, and why.
         reads: stores of personal data that were read, and how often.
@@ -104,14 +95,9 @@ class Told:
     rests_on: str
     shown: tuple[Shown, ...]
     held: tuple[Held, ...]
-    n_held: int
     kept_out: tuple[tuple[str, int, str], ...]
     refused: tuple[tuple[str, str], ...]
     reads: Mapping[str, int]
-
-    def held_by(self, rule: str) -> Held | None:
-        """Return what one rule withheld."""
-        return next((each for each in self.held if each.rule == rule), None)
 
 
 def told_of(decision_id: str, sections: Mapping[str, Any], house: House) -> Told:
@@ -121,16 +107,15 @@ def told_of(decision_id: str, sections: Mapping[str, Any], house: House) -> Told
         decision_id=decision_id,
         placement=sections["req"]["placement"]["name"],
         basis=out["basis"],
-        rests_on=BASES.get(out["basis"], out["basis"]),
+        rests_on=BASES[out["basis"]],
         shown=tuple(_shown(each, house.catalogue) for each in out["list"]),
         held=_held(out["withheld"], house),
-        n_held=len(out["withheld"]),
         kept_out=tuple(
             (each["rule"], each["n"], _KEPT_OUT.get(each["rule"], _rules(house)[each["rule"]].sentence))
             for each in consent["kept_out"]
         ),
         refused=tuple(
-            (str(entry_of(each["purpose"]).meaning), _because(each["because"]))
+            (str(entry_of(each["purpose"]).meaning), str(DENIALS[each["because"]]))
             for each in consent["permissions"]
             if not each["permitted"]
         ),
@@ -174,7 +159,3 @@ def _held(withheld: list[Mapping[str, str]], house: House) -> tuple[Held, ...]:
 
 def _rules(house: House) -> dict[str, Listed]:
     return {rule.id: rule for rule in (*house.rules, *house.slate_rules)}
-
-
-def _because(word: str) -> str:
-    return _WORDS.get(word, word.replace("_", " ").lower())
