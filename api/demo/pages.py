@@ -1,6 +1,7 @@
 """The pages of the demo shop: a shop as any other, with the widget on it and a look behind it.
 
-They are there only where the settings say so, and speak to Tactful as a shop's backend does: by its API.
+They are there only where the settings say so and the demo has loaded the data. They speak to Tactful as a
+shop's backend does: by its API.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from api.auth import ANYBODY
 from api.demo import shelves, stories
 from api.demo.people import PARTS, Role
 from api.demo.pictures import picture
+from api.demo.state import is_built
+from api.demo.telling import Told
 from api.demo.visits import (
     Visit,
     as_shop,
@@ -89,13 +92,18 @@ class _SwitchSchema(RequestSchema):
 
 @blueprint.before_request
 def _require_open() -> None:
-    """Have no demo where none is wanted.
+    """Have no demo where none is wanted, nor over customers who are real.
 
     Raises:
-        NotFound: the settings do not open it.
+        NotFound: the settings do not open it, or the demo has not loaded the data of this shop.
     """
-    if not wiring().settings.demo:
-        raise NotFound
+    settings = wiring().settings
+    try:
+        if settings.demo and is_built(settings.data_dir):
+            return
+    except DemoDataError:  # of another version, or damaged: nobody knows whose data this is
+        raise NotFound from None
+    raise NotFound
 
 
 @blueprint.page("GET", HOME, ANYBODY)
@@ -212,12 +220,11 @@ def behind(decision_id: str) -> Response:
     now = _require_own(decision_id)
     try:
         told = recorded(decision_id)
-        before = recorded(now.before) if now.before not in (None, decision_id) else None
     except DemoDataError:
         raise NotFound from None
-    if before is not None and before.placement != told.placement:
-        before = None
-    return _show("demo/behind.html", told=told, before=before, switches=_switches(now), back=_back())
+    return _show(
+        "demo/behind.html", told=told, before=_before(now, told), switches=_switches(now), back=_back()
+    )
 
 
 @blueprint.page("POST", "/demo/switch", ANYBODY, form=_SwitchSchema())
@@ -344,6 +351,20 @@ def _require_own(decision_id: str) -> Visit:
     if not is_of(decision_id, now.customer_id, wiring()):
         raise NotFound
     return now
+
+
+def _before(now: Visit, told: Told) -> Told | None:
+    """Return the decision before a switch was turned: of the same household, for the same place, still there.
+
+    Who one is can change without a choice: a household that was erased is passed over for the next.
+    """
+    if now.before in (None, told.decision_id) or not is_of(now.before, now.customer_id, wiring()):
+        return None
+    try:
+        before = recorded(now.before)
+    except DemoDataError:  # what it was made from was forgotten
+        return None
+    return before if before.placement == told.placement else None
 
 
 def _relayed(method: str, path: str, body: Mapping[str, Any] | None) -> Response:

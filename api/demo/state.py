@@ -88,6 +88,16 @@ def read_state(data_dir: Path) -> DemoState | None:
     return DemoState(**document)
 
 
+def is_built(data_dir: Path) -> bool:
+    """Tell whether the demo has loaded its data here, all of it.
+
+    Raises:
+        DemoDataError: the file that says so is damaged or of another version.
+    """
+    state = read_state(data_dir)
+    return state is not None and state.finished
+
+
 def write_state(data_dir: Path, state: DemoState) -> None:
     """Keep what is known about the demo shop."""
     write_privately(data_dir / STATE_FILE, asdict(state))

@@ -17,6 +17,7 @@ from support.http import BUYER, EVERYTHING, ITEMS, fill, serving
 from support.pages import customer_token, hashed, path_of, routes
 
 from api.auth import access_of
+from api.demo.state import FORMAT, DemoState, write_state
 from api.storage.accounts import create_account
 from api.storage.api_keys import Role, create_key
 from api.storage.connection import writing
@@ -71,6 +72,7 @@ def nth(number):
 def shop(sqlite_store):
     settings = replace(sqlite_store.settings, demo=True, controller=nth(0), contact=nth(1))
     keys = fill(settings)
+    write_state(settings.data_dir, DemoState(FORMAT, now_ms(), finished=True))
     with writing(sqlite_store.engine) as conn:
         spoiled = [
             replace(item, title=f"{n} {nth(n)}", category=f"Food > {nth(n + 3)}", brand=nth(n + 5))

@@ -10,7 +10,7 @@ from itertools import count
 from support.http import Served, fill, serving
 
 from api.demo.households import Story, story_of
-from api.demo.state import KEYS_FILE, write_privately
+from api.demo.state import FORMAT, KEYS_FILE, DemoState, write_privately, write_state
 from api.settings import Settings
 from api.storage.connection import open_engine, writing
 from api.storage.customers import customer_numbers
@@ -65,6 +65,7 @@ def a_demo_shop(settings: Settings, *, demo: bool = True, private: bool = True) 
     own = replace(settings, demo=demo)
     keys = fill(own)
     write_privately(own.data_dir / KEYS_FILE, {role.value: key for role, key in keys.items()})
+    write_state(own.data_dir, DemoState(FORMAT, now_ms(), finished=True))
     people = households()
     _furnish(
         own, [each for ids in people.values() for each in ids], people[Story.EVERYTHING] if private else []
