@@ -45,7 +45,6 @@ AT_ONCE = 20_000
 """So many items are classified anew before the answer; of more the rest follows after it."""
 
 _PATIENCE_S = 5.0
-_MOST_SHELVES = 60
 _MAY_RAISE = frozenset({Role.MARKETER, Role.ADMIN})
 _READERS = staff(Role.MARKETER, Role.APPROVER, Role.AUDITOR)
 
@@ -340,7 +339,7 @@ def _below(shelves: Shelves, category: str) -> list[Branch]:
     """Return the categories right below one, those with the most items first."""
     branch = shelves.branches.get(category)
     below = [shelves.branches[path] for path in branch.below] if branch else []
-    return sorted(below, key=lambda each: (-each.n_items, each.path))[:_MOST_SHELVES]
+    return sorted(below, key=lambda each: (-each.n_items, each.path))
 
 
 def _marked(shelves: Shelves, marks: Mapping[tuple[str, ...], ShopMark]) -> list[dict[str, Any]]:

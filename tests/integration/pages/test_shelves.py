@@ -6,7 +6,7 @@ import orjson
 import pytest
 from sqlalchemy import select
 from support.http import BUYER, EVERYTHING, fill, serving
-from support.pages import send, sign_in, somebody, staff_of
+from support.pages import send, sign_in, somebody, staff_of, text_of
 
 from api.console import catalogue as pages
 from api.console.coverage import FRESH_MS, coverage
@@ -35,18 +35,6 @@ def shop(sqlite_store):
     with serving(sqlite_store.settings, keys) as served:
         staff_of(served)
         yield served
-
-
-@pytest.fixture
-def marketer(shop):
-    with somebody(shop) as client:
-        sign_in(client, "marketer")
-        yield client
-
-
-def text_of(answer, status=200):
-    assert answer.status_code == status, answer.text
-    return " ".join(re.sub(r"<[^>]+>", " ", answer.text.partition("<main")[2]).split())
 
 
 def seen(client, path, status=200, **query):
@@ -247,3 +235,15 @@ class TestRaising:
     def test_an_item_that_is_not_there_cannot_be_raised(self, marketer):
         assert raised(marketer, item="nothing", tier="2").status_code == 404
         assert marketer.get(RAISE, params={"item": "nothing", "tier": "2"}).status_code == 404
+
+
+def test_no_category_is_left_out_however_many_there_are(sqlite_store):
+    keys = fill(sqlite_store.settings)
+    rows = [ItemRow(f"thing-{n}", f"Thing {n}", f"Aisle {n:02}") for n in range(70)]
+    with writing(sqlite_store.engine) as conn:
+        upsert_items(conn, rows, now_ms())
+    with serving(sqlite_store.settings, keys) as served, somebody(served) as client:
+        staff_of(served)
+        sign_in(client, "marketer")
+        page = client.get(CATALOGUE).text
+    assert all(f">{row.category}</a>" in page for row in rows)
