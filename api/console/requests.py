@@ -167,6 +167,7 @@ def requests_page(query: dict[str, str]) -> Response:
         rows=[(row, _clock(row, now_ms)) for row in shown],
         next=None if last is None else f"{last.due_at_ms}.{last.request_id}",
         n_open=n_open,
+        answer_days=CLOCK.answer_days,
         n_overdue=n_overdue,
         form=Form({**query, "state": state}),
         kinds=[("", say("all kinds")), *((key, say(name)) for key, name in KINDS.items())],
