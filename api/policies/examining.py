@@ -48,7 +48,7 @@ class Examined:
 
 
 def examined(engine: Engine, version: str, now_ms: int) -> Examined:
-    """Examine a version; what was examined lately is remembered.
+    """Examine a version, and sort what is found by what it keeps from happening.
 
     Args:
         engine: the database.
@@ -60,30 +60,35 @@ def examined(engine: Engine, version: str, now_ms: int) -> Examined:
         PolicyDocumentError: it cannot be read any more.
     """
     with reading(engine) as conn:
-        catalogue = active(conn).get(CATALOGUE)
-        placements = frozenset(read_placements(conn))
-        read_policy_version(conn, version)  # what was remembered may be gone
-    today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
-    return _examined(engine, version, catalogue, placements, today)
+        policy = read_policy_version(conn, version)
+    examination = examined_policy(engine, policy, now_ms)
+    errors = examination.errors
+    refusing = tuple(each for each in errors if each.code != Lint.CONTACT_CAPS)
+    return Examined(
+        examination=examination,
+        for_auditor=tuple(each for each in errors if each.code == Lint.CONTACT_CAPS),
+        refusing=refusing,
+        n_failing_tests=sum(each.code == FAILING_TEST for each in refusing),
+    )
 
 
-def examined_draft(engine: Engine, policy: Policy, now_ms: int) -> Examination:
-    """Examine a draft that nobody has stored; the same again is remembered.
+def examined_policy(engine: Engine, policy: Policy, now_ms: int) -> Examination:
+    """Examine a policy, stored or not; what was examined lately is remembered.
 
     Args:
         engine: the database.
-        policy: the draft.
+        policy: the policy.
         now_ms: the day of the examination, milliseconds since the epoch.
     """
     with reading(engine) as conn:
         catalogue = active(conn).get(CATALOGUE)
         placements = frozenset(read_placements(conn))
     today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
-    return _examined_draft(engine, policy, catalogue, placements, today)
+    return _examined(engine, policy, catalogue, placements, today)
 
 
-@lru_cache(maxsize=32)
-def _examined_draft(
+@lru_cache(maxsize=64)
+def _examined(
     engine: Engine, policy: Policy, catalogue: str | None, placements: frozenset[str], today: date
 ) -> Examination:
     return examine(policy, _known(engine, catalogue, placements), today)
@@ -97,25 +102,3 @@ def _known(
 ) -> KnownNames:
     with reading(engine) as conn:
         return known_names(conn)
-
-
-@lru_cache(maxsize=32)
-def _examined(
-    engine: Engine,
-    version: str,
-    catalogue: str | None,  # noqa: ARG001  names what the answer depends on
-    placements: frozenset[str],  # noqa: ARG001  as above
-    today: date,
-) -> Examined:
-    with reading(engine) as conn:
-        policy = read_policy_version(conn, version)
-        known = known_names(conn)
-    examination = examine(policy, known, today)
-    errors = examination.errors
-    refusing = tuple(each for each in errors if each.code != Lint.CONTACT_CAPS)
-    return Examined(
-        examination=examination,
-        for_auditor=tuple(each for each in errors if each.code == Lint.CONTACT_CAPS),
-        refusing=refusing,
-        n_failing_tests=sum(each.code == FAILING_TEST for each in refusing),
-    )

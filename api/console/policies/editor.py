@@ -41,7 +41,7 @@ from api.pages.forms import Form
 from api.pages.sessions import actor
 from api.policies import service
 from api.policies.editing import revised
-from api.policies.examining import examined_draft
+from api.policies.examining import examined_policy
 from api.policies.model import MEASURES
 from api.policies.shipped import shipped_policy
 from api.policies.text import write_yaml
@@ -198,7 +198,7 @@ def _draft(text: str) -> Draft:
 
 def _examination(policy: Policy) -> Examination:
     found = wiring()
-    return examined_draft(found.engine, policy, found.clock())
+    return examined_policy(found.engine, policy, found.clock())
 
 
 def _shop() -> Shop:

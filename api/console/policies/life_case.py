@@ -14,7 +14,7 @@ from api.languages import say
 from api.pages.sessions import actor
 from api.policies import service
 from api.policies.service import Actor, Prospects
-from api.policies.versions import held_against, life_and_policy, readable, readable_or_none
+from api.policies.versions import held_against, life_and_policy, readable_or_none
 from api.storage.accounts import list_accounts
 from api.storage.api_keys import list_keys
 from api.storage.comments import Comment, comments_on
@@ -271,13 +271,13 @@ def case_of(name: str, version: str) -> Case:
     """
     console_language()
     found = wiring()
-    life_and_policy(found.engine, found.clock, name, version)
+    _, policy = life_and_policy(found.engine, found.clock, name, version)
     prospects = service.prospects(found.engine, found.clock, version)
     with reading(found.engine) as conn:
         entries = tuple(entries_of(conn, version))
         base = _base_of(prospects.life, version, entries)
         return Case(
-            policy=readable(conn, version),
+            policy=policy,
             prospects=prospects,
             entries=entries,
             comments=tuple(comments_on(conn, version)),
