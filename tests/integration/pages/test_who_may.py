@@ -19,8 +19,10 @@ from support.pages import (
 )
 
 from api.auth import access_of
+from api.demo.state import FORMAT, DemoState, write_state
 from api.storage.accounts import STAFF
 from api.storage.api_keys import Role
+from api.wiring import now_ms
 
 TABLE = yaml.safe_load((Path(__file__).parents[2] / "cases" / "access.yaml").read_text("utf-8"))
 UNREAD = {"surprise": "1"}
@@ -34,6 +36,7 @@ FROM_ELSEWHERE = {"/privacy/enter"}
 def shop(open_shop):
     """The same shop with everything open that can be opened."""
     settings = replace(open_shop.settings, demo=True)
+    write_state(settings.data_dir, DemoState(FORMAT, now_ms(), finished=True))
     with serving(settings, open_shop.keys) as served:
         yield served
 
