@@ -28,6 +28,7 @@ SIGN_IN = "/console/sign-in"
 SESSION, OF_CUSTOMERS = "tactful", "tactful-customer"
 """What the cookies are called where there is no TLS: of people of the shop, and of customers."""
 
+_MARKUP = re.compile(r"<[^>]+>")
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
@@ -57,6 +58,13 @@ def token_in(answer: httpx.Response) -> str:
     found = _TOKEN.search(answer.text)
     assert found, answer.text
     return found[1]
+
+
+def text_of(answer: httpx.Response, status: int = 200) -> str:
+    """Return what a page says, without its markup and with plain hyphens."""
+    assert answer.status_code == status, answer.text
+    text = _MARKUP.sub(" ", answer.text.partition("<main")[2])
+    return " ".join(text.replace("\N{EN DASH}", "-").split())
 
 
 def send(client: httpx.Client, path: str, seen_on: str = SIGN_IN, **fields: Any) -> httpx.Response:

@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 from support.http import fill, serving
-from support.pages import staff_of
+from support.pages import sign_in, somebody, staff_of
 from support.stores import opened
 
 
@@ -21,3 +21,25 @@ def open_shop(shared_store):
     with serving(shared_store.settings, fill(shared_store.settings)) as served:
         staff_of(served)
         yield served
+
+
+@pytest.fixture
+def shop(sqlite_store):
+    """A shop of its own with an account of each role."""
+    with serving(sqlite_store.settings, fill(sqlite_store.settings)) as served:
+        staff_of(served)
+        yield served
+
+
+@pytest.fixture
+def admin(shop):
+    with somebody(shop) as client:
+        sign_in(client, "admin")
+        yield client
+
+
+@pytest.fixture
+def marketer(shop):
+    with somebody(shop) as client:
+        sign_in(client, "marketer")
+        yield client

@@ -29,13 +29,6 @@ def shop(sqlite_store, clock):
         yield served
 
 
-@pytest.fixture
-def admin(shop):
-    with somebody(shop) as client:
-        sign_in(client, "admin")
-        yield client
-
-
 def said(shop):
     """Return what the log says of accounts, without those that each shop begins with."""
     with reading(shop.wiring.engine) as conn:

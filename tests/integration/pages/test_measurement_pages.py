@@ -3,9 +3,8 @@
 import re
 
 import pytest
-from support.http import fill, serving
 from support.in_force import challenge
-from support.pages import sign_in, somebody, staff_of
+from support.pages import text_of
 from support.policies import a_policy
 
 from api.storage.connection import writing
@@ -18,25 +17,8 @@ from engine.vocabulary import Channel, Intent
 MEASUREMENTS = "/console/measurements"
 
 
-@pytest.fixture
-def shop(sqlite_store):
-    with serving(sqlite_store.settings, fill(sqlite_store.settings)) as served:
-        staff_of(served)
-        yield served
-
-
-@pytest.fixture
-def marketer(shop):
-    with somebody(shop) as client:
-        sign_in(client, "marketer")
-        yield client
-
-
 def seen(client, **query):
-    answer = client.get(MEASUREMENTS, params=query)
-    assert answer.status_code == 200, answer.text
-    said = re.sub(r"<[^>]+>", " ", answer.text.partition("<main")[2])
-    return " ".join(said.replace("\N{EN DASH}", "-").split())
+    return text_of(client.get(MEASUREMENTS, params=query))
 
 
 def measured(shop, placement, days_ago=0, **counts):

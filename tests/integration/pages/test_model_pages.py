@@ -1,13 +1,11 @@
 """Models on pages: trained, compared, put in force, gone back from; and what they give away."""
 
-import re
 import time
 from dataclasses import replace
 
 import orjson
-import pytest
 from support.http import a_model, fill, serving
-from support.pages import send, sign_in, somebody, staff_of
+from support.pages import send, sign_in, somebody, staff_of, text_of
 
 from api.console.models import STAGE_WORDS
 from api.evaluating.leakage import Leakage, Row
@@ -57,26 +55,6 @@ def described(served, seed, manifest=MANIFEST):
     with writing(served.wiring.engine) as conn:
         put_model(conn, ModelRow(version, where, orjson.dumps(manifest).decode(), now_ms()))
     return version
-
-
-@pytest.fixture
-def shop(sqlite_store):
-    with serving(sqlite_store.settings, fill(sqlite_store.settings)) as served:
-        staff_of(served)
-        yield served
-
-
-@pytest.fixture
-def admin(shop):
-    with somebody(shop) as client:
-        sign_in(client, "admin")
-        yield client
-
-
-def text_of(answer, status=200):
-    assert answer.status_code == status, answer.text
-    said = re.sub(r"<[^>]+>", " ", answer.text.partition("<main")[2])
-    return " ".join(said.replace("\N{EN DASH}", "-").split())
 
 
 def seen(client, path, status=200, **query):

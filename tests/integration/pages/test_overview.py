@@ -24,13 +24,6 @@ from guardrails.log.tallies import Part, Tally
 
 
 @pytest.fixture
-def shop(sqlite_store):
-    with serving(sqlite_store.settings, fill(sqlite_store.settings)) as served:
-        staff_of(served)
-        yield served
-
-
-@pytest.fixture
 def new_shop(sqlite_store):
     """A shop that nothing was brought into yet."""
     with serving(sqlite_store.settings, {}) as served:
