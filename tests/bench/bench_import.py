@@ -25,12 +25,16 @@ from api.storage.connection import open_engine, upgrade, writing
 from api.storage.customers import customer_numbers
 from api.storage.interactions import INTERACTION_COLUMNS
 from api.storage.items import item_numbers
+from api.storage.statements import places
 from api.storage.subjects import open_subjects
+from engine.vocabulary import Channel, Kind, Provenance
+from guardrails.consent.purposes import Purpose
 
 NOW_MS = 1_750_000_000_000
 COLUMNS = ("customer_id", "item_id", "kind", "at_ms", "channel", "purpose", "quantity", "value")
 BATCH = 20_000
-PLAIN_INSERT = f"INSERT INTO interactions ({', '.join(INTERACTION_COLUMNS)}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608  names of ours
+_COLUMNS = ", ".join(INTERACTION_COLUMNS)
+PLAIN_INSERT = f"INSERT INTO interactions ({_COLUMNS}) VALUES {places(INTERACTION_COLUMNS)}"  # noqa: S608  names of ours
 
 Row = tuple[str, str, str, int, str, str, int, str]
 
@@ -152,15 +156,16 @@ def _put_plainly(shop: Path, rows: list[Row]) -> float:
             customers[row[0]],
             None,
             items[row[1]],
-            5,
+            int(Kind.PURCHASE),
             row[3],
-            1,
-            3,
+            int(Channel.WEB),
+            int(Purpose.PROFILING),
             False,
             row[6],
             int(row[7].replace(".", "")),
+            int(Provenance.OWN),
         )
-        for number, row in enumerate(rows)
+        for row in rows
     ]
     started = time.perf_counter()
     for start in range(0, len(ready), BATCH):

@@ -38,7 +38,8 @@ def _row(n_leaves: int, folder: Path) -> dict[str, Any]:
     file = folder / "bundle.zip"
     _write(n_leaves, file)
     started = time.perf_counter()
-    command = [sys.executable, "-I", "-S", verifier.__file__, file, "--log-key", LOG_KEY.vkey]
+    keys = ["--log-key", LOG_KEY.vkey, "--witness", WITNESS.vkey]
+    command = [sys.executable, "-I", "-S", verifier.__file__, file, *keys]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     verify_s = time.perf_counter() - started
     hashing_s = _hashing_s(n_leaves)
