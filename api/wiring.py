@@ -30,7 +30,7 @@ from api.policies.clock import PolicyClock
 from api.runtime import Runtime
 from api.seen_keys import SeenKeys
 from api.settings import Settings
-from api.storage.connection import open_engine
+from api.storage.connection import SERVING_PAGES_KIB, open_engine
 from api.storage.recorder import Recorder
 from api.storage.spool import Spool
 from api.storage.subjects import Subjects, open_subjects
@@ -133,7 +133,7 @@ def wire(settings: Settings) -> Wiring:
         SettingsError: the pseudonym key cannot be used.
     """
     metrics = Metrics(Spans(settings.otel_endpoint) if settings.otel_endpoint else None)
-    engine = open_engine(settings)
+    engine = open_engine(settings, SERVING_PAGES_KIB)
     logbook = open_logbook(settings, engine, now_ms)
     recorder = Recorder(logbook)
     spool = Spool(settings.spool_dir)

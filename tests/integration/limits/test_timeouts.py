@@ -1,4 +1,4 @@
-"""Nothing waits for ever: what the database is told, and what bodies may be."""
+"""Nothing waits or grows for ever: what the database is told, and what bodies may be."""
 
 import gzip
 
@@ -7,7 +7,17 @@ from sqlalchemy import text
 from support.http import fill, serving
 
 from api.storage.api_keys import Role
-from api.storage.connection import IDLE_S, STATEMENT_S, WAITING_S, clear_deleted, reading, upgrade
+from api.storage.connection import (
+    IDLE_S,
+    PAGES_KIB,
+    SERVING_PAGES_KIB,
+    STATEMENT_S,
+    WAITING_S,
+    clear_deleted,
+    open_engine,
+    reading,
+    upgrade,
+)
 
 DEEP = 100_000
 
@@ -36,6 +46,17 @@ def test_postgresql_is_told_how_long_a_statement_a_lock_and_an_idle_transaction_
     upgrade(postgresql_store.engine)
     clear_deleted(postgresql_store.engine, ["mutes"])
     assert as_told() == told, "what takes as long as it takes leaves nothing of that behind"
+
+
+def test_connections_of_a_served_shop_keep_little_of_a_file_to_themselves(shop):
+    def pages_kib(engine):
+        with reading(engine) as conn:
+            return -conn.execute(text("PRAGMA cache_size")).scalar_one()
+
+    importing = open_engine(shop.settings)
+    assert pages_kib(shop.wiring.engine) == SERVING_PAGES_KIB
+    assert pages_kib(importing) == PAGES_KIB > SERVING_PAGES_KIB
+    importing.dispose()
 
 
 @pytest.mark.parametrize("path", ["/v1/recommendations", "/v1/events"])
