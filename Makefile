@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+QUICK := $(BIN)/pytest -q -n 2 -m "not postgres and not thorough" --hypothesis-profile quick
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --no-header -q
 
-.PHONY: demo serve test check lint types unit integration browser screenshots bench soak audit sbom lock clean
+.PHONY: demo serve test check lint types unit covered integration browser screenshots bench soak audit sbom lock clean
 
 demo: $(STAMP)  ## the main job on real data, then a server on 127.0.0.1:8000
 	$(BIN)/tactful demo
@@ -14,7 +15,7 @@ demo: $(STAMP)  ## the main job on real data, then a server on 127.0.0.1:8000
 serve: $(STAMP)  ## the server alone
 	$(BIN)/tactful serve
 
-test: check integration browser  ## every test; CI runs `make sbom` and `make audit` besides
+test: lint types covered integration browser  ## every test; CI runs `make sbom` and `make audit` besides
 
 check: lint types unit  ## the fast loop: lint, types, floors, unit and property tests
 
@@ -27,14 +28,17 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(BIN)/pytest -q -n 2 -m "not postgres and not thorough" --hypothesis-profile quick \
-	  --doctest-modules engine guardrails api tests/unit tests/properties tests/contracts \
+	$(QUICK) --doctest-modules engine guardrails api tests/unit tests/properties tests/contracts
+
+covered: $(STAMP)  ## the same, and by the tests of guardrails/ every branch of it is taken
+	$(QUICK) --doctest-modules engine api tests/unit --ignore=tests/unit/guardrails
+	$(QUICK) --doctest-modules guardrails tests/unit/guardrails tests/properties tests/contracts \
 	  --cov=guardrails --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 
 integration: $(STAMP)  ## properties tried harder, PostgreSQL, HTTP, hosts, Spark, the whole of the demo's data
 	PYTHONPATH=tests $(BIN)/python -m support.java
 	$(BIN)/pytest -q -n 2 -m "hypothesis and not postgres and not thorough" tests/unit tests/properties tests/contracts
-	$(BIN)/pytest -q -n 2 -m "postgres or thorough" tests/contracts tests/properties
+	$(BIN)/pytest -q -n 3 -m "postgres or thorough" tests/contracts tests/properties
 	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests/integration
 
 browser: $(STAMP)  ## pages in a real Chromium, which is installed if the machine has none
