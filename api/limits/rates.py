@@ -102,13 +102,7 @@ class Rates:
             caller: names them among all callers.
             rate: how fast they may ask.
         """
-        start, mark = self._place_of(caller)
-        with self._alone():
-            now_ns = self._clock_ns()
-            at, full_at_ns = self._find(start, mark, now_ns)
-            taken = _take(rate, max(0, full_at_ns - now_ns))
-            _ROW.pack_into(self._table, at, mark, now_ns + taken.full_in_ns)
-        return taken
+        return self._asked(caller, rate, takes=True)
 
     def look(self, caller: str, rate: Rate) -> Taken:
         """Return what would become of a request of a caller, and take none.
@@ -117,11 +111,7 @@ class Rates:
             caller: names them among all callers.
             rate: how fast they may ask.
         """
-        start, mark = self._place_of(caller)
-        with self._alone():
-            now_ns = self._clock_ns()
-            _, full_at_ns = self._find(start, mark, now_ns)
-        return _take(rate, max(0, full_at_ns - now_ns))
+        return self._asked(caller, rate, takes=False)
 
     def close(self) -> None:
         """Let go of the table; closing twice is fine."""
@@ -131,11 +121,17 @@ class Rates:
                 os.close(self._descriptor)
                 self._descriptor = -1
 
-    def _place_of(self, caller: str) -> tuple[int, int]:
-        """Return where the rows of a caller's set start, and what marks the caller's own."""
+    def _asked(self, caller: str, rate: Rate, *, takes: bool) -> Taken:
         digest = hashlib.blake2b(caller.encode(), digest_size=12, key=self._key).digest()
         start = _HEAD_BYTES + int.from_bytes(digest[8:], "little") % _N_SETS * _SET_BYTES
-        return start, int.from_bytes(digest[:8], "little")
+        mark = int.from_bytes(digest[:8], "little")
+        with self._alone():
+            now_ns = self._clock_ns()
+            at, full_at_ns = self._find(start, mark, now_ns)
+            taken = _take(rate, max(0, full_at_ns - now_ns))
+            if takes:
+                _ROW.pack_into(self._table, at, mark, now_ns + taken.full_in_ns)
+        return taken
 
     def _find(self, start: int, mark: int, now_ns: int) -> tuple[int, int]:
         """Return where the row of a caller is, or is to be, and when their bucket is full."""
