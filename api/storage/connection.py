@@ -70,11 +70,11 @@ _FOR_THIS_MIGRATION = text("SET LOCAL statement_timeout = 0")
 _WRITES = "tactful_writes"
 _MIGRATION_LOCK = 0x7461637466756C  # "tactful"; any number that every process agrees on
 PAGES_KIB = 32_768
-"""Of a SQLite file, so much may a connection keep to itself. With an eighth of it imports take longer."""
+"""Of a SQLite file, so much may a connection keep to itself: of use to who writes very much at once."""
 
 SERVING_PAGES_KIB = 4_096
-"""The same where there may be a connection for each request at work: memory stays flat also when a file
-outgrows what is mapped of it. The kernel keeps it for all of them; to keep more makes no reading faster."""
+"""The same where there may be a connection for each request at work, so that all of them together keep little
+of a file that outgrows what is mapped of it. The kernel keeps it once for all of them."""
 
 _SQLITE_SETUP = (
     f"PRAGMA busy_timeout = {PATIENCE_S * 1000}",
