@@ -306,22 +306,24 @@ def why_not_approve(life: Life, actor: Actor, version: str) -> Refusal | None:
     return refusal(life, asked.step(life, life.at_ms))
 
 
-def prospects(engine: Engine, clock: Clock, version: str) -> Prospects:
+def prospects(conn: Connection, clock: Clock, version: str, found: Examined) -> Prospects:
     """Return which steps a version could take now; none is taken.
+
+    Args:
+        conn: what else is read with it tells of the same moment as this.
+        clock: tells the time.
+        version: which version.
+        found: what is to be said of it, which takes too long to be found out with a connection held.
 
     Raises:
         UnknownPolicyError: there is no such version.
-        PolicyError: the same of one that is said to be in force.
-        PolicyDocumentError: it cannot be read any more.
     """
-    life = settle(engine, clock)
+    life = life_since(conn)
     if version not in life.versions:
         raise UnknownPolicyError("this version is not in the store")
-    now_ms = _now_ms(clock, life)
     base = life.base_of(version)
-    with reading(engine) as conn:
-        report_sha256 = None if base is None else finished_rehearsal(conn, version, base)
-    return Prospects(version, life, examined(engine, version, now_ms), report_sha256, now_ms)
+    report_sha256 = None if base is None else finished_rehearsal(conn, version, base)
+    return Prospects(version, life, found, report_sha256, _now_ms(clock, life))
 
 
 def settle(engine: Engine, clock: Clock) -> Life:

@@ -7,6 +7,7 @@ from support.changing import ANN, AUDREY, MARTIN, MARY, a_policy, approved, draf
 
 from api.errors import UnknownPolicyError
 from api.policies import service
+from api.policies.examining import examined
 from api.policies.service import prospects, shipped_version
 from api.storage.connection import reading
 from api.storage.policies import entries_of
@@ -27,8 +28,13 @@ class Desk:
     def take(self, step, who, version, **more):
         return getattr(service, step)(self.store.engine, who, self.clock, version, **more)
 
+    def prospects(self, version):
+        found = examined(self.store.engine, version, self.clock())
+        with reading(self.store.engine) as conn:
+            return prospects(conn, self.clock, version, found)
+
     def why_not(self, version, who, kind):
-        refused = prospects(self.store.engine, self.clock, version).why_not(who, kind)
+        refused = self.prospects(version).why_not(who, kind)
         return None if refused is None else refused.because
 
     def drafted(self, policy=TIGHTER):
@@ -48,13 +54,13 @@ def test_a_draft_that_was_not_rehearsed_says_so(desk):
     assert desk.why_not(version, MARY, StepKind.PROPOSED) is Because.NOT_REHEARSED
     rehearsed(desk.store, version, shipped_version())
     assert desk.why_not(version, MARY, StepKind.PROPOSED) is None
-    assert prospects(desk.store.engine, desk.clock, version).report_sha256 is not None
+    assert desk.prospects(version).report_sha256 is not None
 
 
 def test_a_draft_with_errors_says_so(desk):
     version = desk.drafted(a_policy(hard_micro=900_000))
     assert desk.why_not(version, MARY, StepKind.PROPOSED) is Because.ERRORS
-    assert prospects(desk.store.engine, desk.clock, version).examined.refusing
+    assert desk.prospects(version).examined.refusing
 
 
 def test_everybody_is_told_what_they_themselves_could_do(desk):
@@ -111,8 +117,9 @@ def test_asking_takes_no_step(desk):
 
 
 def test_nothing_is_told_of_a_version_that_is_not_there(desk):
-    with pytest.raises(UnknownPolicyError):
-        prospects(desk.store.engine, desk.clock, "e" * 64)
+    found = desk.prospects(desk.drafted()).examined
+    with reading(desk.store.engine) as conn, pytest.raises(UnknownPolicyError):
+        prospects(conn, desk.clock, "e" * 64, found)
 
 
 def test_what_is_said_with_a_step_is_kept_with_it(desk):

@@ -13,6 +13,7 @@ from api.console.showing import console_language
 from api.languages import say
 from api.pages.sessions import actor
 from api.policies import service
+from api.policies.examining import examined
 from api.policies.service import Actor, Prospects
 from api.policies.versions import held_against, life_and_policy, readable_or_none
 from api.storage.accounts import list_accounts
@@ -272,8 +273,9 @@ def case_of(name: str, version: str) -> Case:
     console_language()
     found = wiring()
     _, policy = life_and_policy(found.engine, found.clock, name, version)
-    prospects = service.prospects(found.engine, found.clock, version)
-    with reading(found.engine) as conn:
+    examination = examined(found.engine, version, found.clock())
+    with reading(found.engine) as conn:  # one for all, so that all parts of a page tell of the same moment
+        prospects = service.prospects(conn, found.clock, version, examination)
         entries = tuple(entries_of(conn, version))
         base = _base_of(prospects.life, version, entries)
         return Case(

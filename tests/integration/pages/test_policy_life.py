@@ -6,7 +6,7 @@ import re
 
 import orjson
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, event, update
 from support.http import fill, serving
 from support.pages import send, sign_in, somebody, staff_of, text_of
 from support.policy_pages import (
@@ -28,9 +28,10 @@ from api.rehearsing.report import held_version
 from api.storage.api_keys import Role
 from api.storage.connection import reading, writing
 from api.storage.decisions import read_decision
+from api.storage.log import MINUTE_MS
 from api.storage.policies import entries_of
 from api.storage.rehearsals import RehearsalState, StoredRehearsal, insert_rehearsal, latest_rehearsal
-from api.storage.tables import decision_bodies, policies
+from api.storage.tables import decision_bodies, policies, rehearsals
 from guardrails.policy.lifecycle import State, StepKind
 
 LOOSER_CAPS = {"policy": "house", "limits": {"G20.outbound_week": 5}}
@@ -126,6 +127,32 @@ def test_a_rehearsal_is_begun_on_a_page_and_ends_with_what_it_found(shop, mary):
     assert "What a rehearsal cannot know" in page
     assert "Propose it" in page
     assert "more would have been withheld" in mary.sees(path_of(version))
+
+
+def test_a_rehearsal_that_ends_while_its_page_is_read_has_ended_for_all_of_it_or_for_none(shop, mary):
+    version = rehearsed(shop, mary.actor)
+    engine = shop.wiring.engine
+    with reading(engine) as conn:
+        done = latest_rehearsal(conn, version, shipped_version())
+
+    def store(**values):
+        with writing(engine) as conn:
+            conn.execute(update(rehearsals).values(values))
+
+    def end(_conn, _cursor, statement, *_more):
+        if "FROM rehearsals" in statement and not ended:
+            ended.append(statement)
+            store(state=RehearsalState.DONE, report=done.report, report_sha256=done.report_sha256)
+
+    ended = []
+    until_ms = shop.wiring.clock() + MINUTE_MS
+    store(state=RehearsalState.RUNNING, report=None, report_sha256=None, claimed_until_ms=until_ms)
+    event.listen(engine, "after_cursor_execute", end)
+    during = mary.sees(f"{path_of(version)}/rehearsal")
+    assert ended
+    after = mary.sees(f"{path_of(version)}/rehearsal")
+    assert ["In short" in page for page in (during, after)] == [False, True]
+    assert ["Propose it" in page for page in (during, after)] == [False, True]
 
 
 def test_progress_is_asked_for_in_parts(shop, mary):
