@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 import orjson
 from flask import Flask, Response, request
 from flask.json.provider import JSONProvider
-from flask_smorest import Api  # type: ignore[import-untyped]  # publishes no types
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import auth, logging
@@ -23,11 +21,10 @@ from api.metrics import observe_requests
 from api.origins import open_to_origins
 from api.pages import routes as files
 from api.pages.sessions import keep_sessions
-from api.paths import CONVERTERS, as_parameter
-from api.problems import MEDIA_TYPE, answer_problems
+from api.paths import CONVERTERS
+from api.problems import answer_problems
 from api.routes import RESOURCES
 from api.routes.resource import refuse_unknown
-from api.schemas.base import ProblemSchema
 from api.settings import Settings
 from api.storefront.pages import PAGES as STOREFRONT
 from api.tracing import Traced
@@ -35,14 +32,6 @@ from api.wiring import EXTENSION, Wiring, wire
 
 _TLS_ALONE_S = 365 * 24 * 3600
 """So long browsers are to come by TLS alone (RFC 6797), once they have."""
-
-DESCRIPTION = """Suggestions for online shops, held against consent and guardrails, each with its
-reason, each recorded before it is sent.
-
-Every operation but the public ones needs a key: `Authorization: Bearer <key>`. A key has one role;
-`x-roles` names the roles of each operation, and `admin` may do everything. Errors are problem
-documents (RFC 9457). Unknown fields and query parameters are refused. Times are milliseconds since
-the epoch in UTC, money is in minor units. None of them sets a cookie."""
 
 
 def create_app(settings: Settings) -> Flask:
@@ -62,13 +51,7 @@ def create_app(settings: Settings) -> Flask:
 def assemble(wiring: Wiring) -> Flask:
     """Build the application around collaborators that exist already."""
     app = _App(__name__, static_folder=None, template_folder=None)
-    app.config.update(
-        MAX_CONTENT_LENGTH=wiring.settings.max_body_bytes,
-        API_TITLE="Tactful",
-        API_VERSION=version("tactful"),
-        OPENAPI_VERSION="3.1.0",
-        API_SPEC_OPTIONS={"info": {"description": DESCRIPTION, "license": {"name": "Apache-2.0"}}},
-    )
+    app.config["MAX_CONTENT_LENGTH"] = wiring.settings.max_body_bytes
     app.json = _OrJson(app)
     app.url_map.converters.update(CONVERTERS)
     app.extensions[EXTENSION] = wiring
@@ -86,12 +69,9 @@ def assemble(wiring: Wiring) -> Flask:
     app.before_request(refuse_unknown)
     _finish_answers(app, wiring.settings)
     announce_languages(app)
-    api = ProblemApi(app)
-    for converter in CONVERTERS.values():
-        api.register_converter(converter, as_parameter)
-    api.spec.components.security_scheme("api_key", {"type": "http", "scheme": "bearer"})
+    answer_problems(app)
     for resource in RESOURCES:
-        api.register_blueprint(resource)
+        app.register_blueprint(resource)
     for pages in (files.blueprint, *CONSOLE, *STOREFRONT):
         app.register_blueprint(pages)
     gate = Gate(app.wsgi_app, wiring.settings.limit, wiring.metrics, origins=wiring.settings.origins)
@@ -105,22 +85,6 @@ class _App(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function as it is: none of ours is asynchronous."""
         return func
-
-
-class ProblemApi(Api):  # type: ignore[misc]  # its base publishes no types
-    """flask-smorest with problem documents, in the answers and in the documentation."""
-
-    ERROR_SCHEMA = ProblemSchema
-    DEFAULT_RESPONSE_CONTENT_TYPE: str = "application/json"
-
-    def _register_error_handlers(self) -> None:
-        answer_problems(self._app)
-
-    def _register_responses(self) -> None:
-        """Document every problem under its own media type."""
-        usual, self.DEFAULT_RESPONSE_CONTENT_TYPE = self.DEFAULT_RESPONSE_CONTENT_TYPE, MEDIA_TYPE
-        super()._register_responses()
-        self.DEFAULT_RESPONSE_CONTENT_TYPE = usual
 
 
 class _OrJson(JSONProvider):

@@ -8,6 +8,7 @@ from flask import Response, current_app
 from werkzeug.exceptions import NotFound
 
 from api.auth import PUBLIC
+from api.description import description_of
 from api.languages import choose_language
 from api.pages.rendering import page
 from api.problems import PROBLEMS
@@ -20,13 +21,14 @@ blueprint = Resource("documentation", __name__, description="this description, a
 @blueprint.operation("GET", "/openapi.json", PUBLIC, answer=None)
 def openapi() -> Response:
     """Return the OpenAPI 3.1 document of this API."""
-    return json_answer(_document())
+    return json_answer(description_of(current_app))
 
 
 @blueprint.operation("GET", "/docs", PUBLIC, answer=None)
 def docs() -> Response:
     """Show every operation on one page."""
-    return page("docs.html", document=_document(), operations=_operations(_document()))
+    document = description_of(current_app)
+    return page("docs.html", document=document, operations=_operations(document))
 
 
 @blueprint.operation("GET", "/problems/<name:slug>", PUBLIC, query=LanguageQuerySchema(), answer=None)
@@ -37,11 +39,6 @@ def problem(query: dict[str, Any], slug: str) -> Response:
     if known is None:
         raise NotFound
     return page("problem.html", language=language, translated=True, problem=known)
-
-
-def _document() -> dict[str, Any]:
-    document: dict[str, Any] = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec.to_dict()
-    return document
 
 
 def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
