@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import uuid
@@ -30,6 +31,12 @@ _TEMPLATE = "tactful_template"
 def pytest_xdist_make_scheduler(config, log):
     """Share tests out by file where that is asked for."""
     return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of cycles never look again at what all tests have loaded, as servers do."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

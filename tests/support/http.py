@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +36,9 @@ EVERYTHING = (STORAGE, PROFILING, PROFILED, OFFERS)
 
 BUYER = "buyer-4711"
 """Bought bread and milk, and has consented to nothing until a test says so."""
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Shops of tests speak plain HTTP; to read whom the machine trusts takes longer than many a test."""
 
 ITEMS = (
     *(ItemRow(f"bread-{n}", f"Bread no. {n}", "Food > Bread", "Acme", 200 + n, "EUR") for n in range(5)),
@@ -181,7 +185,7 @@ def serving(settings: Settings, keys: Mapping[Role, str], **overrides: Any) -> I
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}"
     try:
-        with httpx.Client(base_url=url, timeout=30) as client:
+        with httpx.Client(base_url=url, timeout=30, verify=NO_TLS) as client:
             yield Served(settings, app, wiring, url, keys, client)
     finally:
         server.shutdown()
