@@ -18,6 +18,8 @@ from pathlib import Path
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from sqlalchemy import insert
+from sqlalchemy.dialects import sqlite
 
 from api.imports.importer import ImportReport, import_file
 from api.settings import Settings
@@ -25,16 +27,15 @@ from api.storage.connection import open_engine, upgrade, writing
 from api.storage.customers import customer_numbers
 from api.storage.interactions import INTERACTION_COLUMNS
 from api.storage.items import item_numbers
-from api.storage.statements import places
 from api.storage.subjects import open_subjects
+from api.storage.tables import interactions
 from engine.vocabulary import Channel, Kind, Provenance
 from guardrails.consent.purposes import Purpose
 
 NOW_MS = 1_750_000_000_000
 COLUMNS = ("customer_id", "item_id", "kind", "at_ms", "channel", "purpose", "quantity", "value")
 BATCH = 20_000
-_COLUMNS = ", ".join(INTERACTION_COLUMNS)
-PLAIN_INSERT = f"INSERT INTO interactions ({_COLUMNS}) VALUES {places(INTERACTION_COLUMNS)}"  # noqa: S608  names of ours
+PLAIN_INSERT = str(insert(interactions).compile(dialect=sqlite.dialect(), column_keys=INTERACTION_COLUMNS))
 
 Row = tuple[str, str, str, int, str, str, int, str]
 
