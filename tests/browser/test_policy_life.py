@@ -119,8 +119,7 @@ def test_a_change_goes_from_sign_in_to_the_next_decision(browser, shop):
         expect(page.get_by_text("You approved it.")).to_be_visible()
         assert suggested(shop) == before
 
-        page = marketer.page
-        page.reload()
+        page = marketer.again()
         page.get_by_role("link", name="Put it in force …").click()
         marketer.check()
         page.get_by_role("button", name="Put it in force").click()
@@ -192,7 +191,7 @@ def test_a_rehearsal_is_watched_until_it_has_ended(browser, shop, desk):
         expect(page.get_by_text("It was not rehearsed yet.")).to_be_visible()
         with writing(shop.wiring.engine) as conn:
             insert_rehearsal(conn, running)
-        page.reload()
+        visit.again()
         expect(page.get_by_text("4,000 / 10,000")).to_be_visible()
         expect(page.get_by_text("seconds left")).to_be_visible()
         visit.check()
@@ -231,7 +230,7 @@ def test_every_other_step_has_a_page_that_says_what_it_does(browser, shop, desk)
         visit.check()
         page.get_by_role("button", name="Watch it from now on").click()
         page.get_by_role("link", name="See what it would have done since it is watched").click()
-        until(lambda: suggested(shop) and page.reload() and page.get_by_text("Which rules").count())
+        until(lambda: suggested(shop) and visit.again().get_by_text("Which rules").count())
         visit.check()
 
         page.goto(f"{shop.url}{path_of(draft)}/break-glass")
@@ -270,7 +269,7 @@ def test_all_of_it_works_without_scripts(browser, shop, desk):
         page = visit.sign_in(Role.MARKETER)
         page.goto(f"{shop.url}{path_of(version)}")
         page.get_by_role("button", name="Rehearse it", exact=True).click()
-        until(lambda: page.reload() and page.get_by_text("In short").count())
+        until(lambda: visit.again().get_by_text("In short").count())
         page.get_by_role("button", name="Propose it").click()
         expect(page.get_by_text("It is proposed. Somebody else has to approve it now.")).to_be_visible()
         page.get_by_label("Say something about it").fill("Please hurry.")

@@ -125,7 +125,7 @@ def test_what_an_attacker_can_guess_is_shown(as_role, shop):
     leaks |= {"evidence": Leak(0.6, 0.5, 0.7), "popular": Leak(0.5, 0.5, 0.5)}
     rows = (Row("alcohol", 2, False, 96, leaks), Row("health", 3, False, 60, leaks | {"on": leaks["off"]}))
     keep_report(report_file(shop.settings), Leakage(240, "home", 2_000_000, 1, rows, "other", "p"), now_ms())
-    visit.page.reload()
+    visit.again()
     expect(visit.page.get_by_text("Another model is in force since.")).to_be_visible()
     visit.check()
 

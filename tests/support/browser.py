@@ -85,6 +85,16 @@ class Visit:
         self.page.goto(f"{self.served.url}{path}")
         return self.page
 
+    def again(self) -> Page:
+        """Load the page again, once it is there.
+
+        Chromium does not know which page is meant while one makes way for the next ("Not attached to an
+        active page"), which is where a press of a button returns to.
+        """
+        self.page.wait_for_load_state("load")
+        self.page.reload()
+        return self.page
+
     def sign_in(self, role: Role, password: str = PASSWORD) -> Page:
         """Sign in to the console, as people do."""
         self.go("/console/sign-in")
