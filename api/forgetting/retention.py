@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from sqlalchemy import Connection, Engine
 
@@ -48,8 +49,11 @@ from api.storage.versions import policy_in_force
 from engine.interactions import DAY_MS
 from guardrails.view import reads_back_days
 
-RUN_ROWS = 2_000
-"""Rows of one transaction; a run has to look for its rows, so it is larger than one of an erasure."""
+FOUND_ROWS = 20_000
+"""Rows that are looked for at once: that may take long, and nobody waits for it."""
+
+RUN_ROWS = 500
+"""Rows of one transaction, which knows them: other writers wait for that, some hundredths of a second."""
 
 BODIES_ROWS = 500
 """Bodies of one run: it holds the log's lock, and answers wait for that."""
@@ -157,23 +161,39 @@ class _Purge:
                 return self._logbook.keyring.count_before(oldest_year(self._keep, self._now_ms), spared)
             if store == PRUNED:
                 return prunable(conn, self._pruned_before_ms).n_entries
-        return _end_profiles(self._engine, self._settings, self._now_ms, dry_run=True, noted=None)
+        return _end_profiles(self._engine, self._settings, self._now_ms, dry_run=True)
 
     def remove(self, store: str) -> int:
         """Remove what is kept too long; return how much that was."""
-        if store in self._rules:
-            return self._in_runs(store, lambda conn: self._rules[store].apply(conn, RUN_ROWS))
+        if store in self._rules or store in BODY_STORES:  # each of whose runs is noted
+            n = self._apply(self._rules[store]) if store in self._rules else self._remove_bodies(store)
+            self._done(store)
+            return n
+        n = self._remove_at_once(store)
+        self._done(store, n)
+        return n
+
+    def _remove_at_once(self, store: str) -> int:
         if store in _FILES:
-            return self._once(store, self._remove_files(store))
-        if store in BODY_STORES:
-            with reading(self._engine) as conn:
-                expired = Expired.of(conn, store, self._keep, self._now_ms)
-            return self._in_runs(store, lambda conn: self._remove_bodies(conn, expired))
+            return self._remove_files(store)
         if store == KEYS_OF_YEARS:
-            return self._once(store, self._destroy_old_keys())
+            return self._destroy_old_keys()
         if store == PRUNED:
-            return self._once(store, prune(self._logbook, self._pruned_before_ms, self._now_ms).n_entries)
-        return _end_profiles(self._engine, self._settings, self._now_ms, dry_run=False, noted=self._noted)
+            return prune(self._logbook, self._pruned_before_ms, self._now_ms).n_entries
+        return _end_profiles(self._engine, self._settings, self._now_ms, dry_run=False)
+
+    def _apply(self, rule: Rule) -> int:
+        """Look for rows and change them, until there are no more or somebody else has changed them all."""
+        removed = 0
+        while True:
+            with reading(self._engine) as conn:
+                found = rule.find(conn, FOUND_ROWS)
+            changed = sum(
+                self._run(rule.store, partial(rule.apply, keys=keys)) for keys in chunks(found, RUN_ROWS)
+            )
+            removed += changed
+            if len(found) < FOUND_ROWS or not changed:
+                return removed
 
     def _count_files(self, store: str) -> int:
         if store == MODELS:
@@ -185,7 +205,15 @@ class _Purge:
             return retire_models(self._engine, self._settings, self._now_ms, unseen)
         return retire_catalogues(self._engine, self._settings)
 
-    def _remove_bodies(self, conn: Connection, expired: Expired) -> int:
+    def _remove_bodies(self, store: str) -> int:
+        with reading(self._engine) as conn:
+            expired = Expired.of(conn, store, self._keep, self._now_ms)
+        removed = 0
+        while n := self._run(store, partial(self._remove_some_bodies, expired)):
+            removed += n
+        return removed
+
+    def _remove_some_bodies(self, expired: Expired, conn: Connection) -> int:
         """Remove some bodies; of visits first the keys that open nothing else.
 
         Keys are destroyed under the log's lock, so none of them is one that was made just now. What they
@@ -217,24 +245,24 @@ class _Purge:
         keyring.clear_destroyed()
         return gone
 
-    def _once(self, store: str, n: int) -> int:
-        if self._noted is not None:
-            with writing(self._engine) as conn:
-                self._noted(conn, store, n, True)  # noqa: FBT003  as ``Noted``
+    def _run(self, store: str, one_run: Callable[[Connection], int]) -> int:
+        with writing(self._engine) as conn:
+            started = time.monotonic()
+            n = one_run(conn)
+            if n:
+                self._note(conn, store, n, done=False)
+        _rest_since(started)
         return n
 
-    def _in_runs(self, store: str, one_run: Callable[[Connection], int]) -> int:
-        removed = 0
-        while True:
+    def _done(self, store: str, n: int = 0) -> None:
+        """Say that a store is done, and how many more that were."""
+        if self._noted is not None:
             with writing(self._engine) as conn:
-                started = time.monotonic()
-                n = one_run(conn)
-                removed += n
-                if self._noted is not None:
-                    self._noted(conn, store, n, n == 0)
-            if n == 0:
-                return removed
-            _rest_since(started)
+                self._note(conn, store, n, done=True)
+
+    def _note(self, conn: Connection, store: str, n: int, *, done: bool) -> None:
+        if self._noted is not None:
+            self._noted(conn, store, n, done)
 
 
 def _rest_since(started: float) -> None:
@@ -297,9 +325,7 @@ def _rules(engine: Engine, settings: Settings, keep: Retention, now_ms: int) -> 
     )
 
 
-def _end_profiles(
-    engine: Engine, settings: Settings, now_ms: int, *, dry_run: bool, noted: Noted | None
-) -> int:
+def _end_profiles(engine: Engine, settings: Settings, now_ms: int, *, dry_run: bool) -> int:
     """Put on its way the forgetting of those whose consent has expired."""
     longest_ms = settings.consent.max_valid_for_days * DAY_MS
     with reading(engine) as conn:
@@ -309,9 +335,6 @@ def _end_profiles(
     for key in keys:
         with writing(engine) as conn:
             begin_withdrawal(conn, str(uuid.uuid4()), key, settings.recipients, now_ms)
-    if noted is not None:
-        with writing(engine) as conn:
-            noted(conn, PROFILES, len(keys), True)  # noqa: FBT003  as ``Noted``
     return len(keys)
 
 

@@ -11,10 +11,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, case, exists, func, or_, select, union
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    union,
+    update,
+)
 
 from api.storage import accounts, key_days
-from api.storage.erasure import delete_some, update_some
 from api.storage.legal_holds import has_held, held_subjects
 from api.storage.sign_in_failures import count_no_more
 from api.storage.statements import chunks
@@ -114,11 +128,16 @@ class Rule:
         """Return how many rows it is about now."""
         return int(conn.scalar(select(func.count()).select_from(self.table).where(self.expired)) or 0)
 
-    def apply(self, conn: Connection, limit: int) -> int:
-        """Change or remove at most ``limit`` rows; return how many that were."""
-        if self.becomes:
-            return update_some(conn, self.table, self.expired, dict(self.becomes), limit)
-        return delete_some(conn, self.table, self.expired, limit)
+    def find(self, conn: Connection, limit: int) -> list[tuple[Any, ...]]:
+        """Return the keys of at most ``limit`` rows that it is about now."""
+        query = select(*self.table.primary_key.columns).where(self.expired).limit(limit)
+        return [tuple(row) for row in conn.execute(query)]
+
+    def apply(self, conn: Connection, keys: Sequence[tuple[Any, ...]]) -> int:
+        """Change or remove those of these rows that it is still about; return how many that were."""
+        key = tuple_(*self.table.primary_key.columns)
+        change = update(self.table).values(dict(self.becomes)) if self.becomes else delete(self.table)
+        return conn.execute(change.where(key.in_(keys), self.expired)).rowcount
 
 
 def rules(

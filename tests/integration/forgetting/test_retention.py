@@ -37,7 +37,7 @@ from api.storage.interactions import read_for_training
 from api.storage.items import load_catalogue
 from api.storage.measured import MeasuredDecision
 from api.storage.requests import RequestKind, RequestState, close_request, open_request
-from api.storage.retention import Retention
+from api.storage.retention import Retention, Rule
 from api.storage.sign_in_failures import count_attempt, hold_failures
 from api.storage.suppressions import is_suppressed, suppress
 from api.storage.training import training_customers
@@ -375,6 +375,38 @@ def test_what_a_customer_had_restricted_is_kept_until_the_restriction_is_lifted(
     later_ms += 1
     n_restrictions = 2  # proofs too, and as old
     assert expired(dry_run=True) == of_others | {"consents": of_others["consents"] + n_restrictions}
+
+
+def test_what_is_restricted_after_it_was_looked_for_is_kept(store, monkeypatch):
+    interaction_at(store, 100, kind=Kind.VIEW)
+    find = Rule.find
+
+    def find_and_be_overtaken(rule, conn, limit):
+        found = find(rule, conn, limit)
+        if found:
+            choose(store, store.subjects.account("anna"), Status.RESTRICTED, NOW_MS)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Rule, "find", find_and_be_overtaken)
+        assert purged(store) == {}
+    assert purposes_left(store) == [Purpose.PROFILING]
+
+
+def test_rows_are_changed_a_few_at_a_time_and_looked_for_in_between(store, monkeypatch):
+    monkeypatch.setattr("api.forgetting.retention.FOUND_ROWS", 4)
+    monkeypatch.setattr("api.forgetting.retention.RUN_ROWS", 3)
+    for _ in range(11):
+        interaction_at(store, 100, kind=Kind.VIEW)
+    runs = []
+
+    def noted(conn, name, n, done):
+        if name == "history":
+            runs.append((n, done))
+
+    assert purged(store, noted=noted) == {"history": 11}
+    assert runs == [(3, False), (1, False), (3, False), (1, False), (3, False), (0, True)]
+    assert purposes_left(store) == []
 
 
 def import_of_profiling(store, tmp_path, customer_id, status):
