@@ -98,9 +98,12 @@ def _squares(by_item: coo_matrix) -> NDArray[np.float64]:
 
 
 def _of_length_one(by_item: coo_matrix, squares: NDArray[np.float64] | None) -> coo_matrix:
-    """Divide rows by their lengths, as ``implicit.nearest_neighbours.normalize`` does."""
-    of_row = _squares(by_item) if squares is None else squares
-    by_item.data = by_item.data / np.sqrt(of_row)[by_item.row]
+    """Divide rows by their lengths, as ``implicit.nearest_neighbours.normalize`` does; of none stays none.
+
+    What all customers but one have bought says nothing by TF-IDF: its row is all zero.
+    """
+    lengths = np.sqrt(_squares(by_item) if squares is None else squares)
+    by_item.data = by_item.data / np.where(lengths > 0.0, lengths, 1.0)[by_item.row]
     return by_item
 
 

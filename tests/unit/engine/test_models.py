@@ -5,6 +5,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from engine.models.degrees import power
+from engine.models.nearest import TfIdf
 from engine.models.pairs import Pairs, best_of, count_pairs, relate_dense
 from engine.models.spectral import right_singular_vectors
 from engine.models.walk import Walk
@@ -62,3 +63,8 @@ def test_blocks_of_rows_of_a_dense_matrix_come_together_in_order(monkeypatch):
 
 def test_what_has_no_degree_is_not_divided_by():
     assert power(np.array([0.0, 4.0]), -0.5).tolist() == [0.0, 0.5]
+
+
+def test_what_all_but_one_have_bought_is_like_nothing_by_tfidf():
+    product = TfIdf().product(csr_matrix(np.eye(2)))
+    assert (product.left @ product.right).toarray().tolist() == np.zeros((2, 2)).tolist()
