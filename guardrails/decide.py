@@ -28,13 +28,14 @@ from guardrails.admit import Admission, select
 from guardrails.compose import Slate, compose
 from guardrails.consent.permission import LawfulBasis, Permission
 from guardrails.consent.purposes import KEY_OF, Purpose
+from guardrails.exposures import Exposures
 from guardrails.generalise import not_again, stand_ins
 from guardrails.house import House
 from guardrails.inference import telling_mask
 from guardrails.judge import Judged, judge
 from guardrails.past import Memory, Recall
 from guardrails.reasons import Explainer, Reason
-from guardrails.request import Exposure, Known, Request
+from guardrails.request import Known, Request
 from guardrails.rules.base import View, obligations
 from guardrails.shadow import Beside, ask_beside
 from guardrails.view import look
@@ -431,16 +432,12 @@ def _purpose(request: Request, *, of_history: bool) -> str:
     return KEY_OF[Purpose.TARGETED_OFFERS if request.placement.anchored else Purpose.PROFILED_CONTENT]
 
 
-def _admitted_exposures(admission: Admission, exposures: tuple[Exposure, ...]) -> tuple[Exposure, ...]:
+def _admitted_exposures(admission: Admission, exposures: Exposures) -> Exposures:
     """Keep what may be known of earlier slates: all with the history, else this visit's and messages."""
     if admission.may_read_history:
         return exposures
-    return tuple(
-        exposure
-        for exposure in exposures
-        if (exposure.same_session and admission.may_read_session)
-        or (exposure.outbound and admission.may_read_messages)
-    )
+    in_visit = exposures.same_session & admission.may_read_session
+    return exposures.where(in_visit | (exposures.outbound & admission.may_read_messages))
 
 
 def _degraded(admission: Admission, rounds: tuple[Round, ...], house: House) -> tuple[str, ...]:

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import chain
-from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -22,8 +19,9 @@ from engine.interactions import DAY_MS, Interactions, age_in_days
 from engine.serving.candidates import Evidence
 from engine.vocabulary import Intent, Kind, Provenance
 from guardrails.admit import Admission, Admitted
+from guardrails.exposures import Exposures
 from guardrails.house import House
-from guardrails.request import Exposure, Request
+from guardrails.request import Request
 from guardrails.rules.base import NEVER_DAYS, NOT_COUNTED
 
 WEEK_DAYS = 7
@@ -80,7 +78,7 @@ class Memory:
     request: Request
     admission: Admission
     admitted: Admitted
-    exposures: tuple[Exposure, ...]
+    exposures: Exposures
     house: House
 
     def recall(self, rows: Rows) -> Past:
@@ -184,58 +182,32 @@ def _trail(rows: Rows, trail: Evidence) -> _Trail:
     return found
 
 
-_NUMBERS = attrgetter("item_idx", "at_ms", "decision", "intent")
-_FLAGS = attrgetter("acted_on", "same_session", "interruptive", "outbound", "dismissed")
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shown:
-    """Counts over what was shown before; one entry an exposure, shape (k,), and columns for n candidates.
+    """Counts over what was shown before; columns for n candidates.
 
     Attributes:
-        item_idx: catalogue row that was shown.
-        row: row of the candidate that it is, -1 where it is none of them.
+        exposures: all that was shown, shape (k,).
         n: number of candidates.
-        age_days: whole days since.
-        decision: number that tells slates apart.
-        intent: what it was shown for.
-        ignored: it was not acted on.
-        same_session: it was shown in this visit.
-        interruptive: it stopped the customer.
-        outbound: the shop spoke first.
-        dismissed: it was waved off.
+        row: row of the candidate that each is, -1 where it is none of them; shape (k,).
+        age_days: whole days since each; shape (k,).
+        ignored: whether each was not acted on; shape (k,).
     """
 
-    item_idx: NDArray[np.int64]
-    row: NDArray[np.int64]
+    exposures: Exposures
     n: int
+    row: NDArray[np.int64]
     age_days: NDArray[np.int64]
-    decision: NDArray[np.int64]
-    intent: NDArray[np.int64]
     ignored: NDArray[np.bool_]
-    same_session: NDArray[np.bool_]
-    interruptive: NDArray[np.bool_]
-    outbound: NDArray[np.bool_]
-    dismissed: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, exposures: tuple[Exposure, ...], rows: Rows, now_ms: int) -> _Shown:
-        if not exposures:
-            return _none_shown(len(rows))
-        numbers = np.fromiter(chain.from_iterable(map(_NUMBERS, exposures)), np.int64).reshape(-1, 4).T
-        flags = np.fromiter(chain.from_iterable(map(_FLAGS, exposures)), np.bool_).reshape(-1, 5).T
+    def of(cls, exposures: Exposures, rows: Rows, now_ms: int) -> _Shown:
         return cls(
-            item_idx=numbers[0],
-            row=rows.find(numbers[0]),
+            exposures=exposures,
             n=len(rows),
-            age_days=(now_ms - numbers[1]) // DAY_MS,
-            decision=numbers[2],
-            intent=numbers[3],
-            ignored=~flags[0],
-            same_session=flags[1],
-            interruptive=flags[2],
-            outbound=flags[3],
-            dismissed=flags[4],
+            row=rows.find(exposures.item_idx),
+            age_days=(now_ms - exposures.at_ms) // DAY_MS,
+            ignored=~exposures.acted_on,
         )
 
     def n_ignored(self, window_days: int) -> NDArray[np.int32]:
@@ -259,13 +231,13 @@ class _Shown:
 
     def days_since_dismissed(self) -> NDArray[np.int32]:
         """Whole days since each candidate was shown and waved off; shape (n,)."""
-        return self._least_days(self.dismissed)
+        return self._least_days(self.exposures.dismissed)
 
     def waved_off(self, days: int) -> list[int]:
         """Items that were waved off at most so many days ago; one may be there several times."""
-        if not np.count_nonzero(self.dismissed):
+        if not np.count_nonzero(self.exposures.dismissed):
             return []
-        rows: list[int] = self.item_idx[self.dismissed & (self.age_days <= days)].tolist()
+        rows: list[int] = self.exposures.item_idx[self.exposures.dismissed & (self.age_days <= days)].tolist()
         return rows
 
     def one_category(self, catalogue: Catalogue, n_at_least: int) -> int:
@@ -273,17 +245,19 @@ class _Shown:
 
         Fewer than ``n_at_least`` suggestions say nothing of a tunnel, nor do items of no category.
         """
-        if self.item_idx.size < n_at_least:
+        if self.exposures.item_idx.size < n_at_least:
             return NO_CODE
-        rows = self.item_idx[self.same_session | (self.age_days < WEEK_DAYS)]
+        rows = self.exposures.item_idx[self.exposures.same_session | (self.age_days < WEEK_DAYS)]
         categories = set(catalogue.category[rows].tolist()) if rows.size >= max(n_at_least, 1) else set()
         return categories.pop() if len(categories) == 1 else NO_CODE
 
     def n_in_visit(self, intents: Collection[Intent]) -> int:
         """Suggestions with one of the intents in this visit, interruptive ones not counted."""
-        if not np.count_nonzero(self.same_session):
+        if not np.count_nonzero(self.exposures.same_session):
             return 0
-        inline: list[int] = self.intent[self.same_session & ~self.interruptive].tolist()
+        inline: list[int] = self.exposures.intent[
+            self.exposures.same_session & ~self.exposures.interruptive
+        ].tolist()
         return sum(inline.count(intent.value) for intent in intents)
 
     def n_slates(
@@ -298,10 +272,10 @@ class _Shown:
         """Slates of the kind asked for, within so many days."""
         wanted = np.ones(self.row.size, np.bool_)
         for asked, holds in (
-            (interruptive, self.interruptive),
-            (outbound, self.outbound),
-            (same_session, self.same_session),
-            (dismissed, self.dismissed),
+            (interruptive, self.exposures.interruptive),
+            (outbound, self.exposures.outbound),
+            (same_session, self.exposures.same_session),
+            (dismissed, self.exposures.dismissed),
         ):
             if asked:
                 wanted &= holds
@@ -309,7 +283,7 @@ class _Shown:
                     return 0
         if days is not None:
             wanted &= self.age_days < days
-        return len(set(self.decision[wanted].tolist()))
+        return len(set(self.exposures.decision[wanted].tolist()))
 
     def _times(self, holds: NDArray[np.bool_]) -> NDArray[np.int32]:
         """How often it holds of each candidate; shape (n,)."""
@@ -326,13 +300,6 @@ class _Shown:
         least = np.full(self.n, NEVER_DAYS, np.int32)
         np.minimum.at(least, self.row[holds], self.age_days[holds].astype(np.int32))
         return least
-
-
-@lru_cache(maxsize=256)
-def _none_shown(n: int) -> _Shown:
-    """Return what is known where nothing was shown; the same for everybody with ``n`` candidates."""
-    none, no = np.empty(0, np.int64), np.empty(0, np.bool_)
-    return _Shown(none, none, n, none, none, none, no, no, no, no, no)
 
 
 def _least(keys: Iterable[int], values: Iterable[int]) -> dict[int, int]:

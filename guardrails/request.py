@@ -10,6 +10,7 @@ from engine.vocabulary import Channel, Intent
 from guardrails.consent.ages import AgeBand
 from guardrails.consent.check import Question
 from guardrails.consent.ledger import Ledger
+from guardrails.exposures import NONE_SHOWN, Exposures
 from guardrails.holding import Hold
 from guardrails.messages import SOURCE
 
@@ -281,35 +282,6 @@ class Choices:
 
 
 @dataclass(frozen=True, slots=True)
-class Exposure:
-    """One suggestion that was shown before.
-
-    Attributes:
-        item_idx: catalogue row.
-        at_ms: when it was shown.
-        placement: name of the placement.
-        intent: what it was shown for.
-        same_session: whether that was in the visit that is going on.
-        acted_on: the customer clicked or bought it.
-        decision: number that tells slates apart (equal for suggestions of one slate).
-        interruptive: it stopped the customer.
-        outbound: the shop spoke first (e-mail, push, ...).
-        dismissed: the customer waved it off, or called it too personal.
-    """
-
-    item_idx: int
-    at_ms: int
-    placement: str
-    intent: Intent
-    same_session: bool
-    acted_on: bool
-    decision: int
-    interruptive: bool
-    outbound: bool
-    dismissed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Known:
     """What the edge read under an admission: never more than it permits to read.
 
@@ -323,7 +295,7 @@ class Known:
 
     history: Interactions
     session: Interactions
-    exposures: tuple[Exposure, ...] = ()
+    exposures: Exposures = NONE_SHOWN
     reads: tuple[tuple[str, int], ...] = ()
     profiling: bool = False
 

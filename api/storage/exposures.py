@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Text, bindparam, cast, delete, func, select
 
 from api.storage.feedback import ACTED_ON, DISMISSED
@@ -16,7 +18,7 @@ from api.storage.statements import chunks, insert_rows
 from api.storage.tables import exposures, feedback
 from engine.catalogue import NO_CODE, Catalogue
 from engine.vocabulary import Intent
-from guardrails.request import Exposure
+from guardrails.exposures import NONE_SHOWN, Exposures
 
 _SAID = (
     select(func.aggregate_strings(cast(feedback.c.item_no, Text) + " " + feedback.c.kind, ","))
@@ -30,7 +32,6 @@ _TO_CUSTOMERS = _SHOWN.where(exposures.c.customer_no.in_(bindparam("customer_nos
 _OF_CUSTOMERS = Prepared(_TO_CUSTOMERS)
 _MESSAGES_TO_CUSTOMERS = Prepared(_TO_CUSTOMERS.where(exposures.c.outbound))
 _OF_SESSION = Prepared(_SHOWN.where(exposures.c.session_key == bindparam("session_key")))
-_INTENTS = {int(intent): intent for intent in Intent}
 
 
 class _Slate(NamedTuple):
@@ -116,9 +117,7 @@ def read_exposure(conn: Connection, decision_id: str) -> ExposureRow | None:
     )
 
 
-def exposures_of_each(
-    wanted: Sequence[Shown], catalogue: Catalogue
-) -> Wanted[list[tuple[tuple[Exposure, ...], int]]]:
+def exposures_of_each(wanted: Sequence[Shown], catalogue: Catalogue) -> Wanted[list[tuple[Exposures, int]]]:
     """Return what to ask for what was shown and how often that was read, of each of many in their order.
 
     It comes oldest first. What customers were shown since the same time is read with one statement.
@@ -139,7 +138,7 @@ def exposures_of_each(
         _OF_SESSION.asking(session_key=each.session_key, since_ms=each.since_ms) for _, each in visits
     ]
 
-    def found(rows: Sequence[Rows]) -> list[tuple[tuple[Exposure, ...], int]]:
+    def found(rows: Sequence[Rows]) -> list[tuple[Exposures, int]]:
         slates: list[dict[str, _Slate]] = [{} for _ in wanted]
         for (_, places), of_group in zip(groups, rows[: len(groups)], strict=True):
             for slate in map(_Slate._make, of_group):
@@ -172,43 +171,44 @@ def _by_time(slate: _Slate) -> tuple[int, str]:
     return slate.at_ms, slate.decision_id
 
 
-def _exposures(slates: Sequence[_Slate], visit: bytes | None, catalogue: Catalogue) -> tuple[Exposure, ...]:
+def _exposures(slates: Sequence[_Slate], visit: bytes | None, catalogue: Catalogue) -> Exposures:
     if not slates:
-        return ()
-    shown = [
-        (number, slate, item_no, _INTENTS[intent])
-        for number, slate in enumerate(slates)
-        for item_no, intent in orjson.loads(slate.suggestions)
-    ]
-    item_idx = catalogue.idx_of_no(np.array([item_no for _, _, item_no, _ in shown], np.int64))
-    acted_on, dismissed = _said(slates, ACTED_ON), _said(slates, DISMISSED)
-    return tuple(
-        Exposure(
-            item_idx=idx,
-            at_ms=slate.at_ms,
-            placement=slate.placement,
-            intent=intent,
-            same_session=visit is not None and slate.session_key == visit,
-            acted_on=(number, item_no) in acted_on,
-            decision=number,
-            interruptive=slate.interruptive,
-            outbound=slate.outbound,
-            dismissed=(number, item_no) in dismissed,
-        )
-        for idx, (number, slate, item_no, intent) in zip(item_idx.tolist(), shown, strict=True)
-        if idx != NO_CODE
+        return NONE_SHOWN
+    lists = orjson.loads(f"[{','.join(slate.suggestions for slate in slates)}]")
+    slate_of = np.repeat(np.arange(len(slates)), [len(each) for each in lists])
+    numbers = np.fromiter(chain.from_iterable(chain.from_iterable(lists)), np.int64)
+    item_no, intent = numbers[::2], numbers[1::2]
+    item_idx = catalogue.idx_of_no(item_no)
+    in_visit = [visit is not None and slate.session_key == visit for slate in slates]
+    shown = Exposures(
+        item_idx=item_idx,
+        at_ms=np.array([slate.at_ms for slate in slates], np.int64)[slate_of],
+        intent=intent.astype(np.int8),
+        same_session=np.array(in_visit, np.bool_)[slate_of],
+        acted_on=_said(slates, ACTED_ON, slate_of, item_no),
+        decision=slate_of,
+        interruptive=np.array([slate.interruptive for slate in slates], np.bool_)[slate_of],
+        outbound=np.array([slate.outbound for slate in slates], np.bool_)[slate_of],
+        dismissed=_said(slates, DISMISSED, slate_of, item_no),
     )
+    return shown.where(item_idx != NO_CODE)
 
 
-def _said(slates: Sequence[_Slate], kinds: Collection[str]) -> set[tuple[int, int]]:
-    """Return the suggestions of which one of these was said: number of the slate, storage key of the item."""
-    return {
-        (number, int(item_no))
+def _said(
+    slates: Sequence[_Slate], kinds: Collection[str], slate_of: NDArray[np.int64], item_no: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether one of these was said of each suggestion; shape like its slate's number and its item's key."""
+    said = {
+        (number, int(item))
         for number, slate in enumerate(slates)
         if slate.said is not None
-        for item_no, _, kind in (each.partition(" ") for each in slate.said.split(","))
+        for item, _, kind in (each.partition(" ") for each in slate.said.split(","))
         if kind in kinds
     }
+    if not said:
+        return np.zeros(item_no.size, np.bool_)
+    shown = zip(slate_of.tolist(), item_no.tolist(), strict=True)
+    return np.fromiter((each in said for each in shown), np.bool_, item_no.size)
 
 
 def _suggestions(row: Row[Any]) -> Iterable[tuple[int, Intent]]:

@@ -13,8 +13,9 @@ from api.storage.prepared import Wanted, each_of, together
 from engine.catalogue import Catalogue
 from engine.interactions import DAY_MS, Interactions
 from guardrails.admit import Admission
+from guardrails.exposures import Exposures
 from guardrails.policy.limits import EvidenceLimits, Limits
-from guardrails.request import Exposure, Known, Request
+from guardrails.request import Known, Request
 from guardrails.view import reads_back_days
 
 _HOUR_MS = 3_600_000
@@ -135,7 +136,7 @@ def _known(
     of: Permitted,
     outside_visits: Mapping[int, Interactions],
     in_visit: tuple[Interactions, Interactions],
-    exposures: tuple[tuple[Exposure, ...], int],
+    exposures: tuple[Exposures, int],
 ) -> Known:
     """Put together what was read for a request."""
     history, visit = in_visit

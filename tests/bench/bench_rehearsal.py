@@ -38,6 +38,7 @@ from guardrails.consent.events import ConsentEvent, Status
 from guardrails.consent.ledger import replay
 from guardrails.consent.purposes import KEY_OF, Purpose, communications_key
 from guardrails.decide import decide
+from guardrails.exposures import Exposure, Exposures
 from guardrails.house import House
 from guardrails.judge import judge
 from guardrails.log.reading import sections_of, view_of
@@ -48,7 +49,7 @@ from guardrails.placements import DEFAULT_PLACEMENTS
 from guardrails.policy.compiled import house_rules
 from guardrails.policy.language import All, Atom, HouseRule, Mode, Op, Policy, RuleEffect
 from guardrails.policy.limits import PriceLimits, ScoreLimits
-from guardrails.request import Choices, Context, Exposure, Known, Request, SubjectKind
+from guardrails.request import Choices, Context, Known, Request, SubjectKind
 from guardrails.rules import CATALOGUE
 
 N_DECISIONS = 100_000
@@ -358,11 +359,10 @@ def _known(request: Request, draw: np.random.Generator) -> Known:
             ]
         )
 
-    shown = tuple(
+    shown = Exposures.of(
         Exposure(
             item_idx=int(draw.integers(N_ITEMS)),
             at_ms=request.now_ms - int(draw.integers(0, 20)) * DAY_MS,
-            placement="home",
             intent=Intent.CROSS_SELL,
             same_session=bool(draw.random() < 0.03),
             acted_on=bool(draw.random() < 0.1),

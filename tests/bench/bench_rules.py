@@ -21,12 +21,13 @@ from engine.vocabulary import Basis, Channel, Intent, Kind, Origin, Source
 from guardrails.admit import Admission, Admitted
 from guardrails.compose import compose
 from guardrails.consent.permission import LawfulBasis, Permission
+from guardrails.exposures import Exposure, Exposures
 from guardrails.house import House
 from guardrails.judge import judge
 from guardrails.past import Memory
 from guardrails.placements import DEFAULT_PLACEMENTS
 from guardrails.policy.limits import Limits
-from guardrails.request import Context, Exposure, Request, SubjectKind
+from guardrails.request import Context, Request, SubjectKind
 from guardrails.rules import CATALOGUE
 from guardrails.rules.base import MICRO
 from guardrails.view import look
@@ -249,14 +250,13 @@ def _intent() -> np.ndarray:
     return rng.choice(np.array([Intent.SIMILAR, Intent.CROSS_SELL, Intent.UPSELL], np.int8), N_CANDIDATES)
 
 
-def _exposures() -> tuple[Exposure, ...]:
+def _exposures() -> Exposures:
     rng = np.random.default_rng(5)
     shown = _candidates().item_idx
-    return tuple(
+    return Exposures.of(
         Exposure(
             item_idx=int(rng.choice(shown)),
             at_ms=NOW_MS - int(rng.integers(0, 30)) * DAY_MS,
-            placement="home",
             intent=Intent.SIMILAR,
             same_session=number % 7 == 0,
             acted_on=number % 5 == 0,

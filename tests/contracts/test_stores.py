@@ -6,7 +6,7 @@ import numpy as np
 import orjson
 import pytest
 from sqlalchemy import func, select, text, update
-from support.shops import an_event
+from support.shops import an_event, each_shown
 from support.stores import (
     NOW_MS,
     SUBJECTS,
@@ -74,9 +74,10 @@ from guardrails.consent.notices import Notice
 from guardrails.consent.purposes import Purpose
 from guardrails.consent.settings import ConsentSettings
 from guardrails.errors import ConsentEventError, RecordError, SensitiveMarkError
+from guardrails.exposures import Exposure
 from guardrails.log.sealing import digest, header_of
 from guardrails.policy.language import Policy
-from guardrails.request import AgeAssurance, Choices, Exposure, Mute, MuteScope, SubjectKind
+from guardrails.request import AgeAssurance, Choices, Mute, MuteScope, SubjectKind
 from guardrails.sensitive.classes import CLASS_NAMES
 
 ANNA, VISIT = SUBJECTS.account("anna"), SUBJECTS.session("visit")
@@ -414,7 +415,6 @@ class TestExposures:
         lamp = Exposure(
             item_idx=catalogue.idx_of_id["lamp"],
             at_ms=shown.at_ms,
-            placement="home",
             intent=Intent.SIMILAR,
             same_session=True,
             acted_on=False,
@@ -430,7 +430,7 @@ class TestExposures:
             acted_on=True,
             dismissed=False,
         )
-        assert read == (milk, lamp)
+        assert each_shown(read) == [milk, lamp]
         assert n_reads == 2
 
     @pytest.mark.parametrize("kind", list(FeedbackKind))
@@ -439,7 +439,8 @@ class TestExposures:
         with writing(store.engine) as conn:
             insert_exposures(conn, [("d1", an_exposure(numbers["lamp"], customer_no=customer_no))])
             add_feedback(conn, "d1", numbers["lamp"], kind, NOW_MS)
-            (((read,), _),) = exposures_of_each([Shown(0, customer_no)], load_catalogue(conn)).read(conn)
+            ((shown, _),) = exposures_of_each([Shown(0, customer_no)], load_catalogue(conn)).read(conn)
+        (read,) = each_shown(shown)
         waved_off = {"too_personal", "irrelevant", "not_interested", "dismissed"}
         assert read.dismissed is (kind.value in waved_off)
         assert read.acted_on is (kind.value in {"clicked", "added_to_cart", "purchased"})
@@ -458,7 +459,7 @@ class TestExposures:
             insert_exposures(conn, list(shown.items()))
             wanted = Shown(10, customer_no, session_key=VISIT, visit=VISIT)
             ((read, _),) = exposures_of_each([wanted], load_catalogue(conn)).read(conn)
-        assert [(each.at_ms, each.decision, each.same_session) for each in read] == [
+        assert [(each.at_ms, each.decision, each.same_session) for each in each_shown(read)] == [
             (10, 0, False),
             (20, 1, True),
             (30, 2, False),

@@ -10,10 +10,11 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 from support.scenes import Scene, any_scenes
-from support.shops import recorded, sections_of
+from support.shops import each_shown, recorded, sections_of
 
 from engine.catalogue import Catalogue
 from engine.interactions import Interactions
+from guardrails.exposures import Exposures
 from guardrails.log.record import SALT_BYTES, SECTIONS
 from guardrails.request import Known
 from guardrails.rules.base import Rule
@@ -71,7 +72,7 @@ def test_the_order_of_what_was_read_does_not_matter(scene: Scene, data):
     known = Known(
         history=shuffled(data, scene.known.history),
         session=shuffled(data, scene.known.session),
-        exposures=tuple(data.draw(st.permutations(scene.known.exposures))),
+        exposures=Exposures.of(data.draw(st.permutations(each_shown(scene.known.exposures)))),
         reads=scene.known.reads,
     )
     records = [

@@ -16,6 +16,7 @@ from support.views import a_view
 
 from engine.vocabulary import Basis, Origin
 from guardrails.admit import SENSITIVE_FROM_TIER
+from guardrails.exposures import NONE_SHOWN
 from guardrails.judge import WITHHOLDING, judge
 from guardrails.policy.limits import Limits
 from guardrails.request import SubjectKind
@@ -163,7 +164,7 @@ def test_a_shop_that_sells_nothing_says_nothing(scene: Scene):
     nowhere = replace(scene.request, context=shops.Context())
     gone = scene.known.history.where(scene.known.history.item_idx < 0)
     decision = replace(scene, request=nowhere, house=shops.an_empty_house()).decide(
-        replace(scene.known, history=gone, session=gone, exposures=())
+        replace(scene.known, history=gone, session=gone, exposures=NONE_SHOWN)
     )
     assert decision.suggestions == ()
     assert [len(taken.candidates) for taken in decision.rounds] == [0]

@@ -17,13 +17,24 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from support import shops
 from support.scenes import HOLDS, Scene, any_scenes, scenes, watchful_scenes
-from support.shops import BRANDS, CATEGORIES, CLASSES, NOW_MS, a_catalogue, a_house, knowing, was_shown
+from support.shops import (
+    BRANDS,
+    CATEGORIES,
+    CLASSES,
+    NOW_MS,
+    a_catalogue,
+    a_house,
+    each_shown,
+    knowing,
+    was_shown,
+)
 from support.tries import tries
 
 from engine.interactions import DAY_MS
 from engine.vocabulary import Basis, Intent, Source
 from guardrails.admit import Muted
 from guardrails.decide import MOST_CONSIDERED, Decision, Round
+from guardrails.exposures import Exposures
 from guardrails.holding import HoldKind
 from guardrails.request import Mute, MuteScope
 from guardrails.rules import CATALOGUE
@@ -112,7 +123,7 @@ class TestAnIgnoredImpression:
             same_session=data.draw(st.booleans()),
             decision=99,
         )
-        known = replace(scene.known, exposures=(*scene.known.exposures, impression))
+        known = replace(scene.known, exposures=Exposures.of([*each_shown(scene.known.exposures), impression]))
         before, after = scene.decide(), scene.decide(known)
         row = shops.idx(item)
         for usual, ignored in common_steps(before, after):

@@ -24,12 +24,13 @@ from support.scenes import (
     scenes,
     things,
 )
-from support.shops import NOW_MS, OFFERS, an_event, did, just_did, knowing
+from support.shops import NOW_MS, OFFERS, an_event, did, each_shown, just_did, knowing
 from support.tries import tries
 
 from engine.interactions import DAY_MS, Interactions
 from engine.vocabulary import Kind
 from guardrails.consent.events import Status
+from guardrails.exposures import Exposures
 from guardrails.request import Known, SubjectKind
 
 FEW = tries(15)  # of each of many kinds
@@ -76,7 +77,8 @@ def test_without_the_consent_it_needs_the_past_changes_nothing(obstacle, data):
     more = data.draw(st.lists(things(), min_size=1, max_size=6))
     shown = data.draw(st.lists(exposures(same_session=st.just(False)), max_size=4))
     known = with_history(data, scene.known, more)
-    assert scene.slate(replace(known, exposures=(*known.exposures, *shown))) == scene.slate()
+    more = Exposures.of([*each_shown(known.exposures), *shown])
+    assert scene.slate(replace(known, exposures=more)) == scene.slate()
 
 
 @FEW

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.scenes import exposures
 from support.shops import (
     EVERYTHING,
     NOW_MS,
@@ -25,9 +24,10 @@ from support.shops import (
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel, Kind
 from guardrails.consent.purposes import OUTBOUND, communications_key
+from guardrails.exposures import Exposure
 from guardrails.holding import Hold
 from guardrails.policy.limits import HoldLimits
-from guardrails.request import Choices, Exposure, Mute
+from guardrails.request import Choices, Mute
 
 ANYWHERE = Choices(a_ledger(*EVERYTHING, *map(communications_key, OUTBOUND)))
 NOON = 12 * 60
@@ -52,8 +52,8 @@ WHERE = st.lists(st.sampled_from(sorted(PLACEMENTS)), min_size=3, max_size=3)
 
 
 @pytest.mark.parametrize("record", [Mute, Hold, Exposure], ids=lambda record: record.__name__)
-def test_what_holds_back_does_not_even_know_a_channel(record):
-    assert "channel" not in {field.name for field in fields(record)}
+def test_what_holds_back_does_not_even_know_a_channel_or_a_place(record):
+    assert not {"channel", "placement"} & {field.name for field in fields(record)}
 
 
 @given(RETURNS, CHANNELS, CHANNELS)
@@ -68,24 +68,14 @@ def test_a_return_counts_the_same_whichever_counter_took_it(returned, here, ther
     assert judged(here) == judged(there)
 
 
-@given(st.lists(exposures(dismissed=st.booleans()), max_size=3), WHERE, WHERE)
-def test_what_was_shown_counts_the_same_wherever_that_was(shown, here, there):
-    def judged(places):
-        moved = [replace(each, placement=place) for each, place in zip(shown, places, strict=False)]
-        return verdicts(decided(a_request(count=20), ANYWHERE, knowing(REGULAR, exposures=moved)))
-
-    assert judged(here) == judged(there)
-
-
 @given(
     st.sampled_from([("home", Channel.WEB), ("home", Channel.APP), ("email", Channel.EMAIL)]),
-    st.sampled_from(sorted(PLACEMENTS)),
     st.integers(0, HoldLimits().dismissed_days),
 )
-def test_what_was_waved_off_in_one_place_is_shown_in_none(asked, place, days):
+def test_what_was_waved_off_in_one_place_is_shown_in_none(asked, days):
     request = asking(*asked)
     first = decided(request, ANYWHERE, knowing(REGULAR)).suggestions[0].item_idx
-    waved_off = was_shown(first, at_ms=NOW_MS - days * DAY_MS, placement=place, dismissed=True)
+    waved_off = was_shown(first, at_ms=NOW_MS - days * DAY_MS, dismissed=True)
     after = decided(request, ANYWHERE, knowing(REGULAR, exposures=[waved_off]))
     assert after.suggestions
     assert first not in {each.item_idx for each in after.suggestions}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
@@ -23,13 +23,14 @@ from guardrails.consent.events import ConsentEvent, Status
 from guardrails.consent.ledger import Ledger, replay
 from guardrails.consent.purposes import KEY_OF, Purpose
 from guardrails.decide import Decision, decide
+from guardrails.exposures import Exposure, Exposures
 from guardrails.house import House
 from guardrails.log.record import SALT_BYTES, Record, build_record, open_body
 from guardrails.placements import DEFAULT_PLACEMENTS
 from guardrails.policy.document import to_document, version_of
 from guardrails.policy.language import Policy
 from guardrails.policy.limits import Limits
-from guardrails.request import Choices, Context, Exposure, Known, Request, SubjectKind
+from guardrails.request import Choices, Context, Known, Request, SubjectKind
 
 NOW_MS = 20_000 * DAY_MS + 12 * 3_600_000
 """Noon, so that an hour more or less is the same day."""
@@ -294,9 +295,15 @@ def knowing(
     return Known(
         history=Interactions.from_rows(list(history)),
         session=Interactions.from_rows(list(session)),
-        exposures=tuple(exposures),
+        exposures=Exposures.of(exposures),
         reads=(("interactions", 1),),
     )
+
+
+def each_shown(exposures: Exposures) -> list[Exposure]:
+    """Every suggestion that was shown, one by one."""
+    columns = (getattr(exposures, each.name).tolist() for each in fields(Exposures))
+    return [Exposure(*row) for row in zip(*columns, strict=True)]
 
 
 def was_shown(item: str | int, **overrides: Any) -> Exposure:
@@ -304,7 +311,6 @@ def was_shown(item: str | int, **overrides: Any) -> Exposure:
     usual = Exposure(
         item_idx=idx(item) if isinstance(item, str) else item,
         at_ms=NOW_MS - 2 * DAY_MS,
-        placement="home",
         intent=Intent.SIMILAR,
         same_session=False,
         acted_on=False,

@@ -114,7 +114,7 @@ def test_a_letter_would_have_been_sent_had_the_customer_agreed_to_letters():
 
 
 def test_one_letter_too_many_would_have_been_sent_under_another_cap():
-    sent = was_shown("bread-0", at_ms=shops.NOW_MS, placement="email", outbound=True)
+    sent = was_shown("bread-0", at_ms=shops.NOW_MS, outbound=True)
     known = knowing(HISTORY, [], [sent])
     found = by_rule(told(a_request("email", channel=Channel.EMAIL), LETTERS, known), "G20")
     assert any(changes(each) == [("policy.G20.outbound_day", 1, 2)] for each in found)

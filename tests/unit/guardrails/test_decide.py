@@ -32,13 +32,13 @@ from guardrails.consent.events import Status
 from guardrails.consent.permission import LawfulBasis
 from guardrails.consent.purposes import KEY_OF, Purpose, communications_key
 from guardrails.decide import MOST_CONSIDERED, REFILL_FACTOR, THE_SHOP_ITSELF, Action, Outcome
+from guardrails.exposures import Exposure
 from guardrails.holding import Hold, HoldKind
 from guardrails.policy.limits import EvidenceLimits, Limits, ScoreLimits
 from guardrails.request import (
     AgeAssurance,
     Context,
     Continuation,
-    Exposure,
     Mute,
     MuteScope,
     Request,

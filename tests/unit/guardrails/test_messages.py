@@ -19,7 +19,7 @@ def a_letter(**overrides):
 
 def sent(days_ago: int, decision: int):
     at_ms = a_letter().now_ms - days_ago * DAY_MS
-    return was_shown("bread-0", at_ms=at_ms, placement="email", outbound=True, decision=decision)
+    return was_shown("bread-0", at_ms=at_ms, outbound=True, decision=decision)
 
 
 def deciding_rules(decision):

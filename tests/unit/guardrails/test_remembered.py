@@ -9,7 +9,7 @@ from support.views import a_view
 from engine import interactions
 from engine.interactions import Weighting
 from engine.vocabulary import Intent
-from guardrails import behind, decide, past
+from guardrails import behind, decide
 from guardrails.creepiness import score
 from guardrails.policy import limits
 from guardrails.policy.limits import EvidenceLimits, Limits
@@ -26,7 +26,7 @@ TABLES = [
 ]
 
 
-@pytest.mark.parametrize("kept", [*(table for table, _ in TABLES), past._none_shown, obligations])
+@pytest.mark.parametrize("kept", [*(table for table, _ in TABLES), obligations])
 def test_no_more_than_so_many_answers_are_kept(kept):
     assert 0 < kept.cache_parameters()["maxsize"] <= MOST
 

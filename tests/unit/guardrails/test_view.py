@@ -30,6 +30,7 @@ from engine.serving.candidates import Candidates, Evidence
 from engine.vocabulary import Basis, Channel, Intent, Kind, Origin, Provenance, Source
 from guardrails.admit import Admitted
 from guardrails.consent.events import Status
+from guardrails.exposures import Exposures
 from guardrails.past import Memory
 from guardrails.policy.limits import HoldLimits, Limits, RepeatLimits
 from guardrails.request import Context, Mute, MuteScope
@@ -88,7 +89,7 @@ def seen(
     admitted = Admitted(evidence, evidence if trail is None else trail, returns, ())
     intent = np.full(len(candidates), Intent.SIMILAR, np.int8)
     house = house or a_house()
-    recall = Memory(request, admission, admitted, exposures, house).recall
+    recall = Memory(request, admission, admitted, Exposures.of(exposures), house).recall
     return look(Basis.PROFILE, request, admission, evidence, recall, candidates, intent, house)
 
 
@@ -280,7 +281,7 @@ class TestEarlierSuggestions:
 
     def test_days_count_since_it_was_last_waved_off_wherever_that_was(self):
         exposures = (
-            was_shown("milk-0", at_ms=NOW_MS - 9 * DAY_MS, dismissed=True, placement="email", outbound=True),
+            was_shown("milk-0", at_ms=NOW_MS - 9 * DAY_MS, dismissed=True, outbound=True),
             was_shown("milk-0", at_ms=NOW_MS - 6 * DAY_MS, dismissed=True),
             was_shown("milk-0", at_ms=NOW_MS - 4 * DAY_MS),
             was_shown("milk-1", at_ms=NOW_MS - 4 * DAY_MS),
