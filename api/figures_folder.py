@@ -4,15 +4,18 @@ Each worker writes files of its own. Named by its process id, as is usual, they 
 worker that dies or is relieved, and what a dead one said of itself would be told for ever. Here a worker
 takes the lowest place that is free, and goes on with the counts of whoever had it before: there are never
 more places than workers at one time. A place is held by a lock, which ends with the process however that
-ends.
+ends. So is the folder, by the process that watches over the workers: what a killed server has left is removed
+by the next one.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -22,6 +25,9 @@ from prometheus_client.multiprocess import mark_process_dead
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable that names the folder."""
+
+JUST_MADE_S = 60.0
+"""For how long a folder that nobody holds may be one that is about to be held, in seconds."""
 
 _held: list[int] = []
 
@@ -43,6 +49,32 @@ def take_place() -> str | None:
     raise AssertionError("numbers do not end")
 
 
+@contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Hold a folder, so that nobody takes it for one that was left."""
+    lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # who looks whether it was left lets go of it at once
+        yield
+    finally:
+        os.close(lock)
+
+
+def remove_left(beside: Path, prefix: str) -> None:
+    """Remove what killed servers have left: folders beside ours that neither a server nor a worker holds."""
+    for folder in beside.parent.glob(f"{prefix}*"):
+        with suppress(OSError):  # it is another user's, or has gone meanwhile
+            if folder != beside and _was_left(folder):
+                shutil.rmtree(folder)
+
+
+def _was_left(folder: Path) -> bool:
+    if time.time() - folder.stat().st_mtime < JUST_MADE_S:
+        return False
+    with ExitStack() as held:
+        return all(held.enter_context(_free(each)) for each in (folder, *folder.glob("place*")))
+
+
 def forget_the_dead() -> None:
     """Remove what processes that are gone have said of themselves; what they have counted stays."""
     for place in sorted(Path(os.environ[VARIABLE]).glob("place*")):
@@ -53,8 +85,8 @@ def forget_the_dead() -> None:
 
 @contextmanager
 def _free(place: Path) -> Iterator[bool]:
-    """Hold a place, if nobody does, for as long as it takes; tell whether nobody did."""
-    lock = os.open(place, os.O_RDWR | os.O_CLOEXEC)
+    """Hold a place or a folder, if nobody does, for as long as it takes; tell whether nobody did."""
+    lock = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield _is_ours(lock)
     finally:

@@ -30,6 +30,7 @@ from api.cli.watching import Patience, Watch, are_inherited, inherited_sockets, 
 from api.cores import note_cores
 from api.errors import EdgeError, SettingsError
 from api.figures_folder import VARIABLE as _FIGURES
+from api.figures_folder import holding, remove_left
 from api.logging import TRACE_ID, JsonLines, warn, write_to_stderr
 from api.settings import Settings
 
@@ -41,6 +42,8 @@ _LOG = {
     "loggers": {"_granian": {"handlers": ["console"], "propagate": False}},
 }
 """The server's own log goes where the application's goes: as JSON lines to standard error."""
+
+_FIGURES_OF = "tactful-figures-"
 
 FINISHING_S = 20
 """How long requests under way may take once the server was told to stop, in seconds."""
@@ -58,7 +61,7 @@ def shared_figures() -> Iterator[None]:
     Enter it before anything is imported that counts; a folder that is set already is kept. One that this
     process made before it was renewed is its own still.
     """
-    own = f"tactful-figures-{os.getpid()}-"
+    own = f"{_FIGURES_OF}{os.getpid()}-"
     folder = os.environ.get(_FIGURES, "")
     if folder and not Path(folder).name.startswith(own):
         yield
@@ -66,7 +69,9 @@ def shared_figures() -> Iterator[None]:
     folder = folder or tempfile.mkdtemp(prefix=own)
     os.environ[_FIGURES] = folder
     try:
-        yield
+        with holding(Path(folder)):
+            remove_left(Path(folder), _FIGURES_OF)
+            yield
     finally:
         del os.environ[_FIGURES]
         shutil.rmtree(folder)

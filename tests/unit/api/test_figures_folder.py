@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+import time
+
+from api.figures_folder import JUST_MADE_S, holding, remove_left
 
 WORKER = """
 import sys
@@ -83,3 +86,24 @@ def test_connections_are_those_of_the_worker_that_has_most_for_each_may_have_onl
     assert figures(environ)["tactful_connections_in_use"] == 20
     for each in workers:
         kill(each)
+
+
+def test_what_killed_servers_left_is_removed_and_nothing_that_is_held_or_was_just_made(tmp_path):
+    folders = {name: tmp_path / f"figures-{name}" for name in ("ours", "left", "server", "worker", "new")}
+    for folder in (*folders.values(), tmp_path / "other"):
+        folder.mkdir()
+    environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folders["left"])}
+    kill(a_worker(environ)[0])
+    working, _ = a_worker({**environ, "PROMETHEUS_MULTIPROC_DIR": str(folders["worker"])})
+    long_ago = time.time() - JUST_MADE_S - 1
+    for folder in tmp_path.iterdir():
+        if folder != folders["new"]:
+            os.utime(folder, (long_ago, long_ago))
+    with holding(folders["server"]):
+        remove_left(folders["ours"], "figures-")
+    kept = {folder.name for folder in tmp_path.iterdir()}
+    assert kept == {"figures-ours", "figures-server", "figures-worker", "figures-new", "other"}
+    kill(working)
+    os.utime(folders["worker"], (long_ago, long_ago))
+    remove_left(folders["ours"], "figures-")
+    assert {folder.name for folder in tmp_path.iterdir()} == {"figures-ours", "figures-new", "other"}
