@@ -21,6 +21,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
+from psycopg.pq import Conninfo
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import Broadcast
 from pyspark.accumulators import Accumulator, AccumulatorParam
@@ -88,6 +89,9 @@ _JDBC_NAMES = {
     "sslrootcert": "sslrootcert",
 }
 """What can be asked of a connection to PostgreSQL, as addresses call it and as the JDBC driver does."""
+
+_WHERE_AND_WHO = {"host", "port", "dbname", "user", "password", "passfile", "client_encoding"}
+"""What is told apart from these, or need not be; variables of the environment for it are left out."""
 
 _ROWS_A_BATCH = 100_000
 
@@ -350,20 +354,32 @@ def _jdbc_url(host: str, port: int, database: str) -> str:
 def _asked_of_a_connection(url: URL) -> dict[str, str]:
     """Return what the address of a database asks of a connection, in the words of the JDBC driver.
 
-    What cannot be said there is refused and not left out: it may be what keeps others from listening.
+    So do the variables of the environment that libpq obeys (``PGSSLMODE`` and others), as far as the address
+    says nothing else. What cannot be said there is refused and not left out: it may be what keeps others from
+    listening.
     """
-    asked = {name: values[-1] for name, values in url.normalized_query.items()}
+    asked = _asked_by_variables() | {name: values[-1] for name, values in url.normalized_query.items()}
     unknown = asked.keys() - _JDBC_NAMES.keys()
     if asked.get("sslrootcert") == "system":  # to the JDBC driver this would be the name of a file
         unknown |= {"sslrootcert=system"}
     if unknown:
         raise SettingsError(
-            f"a cluster cannot be told {', '.join(sorted(unknown))} of the address of the database: "
-            "name another address for this training, or a copy of the interactions with --interactions"
+            f"a cluster cannot be told {', '.join(sorted(unknown))} of the address of the database, or of "
+            "variables beginning with PG: name another address for this training, or a copy of the "
+            "interactions with --interactions"
         )
     if asked.get("sslmode") == "require" and "sslrootcert" in asked:
         asked["sslmode"] = "verify-ca"  # as libpq takes it; the JDBC driver would check nothing
     return {_JDBC_NAMES[name]: value for name, value in asked.items()}
+
+
+def _asked_by_variables() -> dict[str, str]:
+    """Return what the environment asks of every connection from here to PostgreSQL, as addresses call it."""
+    known = ((each.keyword.decode(), each.envvar) for each in Conninfo.get_defaults())
+    variables = {name: os.environ.get(variable.decode()) for name, variable in known if variable is not None}
+    return {
+        name: value for name, value in variables.items() if value is not None and name not in _WHERE_AND_WHO
+    }
 
 
 def _in_one_line(error: PySparkException | Py4JError) -> str:

@@ -67,6 +67,27 @@ def test_a_certificate_that_is_named_is_held_against_as_it_is_on_this_machine():
     assert options(f"{HERE}/shop?sslmode=require&sslrootcert=/etc/ca.pem")["sslmode"] == "verify-ca"
 
 
+def test_what_the_environment_asks_of_every_connection_is_asked_too_unless_the_address_says_otherwise(
+    monkeypatch,
+):
+    asked = {
+        "PGSSLMODE": "require",
+        "PGSSLROOTCERT": "/etc/ca.pem",
+        "PGPASSFILE": SECRET,
+        "PGHOST": "elsewhere",
+    }
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    told = options(f"{HERE}/shop")
+    assert (told["sslmode"], told["sslrootcert"]) == ("verify-ca", "/etc/ca.pem")
+    assert "elsewhere" not in told["url"]
+    assert "passfile" not in told
+    assert options(f"{HERE}/shop?sslmode=verify-full")["sslmode"] == "verify-full"
+    monkeypatch.setenv("PGCHANNELBINDING", "require")
+    with pytest.raises(SettingsError, match="cannot be told channel_binding of"):
+        options(f"{HERE}/shop")
+
+
 @pytest.mark.parametrize(
     ("asked", "named"),
     [
