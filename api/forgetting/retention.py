@@ -270,16 +270,15 @@ def _rest_since(started: float) -> None:
     time.sleep(max(_LEAST_PAUSE_S, time.monotonic() - started))
 
 
-def purge_daily(logbook: Logbook, settings: Settings, now_ms: int, lease_ms: int) -> bool:
-    """Run the purge of this UTC day, unless it was run or is being run by somebody; tell whether it was.
+def begin_daily(engine: Engine, settings: Settings, now_ms: int, lease_ms: int) -> str | None:
+    """Store the receipt of this UTC day's purge, held from now on; return which it is.
 
-    The receipt of the day is what tells: whoever stores it first does the work. A purge that was
-    killed is found as a cascade whose lease ran out, and run again.
+    Whoever stores it does the work: for anybody else it is ``None``. A purge that was killed is found as a
+    cascade whose lease ran out, and run again.
     """
     cascade_id = f"{CascadeKind.RETENTION}-{now_ms // DAY_MS}"
     steps = tuple(
-        CascadeStep(name, StepStatus.PENDING, 0, now_ms, None)
-        for name in stores(logbook.engine, settings, now_ms)
+        CascadeStep(name, StepStatus.PENDING, 0, now_ms, None) for name in stores(engine, settings, now_ms)
     )
     receipt = Cascade(
         cascade_id=cascade_id,
@@ -292,17 +291,25 @@ def purge_daily(logbook: Logbook, settings: Settings, now_ms: int, lease_ms: int
         claimed_until_ms=now_ms + lease_ms,
         steps=steps,
     )
-    with writing(logbook.engine) as conn:
-        if not insert_cascade(conn, receipt):
-            return False
-    purge_under(logbook, settings, cascade_id, now_ms)
-    return True
+    with writing(engine) as conn:
+        return cascade_id if insert_cascade(conn, receipt) else None
 
 
-def purge_under(logbook: Logbook, settings: Settings, cascade_id: str, now_ms: int) -> None:
-    """Run a purge whose receipt is stored, and finish the receipt."""
+def purge_under(
+    logbook: Logbook, settings: Settings, cascade_id: str, now_ms: int, go_on: Callable[[Connection], None]
+) -> None:
+    """Run a purge whose receipt is stored, and finish the receipt.
+
+    Args:
+        logbook: as for ``purge``.
+        settings: as for ``purge``.
+        cascade_id: the receipt.
+        now_ms: the clock, milliseconds since the epoch.
+        go_on: is called within each transaction; what it raises ends the purge, and undoes that transaction.
+    """
 
     def noted(conn: Connection, store: str, n: int, done: bool) -> None:  # noqa: FBT001  as ``Noted``
+        go_on(conn)
         status = StepStatus.COMPLETE if done else StepStatus.PENDING
         note_step(conn, cascade_id, store, status, now_ms, n_more=n)
 

@@ -45,7 +45,7 @@ from api.forgetting.plan import (
     VISITS,
 )
 from api.forgetting.restored import reapply_erasures
-from api.forgetting.retention import purge_daily, purge_under, unseen
+from api.forgetting.retention import begin_daily, purge_under, unseen
 from api.imports.importer import Progress
 from api.logbook import Logbook
 from api.logging import note, warn
@@ -167,6 +167,10 @@ class LeaseLostError(EdgeError):
     """Somebody else works on the cascade now."""
 
 
+class _UnwantedError(Exception):
+    """This process is to stop."""
+
+
 @dataclass(slots=True)
 class Lease:
     """A cascade that is held.
@@ -239,9 +243,18 @@ class Forgetting:
             except LeaseLostError:
                 note("cascade:lease:lost")
 
-    def purge_daily(self) -> bool:
-        """Remove what is kept too long, unless that was done today; tell whether it was done now."""
-        return purge_daily(self._logbook, self._settings, self._clock(), self._lease_ms)
+    def purge_daily(self, wanted: Callable[[], bool] = lambda: True) -> bool:
+        """Remove what is kept too long, unless somebody sees to that today; tell whether nobody did.
+
+        Args:
+            wanted: asked between runs of rows whether to go on; the rest is left to whoever is next.
+        """
+        now_ms = self._clock()
+        cascade_id = begin_daily(self._engine, self._settings, now_ms, self._lease_ms)
+        if cascade_id is None:
+            return False
+        self.go_through([Lease(cascade_id, now_ms + self._lease_ms)], wanted=wanted)
+        return True
 
     def follow_others(self) -> int:
         """Remove from this host's files what another one has removed; return how many files went."""
@@ -385,7 +398,7 @@ class _Passage:
         """
         cascade = self._read()
         if cascade.kind is CascadeKind.RETENTION:
-            purge_under(self._logbook, self._settings, cascade.cascade_id, self._clock())
+            self._purge()
             return
         names = STEPS[cascade.kind]
         for number, name in enumerate(names):
@@ -398,6 +411,19 @@ class _Passage:
             self._show(number, len(names), name)
             self._settle(cascade, name)
         self._close(self._read(), names)
+
+    def _purge(self) -> None:
+        """Remove what is kept too long; hand the rest back once nobody wants that of us any more."""
+
+        def go_on(conn: Connection) -> None:
+            if not self._wanted():
+                raise _UnwantedError
+            self._of.keep(self._lease, conn)
+
+        try:
+            purge_under(self._logbook, self._settings, self._lease.cascade_id, self._clock(), go_on)
+        except _UnwantedError:
+            self._of.let_go(self._lease, 0)
 
     def _read(self) -> Cascade:
         with reading(self._engine) as conn:
@@ -672,7 +698,7 @@ class Cascades:
         while not self._closed.is_set():
             try:
                 self._look_back()
-                n_worked_on = self._forgetting.work_on_due(lambda: not self._closed.is_set())
+                n_worked_on = self._forgetting.work_on_due(self._goes_on)
                 self._count()
                 self._follow_when_due()
                 self._purge_when_due()
@@ -683,6 +709,9 @@ class Cascades:
             if not n_worked_on:
                 self._wake.wait(self._poll_s)
             self._wake.clear()
+
+    def _goes_on(self) -> bool:
+        return not self._closed.is_set()
 
     def _look_back(self) -> None:
         """See once whether the database is a restored one, unless that was seen already."""
@@ -698,7 +727,7 @@ class Cascades:
     def _purge_when_due(self) -> None:
         if time.monotonic() >= self._purges_at_s:
             self._purges_at_s = time.monotonic() + LOOK_FOR_PURGE_S
-            self._forgetting.purge_daily()
+            self._forgetting.purge_daily(self._goes_on)
 
     def _count(self) -> None:
         with reading(self._engine) as conn:

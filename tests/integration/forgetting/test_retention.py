@@ -18,7 +18,7 @@ from support.stores import (
     store_items,
 )
 
-from api.forgetting.retention import PROFILES, purge, purge_daily, stores, unseen
+from api.forgetting.retention import PROFILES, purge, stores, unseen
 from api.forgetting.worker import Cascades
 from api.imports.importer import import_file
 from api.metrics import Metrics
@@ -450,8 +450,8 @@ def test_what_was_collected_before_an_imported_refusal_stays_out_of_use_though_c
 
 def test_the_purge_of_a_day_is_run_once_and_leaves_a_receipt(store):
     interaction_at(store, 100, kind=Kind.VIEW)
-    assert purge_daily(store.logbook, store.settings, NOW_MS, 1000)
-    assert not purge_daily(store.logbook, store.settings, NOW_MS + 1, 1000)
+    assert forgetting(store).purge_daily()
+    assert not forgetting(store, Clock(NOW_MS + 1)).purge_daily()
     receipt = receipt_of(store, f"retention-{NOW_MS // DAY_MS}")
     assert receipt.finished_at_ms is not None
     assert {step.status for step in receipt.steps} == {StepStatus.COMPLETE}
@@ -459,7 +459,7 @@ def test_the_purge_of_a_day_is_run_once_and_leaves_a_receipt(store):
         **dict.fromkeys(stores(store.engine, store.settings, NOW_MS), 0),
         "history": 1,
     }
-    assert purge_daily(store.logbook, store.settings, NOW_MS + DAY_MS, 1000)
+    assert forgetting(store, Clock(NOW_MS + DAY_MS)).purge_daily()
 
 
 def test_a_purge_that_was_killed_is_run_again_by_whoever_finds_it(store, monkeypatch):
@@ -469,14 +469,46 @@ def test_a_purge_that_was_killed_is_run_again_by_whoever_finds_it(store, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("api.forgetting.retention.purge_under", killed)
+        patched.setattr("api.forgetting.worker.purge_under", killed)
         with pytest.raises(KeyboardInterrupt):
-            purge_daily(store.logbook, store.settings, NOW_MS, 1000)
+            forgetting(store, lease_ms=1000).purge_daily()
     with reading(store.engine) as conn:
         assert due_cascades(conn, NOW_MS, 10) == []
     assert forgetting(store, Clock(NOW_MS + 1000)).work_on_due() == 1
     receipt = receipt_of(store, f"retention-{NOW_MS // DAY_MS}")
     assert counts_of(receipt)["history"] == 1
+
+
+def test_a_purge_that_takes_long_stays_whose_it_is(store, monkeypatch):
+    monkeypatch.setattr("api.forgetting.retention.RUN_ROWS", 1)
+    for _ in range(5):
+        interaction_at(store, 100, kind=Kind.VIEW)
+    clock, apply, taken_over = Clock(NOW_MS), Rule.apply, []
+
+    def apply_slowly(rule, conn, keys):
+        clock.now_ms += 600
+        with reading(store.engine) as other:
+            taken_over.extend(due_cascades(other, clock.now_ms, 10))
+        return apply(rule, conn, keys)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Rule, "apply", apply_slowly)
+        assert forgetting(store, clock, lease_ms=1000).purge_daily()
+    assert taken_over == []
+    receipt = receipt_of(store, f"retention-{NOW_MS // DAY_MS}")
+    assert (counts_of(receipt)["history"], receipt.finished_at_ms is None) == (5, False)
+
+
+def test_a_purge_that_is_not_wanted_any_more_hands_back_the_rest(store, monkeypatch):
+    monkeypatch.setattr("api.forgetting.retention.RUN_ROWS", 1)
+    for _ in range(5):
+        interaction_at(store, 100, kind=Kind.VIEW)
+    assert forgetting(store).purge_daily(lambda: len(purposes_left(store)) > 2)
+    assert receipt_of(store, f"retention-{NOW_MS // DAY_MS}").finished_at_ms is None
+    assert len(purposes_left(store)) == 2
+    assert forgetting(store, Clock(NOW_MS + 1)).work_on_due() == 1
+    receipt = receipt_of(store, f"retention-{NOW_MS // DAY_MS}")
+    assert (counts_of(receipt)["history"], receipt.finished_at_ms is None) == (5, False)
 
 
 def test_what_was_counted_of_attempts_to_sign_in_goes_a_day_after_though_nobody_tries_again(store):
@@ -485,7 +517,7 @@ def test_what_was_counted_of_attempts_to_sign_in_goes_a_day_after_though_nobody_
         with writing(store.engine) as conn:
             hold_failures(conn, [key], at_ms)
             count_attempt(conn, [key], at_ms)
-    assert purge_daily(store.logbook, store.settings, NOW_MS, 1000)
+    assert forgetting(store).purge_daily()
     receipt = receipt_of(store, f"retention-{NOW_MS // DAY_MS}")
     assert counts_of(receipt)["attempts to sign in"] == 1
     with reading(store.engine) as conn:
