@@ -8,7 +8,7 @@ from dataclasses import replace
 import httpx
 import pytest
 from playwright.sync_api import expect
-from support.browser import _WATCH, DESKTOP, Visit
+from support.browser import _WATCH, DESKTOP, PATIENCE_MS, Visit
 from support.http import BUYER, EVERYTHING
 from support.shop_pages import a_site
 
@@ -77,7 +77,7 @@ class Customer(Visit):
 @pytest.fixture
 def customer(browser, site):
     context = browser.new_context(viewport=DESKTOP, locale="en-GB")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     context.add_init_script(_WATCH)
     yield Customer(context.new_page(), site)
     context.close()

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Response,
+    expect,
+    sync_playwright,
+)
 from support.chromium import chromium
 from support.http import Served
 
@@ -22,6 +30,9 @@ PASSWORD = "correct horse battery staple"
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 LOOKS = [(size, scheme) for size in (DESKTOP, PHONE) for scheme in ("light", "dark")]
+
+PATIENCE_MS = 15_000
+"""How long a page may take to do what is asked of it or to show what is expected: the machine may be busy."""
 
 MOST_BYTES = 200_000
 """No page takes more, with everything that it loads."""
@@ -48,6 +59,7 @@ addEventListener("pointerdown", () => window.pressed(), true);
 def a_browser() -> Iterator[Browser]:
     found = chromium()
     assert found is not None, "there is no Chromium here: `make browser` installs one"
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=_ARGUMENTS)
         yield browser
@@ -159,7 +171,7 @@ class Visit:
 def visiting(browser: Browser, served: Served, **options: Any) -> Iterator[Visit]:
     """Open a window of its own: nothing of another visit is known in it."""
     context: BrowserContext = browser.new_context(viewport=DESKTOP, locale="en-GB", **options)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     context.add_init_script(_WATCH)
     visit = Visit(context.new_page(), served)
     visit.page.on("console", visit.said)
