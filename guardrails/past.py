@@ -255,9 +255,8 @@ class _Shown:
         """Suggestions with one of the intents in this visit, interruptive ones not counted."""
         if not np.count_nonzero(self.exposures.same_session):
             return 0
-        inline: list[int] = self.exposures.intent[
-            self.exposures.same_session & ~self.exposures.interruptive
-        ].tolist()
+        here = self.exposures.same_session & ~self.exposures.interruptive
+        inline: list[int] = self.exposures.intent[here].tolist()
         return sum(inline.count(intent.value) for intent in intents)
 
     def n_slates(
