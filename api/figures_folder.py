@@ -51,10 +51,13 @@ def take_place() -> str | None:
 
 @contextmanager
 def holding(folder: Path) -> Iterator[None]:
-    """Hold a folder, so that nobody takes it for one that was left."""
+    """Hold a folder, so that nobody takes it for one that was left; workers that are forked hold it as well.
+
+    Together with others: a server that was renewed holds what the workers of before still hold.
+    """
     lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # who looks whether it was left lets go of it at once
+        fcntl.flock(lock, fcntl.LOCK_SH)  # who looks whether it was left lets go of it at once
         yield
     finally:
         os.close(lock)
