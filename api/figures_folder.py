@@ -66,13 +66,16 @@ def holding(folder: Path) -> Iterator[None]:
 def remove_left(beside: Path, prefix: str) -> None:
     """Remove what killed servers have left: folders beside ours that neither a server nor a worker holds."""
     for folder in beside.parent.glob(f"{prefix}*"):
-        with suppress(OSError):  # it is another user's, or has gone meanwhile
+        with suppress(OSError):  # it has gone meanwhile
             if folder != beside and _was_left(folder):
                 shutil.rmtree(folder)
 
 
 def _was_left(folder: Path) -> bool:
-    if time.time() - folder.stat().st_mtime < JUST_MADE_S:
+    found = folder.lstat()
+    if found.st_uid != os.geteuid():  # anybody may make such a name, and have it lead to what opens never
+        return False
+    if time.time() - found.st_mtime < JUST_MADE_S:
         return False
     with ExitStack() as held:
         return all(held.enter_context(_free(each)) for each in (folder, *folder.glob("place*")))

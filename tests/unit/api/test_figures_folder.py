@@ -88,6 +88,17 @@ def test_connections_are_those_of_the_worker_that_has_most_for_each_may_have_onl
         kill(each)
 
 
+def test_what_is_somebody_elses_is_not_even_opened(tmp_path, monkeypatch):
+    (tmp_path / "figures-ours").mkdir()
+    theirs = tmp_path / "figures-theirs"
+    theirs.mkdir()
+    os.mkfifo(theirs / "place0")  # to open it would take until somebody writes
+    os.utime(theirs, (0, 0))
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    remove_left(tmp_path / "figures-ours", "figures-")
+    assert theirs.exists()
+
+
 def test_what_killed_servers_left_is_removed_and_nothing_that_is_held_or_was_just_made(tmp_path):
     folders = {name: tmp_path / f"figures-{name}" for name in ("ours", "left", "server", "worker", "new")}
     for folder in (*folders.values(), tmp_path / "other"):
