@@ -305,11 +305,13 @@ def purge_under(
         settings: as for ``purge``.
         cascade_id: the receipt.
         now_ms: the clock, milliseconds since the epoch.
-        go_on: is called within each transaction; what it raises ends the purge, and undoes that transaction.
+        go_on: is called within each transaction but those that say what is removed already; what it raises
+            ends the purge, and undoes that transaction.
     """
 
     def noted(conn: Connection, store: str, n: int, done: bool) -> None:  # noqa: FBT001  as ``Noted``
-        go_on(conn)
+        if not (done and n):  # what was removed at once is on the receipt, whoever goes on from here
+            go_on(conn)
         status = StepStatus.COMPLETE if done else StepStatus.PENDING
         note_step(conn, cascade_id, store, status, now_ms, n_more=n)
 

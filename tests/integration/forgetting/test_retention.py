@@ -511,6 +511,19 @@ def test_a_purge_that_is_not_wanted_any_more_hands_back_the_rest(store, monkeypa
     assert (counts_of(receipt)["history"], receipt.finished_at_ms is None) == (5, False)
 
 
+def test_what_was_removed_at_once_is_on_the_receipt_though_the_server_stops_just_then(store, monkeypatch):
+    stopping = []
+
+    def end_some(*args, **kwargs):
+        stopping.append(True)
+        return 3
+
+    monkeypatch.setattr("api.forgetting.retention._end_profiles", end_some)
+    assert forgetting(store).purge_daily(lambda: not stopping)
+    receipt = receipt_of(store, f"retention-{NOW_MS // DAY_MS}")
+    assert (counts_of(receipt)[PROFILES], receipt.finished_at_ms) == (3, None)
+
+
 def test_what_was_counted_of_attempts_to_sign_in_goes_a_day_after_though_nobody_tries_again(store):
     keys = [store.subjects.attempt(each) for each in ("early", "late")]
     for key, at_ms in zip(keys, (NOW_MS - DAY_MS - 1, NOW_MS - DAY_MS), strict=True):
