@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from api.demo.journey import (
@@ -41,7 +42,7 @@ _COPY = 100_000_000
 
 
 def everybody_agrees(
-    folder: Path, classes: Collection[str], now_ms: int, n_items: int | None = None
+    folder: Path, classes: Collection[str], now_ms: int, n_items: int | None = None, n_parts: int = 1
 ) -> tuple[Settings, Engine, Purchases]:
     """Build the shop; every household agreed to everything on the site and to these sensitive classes.
 
@@ -50,13 +51,14 @@ def everybody_agrees(
         classes: sensitive classes that everybody agreed to.
         now_ms: the clock.
         n_items: how many items the shop has, about; ``None`` for those of the data.
+        n_parts: how many customers each household is made, who share its baskets out.
     """
     settings = Settings.from_env(
         {"TACTFUL_DATA_DIR": str(folder), "TACTFUL_CONSENT_JURISDICTION": JURISDICTION}
     )
     engine, subjects = open_engine(settings), open_subjects(settings)
     upgrade(engine)
-    purchases = read_purchases(data_folder(), now_ms)
+    purchases = _shared_out(read_purchases(data_folder(), now_ms), n_parts)
     prices = unit_prices(purchases.product, purchases.quantity, purchases.paid_minor)
     n_of_data = write_items(data_folder(), prices, folder / "items.jsonl")
     if n_items is not None:
@@ -89,6 +91,13 @@ def _grant(household: int, key: str, now_ms: int) -> dict[str, object]:
     }
 
 
+def _shared_out(purchases: Purchases, n_parts: int) -> Purchases:
+    """Make several customers of each household; every basket is of one of them."""
+    mine = purchases.household * n_parts + purchases.basket % n_parts
+    order = np.argsort(mine, kind="stable")  # purchases are ordered by customer, and by time as they were
+    return _only(replace(purchases, household=mine), order)
+
+
 def _of_size(purchases: Purchases, catalogue: Path, n_items: int, n_of_data: int) -> Purchases:
     """Leave the best known items, or put copies beside all of them; return the purchases of what is there.
 
@@ -117,7 +126,7 @@ def _best_known(purchases: Purchases, lines: list[bytes], n_items: int) -> set[i
     return set(list(dict.fromkeys([*(each for each in ordered if each in known), *there]))[:n_items])
 
 
-def _only(purchases: Purchases, kept: np.ndarray) -> Purchases:
+def _only(purchases: Purchases, kept: NDArray[np.bool_] | NDArray[np.int64]) -> Purchases:
     names = ("household", "product", "basket", "at_ms", "quantity", "paid_minor")
     return replace(purchases, **{name: getattr(purchases, name)[kept] for name in names})
 

@@ -14,11 +14,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -27,7 +26,7 @@ import numpy as np
 
 from guardrails.consent.purposes import KEY_OF, Purpose
 from tests.bench.bench_http import PATH, running
-from tests.bench.bench_load import Shop, shop_of, tactful_command, warm
+from tests.bench.bench_load import JOURNEY, Shop, fresh, shop_of, tactful_command, warm
 from tests.bench.load import request_bytes
 from tests.bench.open_loop import Answers, ask_at
 
@@ -37,7 +36,9 @@ WARM_MINUTES = 10
 MAY_GROW = 0.05
 """Share of the memory after warming up by which it may grow in an hour: what an allocator scatters."""
 
-_N_ITEMS = 50_000
+_N_PARTS = 10
+"""Customers that each household of Complete Journey is made. Two hundred requests a second of its 2,469
+would be three hundred pages an hour for each of them; so it is about thirty."""
 
 
 def main() -> int:
@@ -47,21 +48,21 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=200, help="requests a second")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        kept = shop_of(Path(os.environ.get("BENCH_SHOPS", name)) / str(_N_ITEMS), _N_ITEMS)
-        shop = Shop(Path(name) / "shop", kept.key, kept.customers)
-        shutil.copytree(kept.folder, shop.folder)
-        with running(shop.folder, shop.settings) as (port, process):
-            warm(port, shop)
-            minutes = list(_minutes(port, process, shop, chosen.minutes, chosen.rate))
-        verified = tactful_command(shop.settings, "log", "verify", "--allow-unwitnessed", "--json")
+        folder = Path(os.environ.get("BENCH_SHOPS", name)) / f"journey-in-{_N_PARTS}"
+        kept = shop_of(folder, JOURNEY, _N_PARTS)
+        with fresh(kept) as shop:
+            with running(shop.folder, shop.settings) as (port, process):
+                warm(port, shop)
+                traffic = _traffic(shop, kept.items)
+                minutes = list(_minutes(port, process, traffic, chosen.minutes, chosen.rate))
+            verified = tactful_command(shop.settings, "log", "verify", "--allow-unwitnessed", "--json")
     return _conclude(minutes, json.loads(verified))
 
 
 def _minutes(
-    port: int, process: subprocess.Popen[bytes], shop: Shop, n: int, rate: int
+    port: int, process: subprocess.Popen[bytes], traffic: Iterator[bytes], n: int, rate: int
 ) -> Iterator[dict[str, float]]:
     """Yield what came of each minute."""
-    traffic = _traffic(shop)
     print("minute  answered  not 200  degraded  p50 ms  p99 ms  MB", flush=True)
     for minute in range(1, n + 1):
         requests = list(islice(traffic, rate * 60))
@@ -83,10 +84,9 @@ def _row(minute: int, answers: Answers, megabytes: float) -> dict[str, float]:
     }
 
 
-def _traffic(shop: Shop) -> Iterator[bytes]:
+def _traffic(shop: Shop, items: Sequence[str]) -> Iterator[bytes]:
     """Yield requests as a shop sends them, the same ones in every run."""
     random = np.random.default_rng(0)
-    items = shop.items
     number = 0
     while True:
         number += 1
