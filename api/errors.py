@@ -22,6 +22,7 @@
     ├── UnknownPolicyError   a policy, or a version of it, that is not in the store
     ├── ModelRefusedError    a step in the life of a model may not be taken now
     ├── UnknownRunError      a training that nobody asked for
+    ├── UpdateLostError      the process that let the model learn from what is new is gone
     ├── AccountRefusedError  an account of the console cannot be made or changed like this
     ├── NotSignedInError, NoRoleError  somebody who signs in elsewhere does not come in here
     ├── InvalidRequestError  a request says something it must not; names every place
@@ -148,6 +149,10 @@ class ModelRefusedError(EdgeError):
 
 class UnknownRunError(EdgeError):
     """A training that nobody asked for."""
+
+
+class UpdateLostError(EdgeError):
+    """The process that let the model learn from what is new has ended without a word."""
 
 
 class AccountRefusedError(EdgeError):

@@ -5,8 +5,7 @@ again. The outcome is the same, to the bit, as if the learner had learned anew f
 models wait for the next training. With the first look after midnight (UTC) everything has aged by a
 day, and the learner does learn anew.
 
-A keeper in every process that serves looks for what is new; the lock that trainings take lets one of
-them work, and the others then find nothing to do.
+Who looks whether there is anything new is ``api.model_keeper``.
 """
 
 from __future__ import annotations
@@ -14,23 +13,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import orjson
 from sqlalchemy import Connection, Engine, exists, select
 
-from api.errors import StoreUnavailableError
 from api.imports.importer import Progress
-from api.logging import note, warn
-from api.metrics import Metrics
-from api.models.alone import WAITING, alone
+from api.models.alone import alone
 from api.models.lineage import Job, Told, lineage_of
 from api.models.registry import Activation, register_model
 from api.models.stored import copies_of
-from api.rounds import Rounds
 from api.settings import Settings
 from api.storage.artefacts_used import forget_used
-from api.storage.bulk import last_interaction_no
 from api.storage.connection import reading, writing
 from api.storage.tables import artefacts_used, interactions
 from api.storage.training import training_customers
@@ -45,14 +39,10 @@ from api.storage.versions import (
     shadow_model,
 )
 from engine.artefact import Manifest, erase_artefact, manifest_of
-from engine.errors import ModelFitError
 from guardrails.consent.purposes import Purpose
 
 UPDATE_NOTE = "what customers did since was added to model "
 """What the manifest of a model that was updated says, followed by the version before."""
-
-REST = 4.0
-"""After an update, rest this many times as long as it took: it takes at most a fifth of the time."""
 
 GRACE_MS = 120_000
 """How long a model that an update took the place of is there still, for who is about to load it."""
@@ -128,14 +118,14 @@ def _update(
     from engine.training import refit, update  # noqa: PLC0415
 
     with reading(engine) as conn:
-        row = _in_force(conn)
+        row = model_in_force(conn)
         if row is None:
             return ModelUpdate(None, None, "none")
         unchanged = ModelUpdate(row.version, row.version, "none")
         manifest = manifest_of(orjson.loads(row.manifest))
         if not issubclass(LEARNERS.get(manifest.learner, object), Counted):
             return replace(unchanged, path="not_counted")
-        if not manifest.read_to or not _has_new(conn, manifest.read_to):
+        if not manifest.read_to or not has_new(conn, manifest.read_to):
             return unchanged
         progress(0, 2, "reading what may be learned from")
         shop = training.read_shop(conn, settings)
@@ -178,12 +168,13 @@ def _update(
     )
 
 
-def _in_force(conn: Connection) -> ModelRow | None:
+def model_in_force(conn: Connection) -> ModelRow | None:
+    """Return the model that is in force; ``None`` without one."""
     version = active(conn).get(MODEL)
     return None if version is None else get_model(conn, version)
 
 
-def _has_new(conn: Connection, read_to: int) -> bool:
+def has_new(conn: Connection, read_to: int) -> bool:
     """Tell whether anything was stored since, for a profile and of a customer who has an account."""
     new = exists().where(
         interactions.c.interaction_no > read_to,
@@ -235,107 +226,3 @@ def _superseded(conn: Connection, now_ms: int) -> list[ModelRow]:
         and row.in_force_until_ms <= now_ms - GRACE_MS
         and is_update(manifest_of(orjson.loads(row.manifest)))
     ]
-
-
-class _NotNowError(Exception):
-    """Somebody else trains, forgets or updates."""
-
-
-class _Looked(NamedTuple):
-    """What the last look has seen: which model was in force, and how far it was read."""
-
-    version: str
-    last_no: int
-
-
-class ModelKeeper(Rounds):
-    """Looks for what is new and lets the model learn from it.
-
-    Args:
-        engine: the database.
-        settings: how often to look; where models are kept.
-        metrics: where it is told how old the last update is.
-        clock: milliseconds since the epoch.
-    """
-
-    def __init__(
-        self, engine: Engine, settings: Settings, metrics: Metrics, clock: Callable[[], int]
-    ) -> None:
-        super().__init__("tactful-model-keeper", first_s=float(settings.model_update_s))
-        self._engine = engine
-        self._settings = settings
-        self._metrics = metrics
-        self._clock = clock
-        self._looked: _Looked | None = None
-        self._told: str | None = None
-
-    def start(self) -> None:
-        """Begin to look, unless that is switched off. After a fork make a new one instead."""
-        if self._settings.model_update_s:
-            super().start()
-
-    def look(self) -> ModelUpdate | None:
-        """Let the model learn from what is new; ``None`` if there is nothing, or somebody else is at it.
-
-        Raises:
-            ArtefactError: a model cannot be read or written.
-            StoreUnavailableError: the database cannot be used.
-        """
-        seen = self._what_is_new()
-        if seen is None:
-            return None
-        try:
-            done = update_model(self._engine, self._settings, self._clock(), self._progress)
-        except _NotNowError:
-            return None
-        except ModelFitError as error:
-            warn("model:update:nothing_left", error)
-            done = ModelUpdate(seen.version, seen.version, "none")
-        self._looked = seen
-        if done.after != done.before:
-            n_retired = retire_superseded(self._engine, self._clock())
-            self._metrics.model_updates.labels(done.path).inc()
-            self._metrics.model_update_seconds.set(done.seconds)
-            self._metrics.model_updated_at.set(self._clock() / 1000)
-            note("model:update:done", path=done.path, n_new=done.n_new, n_retired=n_retired)
-        return done
-
-    def _what_is_new(self) -> _Looked | None:
-        """Return how far things have come, if there may be something that no look has seen."""
-        with reading(self._engine) as conn:
-            row = _in_force(conn)
-            if row is None:
-                return None
-            seen = _Looked(row.version, last_interaction_no(conn))
-            if seen == self._looked:
-                return None
-            read_to = orjson.loads(row.manifest).get("read_to", 0)
-            if not read_to:  # made by other software, or by hand: it waits for the next training
-                return None
-            if self._looked is not None and self._looked.version == row.version:
-                read_to = max(read_to, self._looked.last_no)
-            return seen if _has_new(conn, read_to) else None
-
-    def _progress(self, done: int, total: int | None, message: str) -> None:
-        """Wait for nobody, and stop between two steps when told to."""
-        del done, total
-        if message == WAITING or self._closed.is_set():
-            raise _NotNowError
-
-    def _round(self) -> float:
-        started = time.monotonic()
-        done = self._attempt()
-        took_s = time.monotonic() - started if done is not None else 0.0
-        return max(float(self._settings.model_update_s), REST * took_s)
-
-    def _attempt(self) -> ModelUpdate | None:
-        """Look; what goes wrong is told once, until it goes well or wrong otherwise."""
-        try:
-            done = self.look()
-        except Exception as error:  # noqa: BLE001  whatever it is, it must not end the only keeper
-            if not isinstance(error, StoreUnavailableError) and self._told != str(error):
-                warn("model:update:failed", error)
-            self._told = str(error)
-            return None
-        self._told = None
-        return done

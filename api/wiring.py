@@ -24,6 +24,7 @@ from api.limits.rates import Rates, shared_table
 from api.logbook import Logbook, open_logbook
 from api.logkeeping import LogKeeper
 from api.metrics import Metrics
+from api.model_keeper import ModelKeeper
 from api.models.runs import Trainings
 from api.models.shadowing import ShadowModels
 from api.policies.clock import PolicyClock
@@ -35,7 +36,6 @@ from api.storage.recorder import Recorder
 from api.storage.spool import Spool
 from api.storage.subjects import Subjects, open_subjects
 from api.tracing import Spans
-from api.updating import ModelKeeper
 from guardrails.log.canonical import canonical
 
 EXTENSION = "tactful"

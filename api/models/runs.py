@@ -8,22 +8,19 @@ run whose claim ran out was left by a server that died, and is told to be interr
 from __future__ import annotations
 
 import multiprocessing
-import os
 import resource
 import signal
 import threading
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
-from api.cores import use_all
+from api.beside import let_requests_have_the_memory, work_beside
 from api.errors import EdgeError, StoreUnavailableError, UnknownRunError
 from api.logbook import Logbook
 from api.logging import warn
@@ -276,9 +273,7 @@ def train_apart(settings: Settings, run: TrainingRun, to: Pipe) -> None:
         run: what was asked for.
         to: where it is told.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us is interrupted as well, and stops us
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    use_all()
+    work_beside()
     try:
         report = _trained(settings, run, to)
         to.send((_DONE, (report.version, report.because, report.activated)))
@@ -299,7 +294,7 @@ def _trained(settings: Settings, run: TrainingRun, to: Pipe) -> TrainingReport:
     from api.training import train  # noqa: PLC0415  learners are slow to import and not needed to serve
     from api.wiring import now_ms  # noqa: PLC0415  as above
 
-    _let_requests_go_first(settings.training_memory_mb)
+    let_requests_have_the_memory(settings.training_memory_mb)
     engine = open_engine(settings)
     try:
         return train(
@@ -314,24 +309,3 @@ def _trained(settings: Settings, run: TrainingRun, to: Pipe) -> TrainingReport:
         )
     finally:
         engine.dispose()
-
-
-def _let_requests_go_first(memory_mb: int) -> None:
-    """Be the first to go where the machine has no memory left, and stay within what may be taken."""
-    with suppress(OSError):  # not Linux, or not ours to say
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    if memory_mb:
-        n_pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = n_pages * resource.getpagesize() + memory_mb * 1_000_000
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        if hard != resource.RLIM_INFINITY:
-            most = min(most, hard)  # no process may allow itself more than that
-        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
-
-
-def _end_with_parent() -> None:
-    """Leave with whoever started us, also if that was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

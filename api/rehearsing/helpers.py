@@ -7,15 +7,13 @@ whoever started them. Where they cannot be started, or are killed, the work is d
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
 import threading
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from api.cores import use_all
+from api.beside import work_beside
 from api.rehearsing.work import Found, Work
 from api.storage.retained import RetainedBody
 
@@ -72,17 +70,7 @@ def _begin(work: Work) -> None:
     """Make a helper of this process."""
     global _work  # noqa: PLW0603  a process has no other place for what all of its tasks share
     _work = work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us is interrupted as well, and tells us
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    use_all()
-
-
-def _end_with_parent() -> None:
-    """Leave with whoever started us, also if that was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    work_beside()
 
 
 def _help(key: str, bodies: Sequence[RetainedBody] | None) -> Found | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -18,9 +20,12 @@ from support.learning import (
     unseen,
 )
 from support.stores import Clock, Store
+from support.waiting import until
 
 from api import updating
+from api.errors import UpdateLostError
 from api.metrics import Metrics
+from api.model_keeper import ModelKeeper
 from api.models.registry import Activation, register_model
 from api.storage.artefacts_used import note_used
 from api.storage.connection import reading, writing
@@ -28,8 +33,10 @@ from api.storage.items import ItemRow, upsert_items
 from api.storage.tables import artefacts_used
 from api.storage.versions import MODEL, active, get_model, list_models
 from api.training import LOCK_FILE, forget_customers, train
-from api.updating import GRACE_MS, ModelKeeper, ModelUpdate, update_model
+from api.updating import GRACE_MS, ModelUpdate, update_model
+from api.updating_beside import LOCK_FILE as LOCK_OF_UPDATES
 from engine.artefact import load_artefact
+from engine.errors import ArtefactError
 from engine.interactions import DAY_MS
 from engine.training import Trained
 from guardrails.consent.purposes import Purpose
@@ -181,6 +188,62 @@ def test_a_keeper_waits_for_nobody(shop):
         fcntl.flock(file, fcntl.LOCK_EX)
         assert keeper(shop, Clock(SOON_MS)).look() is None
     assert keeper(shop, Clock(SOON_MS)).look().path == "incremental"
+
+
+def test_an_update_has_a_process_of_its_own_and_another_on_this_host_leaves_it_to_that(shop):
+    trained(shop)
+    something_new(shop)
+    clock = Clock(SOON_MS)
+    with ThreadPoolExecutor(1) as threads:
+        one = threads.submit(keeper(shop, clock).look)
+        (process,) = until(multiprocessing.active_children)
+        assert (process.name, keeper(shop, clock).look()) == ("tactful-update", None)
+        assert len(multiprocessing.active_children()) == 1
+        assert one.result().path == "incremental"
+    assert multiprocessing.active_children() == []
+
+
+def test_an_update_that_is_killed_is_told_and_the_next_one_does_it(shop):
+    before = trained(shop)
+    something_new(shop)
+    watching = keeper(shop, Clock(SOON_MS))
+    with ThreadPoolExecutor(1) as threads:
+        one = threads.submit(watching.look)
+        until(multiprocessing.active_children)[0].kill()
+        with pytest.raises(UpdateLostError):
+            one.result()
+    assert in_force(shop) == before
+    assert watching.look().before == before
+
+
+def test_who_closes_the_keeper_does_not_wait_for_its_update(shop):
+    before = trained(shop)
+    something_new(shop)
+    watching = keeper(shop, Clock(SOON_MS))
+    with ThreadPoolExecutor(1) as threads:
+        one = threads.submit(watching.look)
+        until(multiprocessing.active_children)
+        watching.close()
+        assert one.result(10) is None
+    assert multiprocessing.active_children() == []
+    assert in_force(shop) == before
+
+
+def test_an_update_that_has_no_memory_left_is_told(shop):
+    before = trained(shop)
+    something_new(shop)
+    confined = replace(shop, settings=replace(shop.settings, training_memory_mb=1))
+    with pytest.raises(UpdateLostError):
+        keeper(confined, Clock(SOON_MS)).look()
+    assert in_force(shop) == before
+
+
+def test_a_folder_of_models_that_cannot_be_written_to_is_told(shop):
+    trained(shop)
+    something_new(shop)
+    (shop.settings.artefacts_dir / LOCK_OF_UPDATES).mkdir()
+    with pytest.raises(ArtefactError, match="cannot write to"):
+        keeper(shop, Clock(SOON_MS)).look()
 
 
 def test_updates_that_others_took_the_place_of_go_and_what_was_trained_stays(shop):
