@@ -419,7 +419,10 @@ def _recommender(artefact: Artefact | None, catalogue: Catalogue, before: Snapsh
     """Return the model bound to the catalogue; the one before where both are the same."""
     if before is not None and before.artefact is artefact and before.house.catalogue is catalogue:
         return before.house.recommender
-    return NoModel(catalogue) if artefact is None else Recommender(artefact, catalogue)
+    if artefact is None:
+        return NoModel(catalogue)
+    former = None if before is None else before.house.recommender
+    return Recommender(artefact, catalogue, former.binding if isinstance(former, Recommender) else None)
 
 
 def _on_trial(
@@ -451,7 +454,7 @@ def _artefact(
     if before is not None and before.version == model.version:
         return before, None
     try:
-        return copies.load(model.location), None
+        return copies.load(model.location, like=before), None
     except ArtefactError as error:
         warn("model:load:failed", error, because=str(error))  # names files and formats, and nobody
         return before, type(error).__name__

@@ -236,13 +236,14 @@ def publish_artefact(root: str | Path, arrays: ModelArrays, manifest: Manifest, 
             return version
 
 
-def load_artefact(path: str | Path, *, verify: bool = True) -> Artefact:
+def load_artefact(path: str | Path, *, verify: bool = True, like: Artefact | None = None) -> Artefact:
     """Map a stored model into memory. Of one that is stored elsewhere a copy is: see ``engine.copies``.
 
     Args:
         path: the model's folder.
         verify: read every file once and compare its hash. Without it, lengths and types are
             still checked.
+        like: a model in memory. Where the new one knows the same items, both share the list of them.
 
     Raises:
         ArtefactError: a file is missing, truncated, altered or of another format. The
@@ -250,7 +251,7 @@ def load_artefact(path: str | Path, *, verify: bool = True) -> Artefact:
     """
     folder = Path(path)
     with reporting(ArtefactError, "read", folder):
-        return _load_local(folder, verify=verify)
+        return _load_local(folder, verify=verify, known_ids=like.item_ids if like else ())
 
 
 def fetch_artefact(path: str | Path, folder: Path) -> None:
@@ -394,7 +395,7 @@ def _upload(filesystem: Any, local: Path, folder: str) -> None:
             filesystem.put_file(str(file), there)
 
 
-def _load_local(folder: Path, *, verify: bool) -> Artefact:
+def _load_local(folder: Path, *, verify: bool, known_ids: tuple[str, ...]) -> Artefact:
     document = _read_manifest(folder / MANIFEST_FILE)
     hashes = document["sha256"]
     if verify:
@@ -406,7 +407,7 @@ def _load_local(folder: Path, *, verify: bool) -> Artefact:
     if (folder / FACTS_FILE).read_bytes() != _facts(document["model"]):
         raise ArtefactError(f"`{folder / MANIFEST_FILE}` says of the model what is not true of it")
     artefact = Artefact(
-        item_ids=_read_names(folder / ITEM_IDS_FILE),
+        item_ids=_read_names(folder / ITEM_IDS_FILE, known_ids),
         classes=_read_names(folder / CLASSES_FILE),
         **{name: _map(folder / f"{name}.npy", dtype) for name, dtype in _DTYPES.items()},
         version=document["version"],
@@ -445,9 +446,13 @@ def _facts(manifest: Manifest) -> bytes:
     return orjson.dumps({name: getattr(manifest, name) for name in FACTS})
 
 
-def _read_names(file: Path) -> tuple[str, ...]:
+def _read_names(file: Path, known: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return the names in a file: those given, where it holds the very same."""
+    content = file.read_bytes()
+    if known and content == orjson.dumps(known):
+        return known
     try:
-        return tuple(orjson.loads(file.read_bytes()))
+        return tuple(orjson.loads(content))
     except (ValueError, TypeError) as error:
         raise ArtefactError(f"`{file}` is not a list of names") from error
 

@@ -44,7 +44,7 @@ class Copies:
         self._root = root
         self._most_bytes = most_bytes
 
-    def load(self, location: str | Path, *, verify: bool = True) -> Artefact:
+    def load(self, location: str | Path, *, verify: bool = True, like: Artefact | None = None) -> Artefact:
         """Map a model into memory, from its copy if it is stored elsewhere.
 
         A copy that is damaged is fetched anew.
@@ -52,13 +52,14 @@ class Copies:
         Args:
             location: the model's folder; a path, or any address that ``fsspec`` understands.
             verify: as for ``load_artefact``.
+            like: as for ``load_artefact``.
 
         Raises:
             ArtefactError: it is not there, broken where it is stored, or another than its address says; or
                 the copy cannot be written.
         """
         if not is_elsewhere(location):
-            artefact = load_artefact(location, verify=verify)
+            artefact = load_artefact(location, verify=verify, like=like)
             if artefact.version != name_of(location):
                 raise ArtefactError(f"`{location}` holds another model than its name says")
             return artefact
@@ -66,11 +67,11 @@ class Copies:
         with reporting(ArtefactError, "keep copies in", self._root):
             held = self._held(location, folder)
             try:  # everybody at once: reading all of a large one takes a while
-                artefact = load_artefact(folder, verify=verify)
+                artefact = load_artefact(folder, verify=verify, like=like)
             except ArtefactError:
                 held.close()
                 held = self._held(location, folder, anew=True)
-                artefact = load_artefact(folder, verify=False)
+                artefact = load_artefact(folder, verify=False, like=like)
         weakref.finalize(artefact, held.close)
         return artefact
 

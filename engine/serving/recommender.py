@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,24 @@ MOST_PERCENT = np.iinfo(np.int32).max // MICRO_PER_PERCENT
 """A lift above two thousand is as telling as one of two thousand."""
 
 
+class Binding(NamedTuple):
+    """Which item is which in a model and in a catalogue.
+
+    Both are sorted by item id, so the order of rows, and with it every tie, is the same in both.
+
+    Attributes:
+        item_ids: of the model.
+        catalogue: the catalogue.
+        row_of_item: the model row of each catalogue row, and one row more; -1 for none; int32.
+        item_of_row: the catalogue row of each model row; -1 for none; int32.
+    """
+
+    item_ids: tuple[str, ...]
+    catalogue: Catalogue
+    row_of_item: NDArray[np.int32]
+    item_of_row: NDArray[np.int32]
+
+
 class Recommender:
     """Proposes items of one catalogue by one model. Immutable, safe to share between threads.
 
@@ -51,11 +70,19 @@ class Recommender:
     proposed; evidence about items that the model does not know contributes nothing.
     """
 
-    def __init__(self, artefact: Artefact, catalogue: Catalogue) -> None:
+    def __init__(self, artefact: Artefact, catalogue: Catalogue, binding: Binding | None = None) -> None:
+        """Bind a model to a catalogue.
+
+        Args:
+            artefact: the model.
+            catalogue: what there is.
+            binding: of the model before; shared where it is the same.
+        """
         self._artefact = artefact
         self._n_items = catalogue.n_items
-        self._row_of_item, self._item_of_row = _bind(artefact.item_ids, catalogue)
         self._catalogue = catalogue
+        self._binding = _bind(artefact.item_ids, catalogue, binding)
+        self._row_of_item, self._item_of_row = self._binding.row_of_item, self._binding.item_of_row
         self._row_source = np.append(artefact.row_source, np.int32(RowSource.LEARNED))  # -1 reads the last
         self._telling = lru_cache(maxsize=N_REMEMBERED)(self._telling_of)
         self._mask = lru_cache(maxsize=N_REMEMBERED)(self._mask_of)
@@ -80,6 +107,11 @@ class Recommender:
         self._popular_by_brand, self._brand_ptr = _group(
             popular, catalogue.brand[popular], len(catalogue.brands)
         )
+
+    @property
+    def binding(self) -> Binding:
+        """Which item is which in the model and in the catalogue."""
+        return self._binding
 
     @property
     def version(self) -> str | None:
@@ -376,18 +408,16 @@ class NoModel:
         return Candidates.empty()
 
 
-def _bind(item_ids: tuple[str, ...], catalogue: Catalogue) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the model row of each catalogue row and the catalogue row of each model row; -1 for none.
-
-    Both are sorted by item id, so the order of rows, and with it every tie, is the same in both.
-    """
+def _bind(item_ids: tuple[str, ...], catalogue: Catalogue, before: Binding | None) -> Binding:
+    if before is not None and before.item_ids is item_ids and before.catalogue is catalogue:
+        return before
     known = catalogue.idx_of_id
     item_of_row = np.fromiter((known.get(item_id, NO_CODE) for item_id in item_ids), np.int32, len(item_ids))
     # One row more than there are items, so that an empty catalogue can be looked into as well.
     row_of_item = np.full(catalogue.n_items + 1, NO_CODE, np.int32)
     sold = np.flatnonzero(item_of_row >= 0)
     row_of_item[item_of_row[sold]] = sold
-    return row_of_item, item_of_row
+    return Binding(item_ids, catalogue, row_of_item, item_of_row)
 
 
 def _most_popular(popularity: NDArray[np.int64], available: NDArray[np.bool_]) -> NDArray[np.int32]:

@@ -61,6 +61,18 @@ def test_what_was_written_is_read_back_with_its_manifest_under_its_version(folde
     assert loaded.n_items == 3
 
 
+def test_models_that_know_the_same_items_share_the_list_of_them(tmp_path, folder, arrays):
+    before = load_artefact(folder)
+    same = replace(arrays, popularity=arrays.popularity + 1)
+    other = replace(arrays, item_ids=(*arrays.item_ids[:-1], f"{arrays.item_ids[-1]}0"))
+    after, renamed = (
+        load_artefact(tmp_path / write_artefact(tmp_path, each, MANIFEST), like=before)
+        for each in (same, other)
+    )
+    assert after.item_ids is before.item_ids
+    assert renamed.item_ids == other.item_ids != before.item_ids
+
+
 def test_loaded_arrays_are_mapped_and_cannot_be_written(folder):
     loaded = load_artefact(folder)
     assert isinstance(loaded.weights.base, np.memmap)

@@ -50,6 +50,23 @@ def test_what_goes_with_the_evidence_is_ranked_by_score_and_then_by_item(bind):
     assert found.support[found.ptr[2] : found.ptr[3]].tolist() == [102, 102]
 
 
+def test_a_model_of_the_same_items_shares_with_the_one_before_which_is_which(tmp_path):
+    stocked, other = (models.catalogue(ids, available=[True] * 5) for ids in (IDS, (*IDS[:-1], "item-9999")))
+    manifest = Manifest(learner="walk")
+    before = load_artefact(tmp_path / write_artefact(tmp_path, models.model(EDGES), manifest))
+    later = models.model(EDGES + EDGES)
+    after = load_artefact(tmp_path / write_artefact(tmp_path, later, manifest), like=before)
+    binding = Recommender(before, stocked).binding
+    assert Recommender(after, stocked, binding).binding is binding
+    elsewhere = Recommender(after, other, binding)
+    assert elsewhere.binding.item_of_row.tolist() == [0, 1, 2, 3, -1]
+    found, afresh = (
+        each.goes_with(models.evidence([0, 1]), NOTHING, 10)
+        for each in (Recommender(after, stocked, binding), Recommender(after, stocked))
+    )
+    assert pairs(found) == pairs(afresh) == [(0, 16), (1, 16), (2, 12), (3, 8)]
+
+
 def test_excluded_and_unavailable_items_are_not_proposed(bind):
     recommender = bind(models.model(EDGES), available=[True, True, True, False, True])
     found = recommender.goes_with(models.evidence([0]), np.array([1], np.int32), 10)
