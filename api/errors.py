@@ -151,8 +151,12 @@ class UnknownRunError(EdgeError):
     """A training that nobody asked for."""
 
 
-class UpdateLostError(EdgeError):
-    """The process that let the model learn from what is new has ended without a word."""
+class WorkFailedError(EdgeError):
+    """Work in a process beside the requests has failed; the message is what kind of error it was."""
+
+
+class WorkLostError(EdgeError):
+    """A process that worked beside the requests has ended without a word."""
 
 
 class AccountRefusedError(EdgeError):

@@ -21,7 +21,7 @@ from api.settings import Settings
 from api.storage.bulk import last_interaction_no
 from api.storage.connection import reading
 from api.updating import ModelUpdate, has_new, model_in_force, retire_superseded
-from api.updating_beside import UpdateBeside
+from api.updating_beside import update_beside
 from engine.errors import ModelFitError
 
 REST = 4.0
@@ -53,7 +53,6 @@ class ModelKeeper(Rounds):
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
-        self._beside = UpdateBeside(settings, self._closed)
         self._looked: _Looked | None = None
         self._told: str | None = None
 
@@ -68,13 +67,14 @@ class ModelKeeper(Rounds):
         Raises:
             ArtefactError: a model cannot be read or written.
             StoreUnavailableError: the database cannot be used.
-            UpdateLostError: the process that was at it is gone.
+            WorkFailedError: there was not enough memory, or something nobody thought of went wrong.
+            WorkLostError: the process that was at it is gone.
         """
         seen = self._what_is_new()
         if seen is None:
             return None
         try:
-            done = self._beside.update(self._clock())
+            done = update_beside(self._settings, self._clock(), self._closed)
         except ModelFitError as error:
             warn("model:update:nothing_left", error)
             done = ModelUpdate(seen.version, seen.version, "none")

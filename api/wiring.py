@@ -11,12 +11,14 @@ import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 
 from flask import current_app
 from sqlalchemy import Engine
 
 from api.counting import FigureKeeper
+from api.forgetting.models import forget_customers, without_beside
 from api.forgetting.worker import Cascades, Forgetting
 from api.limits.callers import Limits
 from api.limits.days import Days
@@ -140,9 +142,9 @@ def wire(settings: Settings) -> Wiring:
     build = build_digest()
     log_keeper = LogKeeper(logbook, spool, settings, metrics, build, now_ms)
     runtime = Runtime(engine, settings, metrics)
-    cascades = Cascades(
-        Forgetting(logbook, settings, now_ms), engine, metrics, purges_daily=settings.purges_daily
-    )
+    forget_in_models = partial(forget_customers, learn_without=without_beside)
+    forgetting = Forgetting(logbook, settings, now_ms, forget_in_models)
+    cascades = Cascades(forgetting, engine, metrics, purges_daily=settings.purges_daily)
     model_keeper = ModelKeeper(engine, settings, metrics, now_ms)
     policy_clock = PolicyClock(logbook, now_ms)
     shadow_models = ShadowModels(logbook, runtime, now_ms)

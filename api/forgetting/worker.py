@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 
@@ -25,6 +25,7 @@ from api.forgetting.files import (
     forget_rehearsed_before_others_forgot,
 )
 from api.forgetting.keys import KEPT, destroy_keys
+from api.forgetting.models import ModelForgetting, forget_customers
 from api.forgetting.plan import (
     CONSENTS,
     CORRECTIONS,
@@ -75,9 +76,6 @@ from api.storage.log import lock_log
 from api.storage.statements import chunks
 from api.storage.subjects import Subjects, open_subjects
 from api.storage.terms import erase_terms
-
-if TYPE_CHECKING:
-    from api.training import ModelForgetting
 
 LEASE_MS = 120_000
 """How long a cascade is held without a sign of life: what a killed process delays it by."""
@@ -154,15 +152,6 @@ class ForgetCustomers(Protocol):
         """Forget customers by their storage keys, while their interactions are still there."""
 
 
-def forget_in_models(
-    engine: Engine, settings: Settings, gone: Collection[int], now_ms: int, progress: Progress
-) -> ModelForgetting:
-    """Forget customers as training does; loaded when it is needed, which is rarely."""
-    from api.training import forget_customers  # noqa: PLC0415  learners are not needed to serve
-
-    return forget_customers(engine, settings, gone, now_ms, progress)
-
-
 class LeaseLostError(EdgeError):
     """Somebody else works on the cascade now."""
 
@@ -200,7 +189,7 @@ class Forgetting:
         logbook: Logbook,
         settings: Settings,
         clock: Callable[[], int],
-        forget_in_models: ForgetCustomers = forget_in_models,
+        forget_in_models: ForgetCustomers = forget_customers,
         lease_ms: int = LEASE_MS,
     ) -> None:
         self._logbook = logbook
@@ -233,9 +222,13 @@ class Forgetting:
         """Go through cascades that are held, and finish those of which nothing is left to do."""
         show = progress or unseen
         try:
-            self._forget_in_model(leases, show)
+            self._forget_in_model(leases, show, wanted)
         except LeaseLostError:
             note("cascade:lease:lost")
+            return
+        except _UnwantedError:
+            for lease in leases:
+                self.let_go(lease, 0)
             return
         for lease in leases:
             try:
@@ -316,7 +309,9 @@ class Forgetting:
                 if claim(conn, cascade_id, seen_until_ms, until_ms)
             ]
 
-    def _forget_in_model(self, leases: Sequence[Lease], progress: Progress) -> None:
+    def _forget_in_model(
+        self, leases: Sequence[Lease], progress: Progress, wanted: Callable[[], bool]
+    ) -> None:
         """Let the models forget every customer of these cascades in one pass."""
         with reading(self._engine) as conn:
             found = [get_cascade(conn, lease.cascade_id) for lease in leases]
@@ -324,6 +319,8 @@ class Forgetting:
         gone = {each.customer_no for each in waiting if each.customer_no is not None}
 
         def show(done: int, total: int | None, message: str) -> None:
+            if not wanted():
+                raise _UnwantedError
             for lease in leases:
                 self.keep(lease)
             progress(done, total, message)
@@ -337,7 +334,7 @@ class Forgetting:
     def _forget_in_one_pass(self, gone: Collection[int], show: Progress) -> tuple[StepStatus, int, str]:
         try:
             done = self._forget_in_models(self._engine, self._settings, gone, self._clock(), show)
-        except LeaseLostError:
+        except (LeaseLostError, _UnwantedError):
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, the other places go on
             warn("cascade:step:failed", error, step=MODEL)

@@ -8,7 +8,6 @@ run whose claim ran out was left by a server that died, and is told to be interr
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import signal
 import threading
 import uuid
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
-from api.beside import let_requests_have_the_memory, work_beside
+from api.beside import let_it_say_so, let_requests_have_the_memory, work_beside
 from api.errors import EdgeError, StoreUnavailableError, UnknownRunError
 from api.logbook import Logbook
 from api.logging import warn
@@ -280,8 +279,7 @@ def train_apart(settings: Settings, run: TrainingRun, to: Pipe) -> None:
     except (EdgeError, EngineError, GuardrailError) as error:  # their texts name nobody
         to.send((_FAILED, (str(error),)))
     except MemoryError:
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))  # to be able to say so
+        let_it_say_so()
         to.send((_FAILED, (_NO_MEMORY,)))
     except Exception as error:  # noqa: BLE001  whoever waits is to know of it
         warn("training:failed", error)
@@ -294,8 +292,8 @@ def _trained(settings: Settings, run: TrainingRun, to: Pipe) -> TrainingReport:
     from api.training import train  # noqa: PLC0415  learners are slow to import and not needed to serve
     from api.wiring import now_ms  # noqa: PLC0415  as above
 
-    let_requests_have_the_memory(settings.training_memory_mb)
     engine = open_engine(settings)
+    let_requests_have_the_memory(settings.training_memory_mb)
     try:
         return train(
             engine,

@@ -16,6 +16,7 @@ from support.stores import NOW_MS, Clock, Store, a_decision, an_exposure, an_int
 
 from api.forgetting.begin import Erasable
 from api.forgetting.keys import erase as erase_keys
+from api.forgetting.models import ModelForgetting
 from api.forgetting.worker import Forgetting
 from api.logbook import entry
 from api.storage import tables
@@ -31,7 +32,6 @@ from api.storage.interactions import insert_interactions
 from api.storage.legal_holds import LegalHold, insert_hold
 from api.storage.measured import MeasuredDecision
 from api.storage.requests import RequestKind, open_request
-from api.training import ModelForgetting
 from engine.interactions import DAY_MS
 from engine.vocabulary import Channel, Intent, Kind
 from guardrails.consent.purposes import KEY_OF, Purpose

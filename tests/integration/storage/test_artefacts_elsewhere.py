@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 from support.learning import LATER_MS, TRAINED_MS, numbers_of, open_shop, takes_back, unseen
 from support.stores import Store
 
+from api.forgetting.models import ModelForgetting, forget_customers
 from api.log_exporting import _manifests
 from api.metrics import Metrics
 from api.models.registry import put_in_force
@@ -21,7 +22,7 @@ from api.runtime import Runtime
 from api.settings import Settings
 from api.storage.connection import reading
 from api.storage.versions import get_model
-from api.training import ModelForgetting, forget_customers, train
+from api.training import train
 from engine.artefact import erase_artefact, stored_manifest
 from engine.drafts import draft_in
 from engine.errors import ArtefactError, SnapshotError

@@ -22,9 +22,11 @@ from support.learning import (
 from support.stores import Store, settings_for
 
 from api.errors import StoreUnavailableError
+from api.forgetting.models import ModelForgetting, forget_customers
+from api.models.alone import LOCK_FILE, TRAINING_LOCK
 from api.storage.connection import holding, open_engine, reading, writing
 from api.storage.versions import MODEL, active, get_model, list_models
-from api.training import LOCK_FILE, TRAINING_LOCK, ModelForgetting, forget_customers, train
+from api.training import train
 from api.updating import update_model
 from engine.artefact import load_artefact
 from engine.errors import ModelFitError

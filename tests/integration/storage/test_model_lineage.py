@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from support.learning import LATER_MS, TRAINED_MS, numbers_of, open_shop, takes_back, unseen
 
-from api.training import forget_customers, train
+from api.forgetting.models import forget_customers
+from api.training import train
 from guardrails.consent.events import Status
 
 

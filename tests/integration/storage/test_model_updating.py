@@ -23,16 +23,18 @@ from support.stores import Clock, Store
 from support.waiting import until
 
 from api import updating
-from api.errors import UpdateLostError
+from api.errors import WorkFailedError, WorkLostError
+from api.forgetting.models import forget_customers
 from api.metrics import Metrics
 from api.model_keeper import ModelKeeper
+from api.models.alone import LOCK_FILE
 from api.models.registry import Activation, register_model
 from api.storage.artefacts_used import note_used
 from api.storage.connection import reading, writing
 from api.storage.items import ItemRow, upsert_items
 from api.storage.tables import artefacts_used
 from api.storage.versions import MODEL, active, get_model, list_models
-from api.training import LOCK_FILE, forget_customers, train
+from api.training import train
 from api.updating import GRACE_MS, ModelUpdate, update_model
 from api.updating_beside import LOCK_FILE as LOCK_OF_UPDATES
 from engine.artefact import load_artefact
@@ -210,7 +212,7 @@ def test_an_update_that_is_killed_is_told_and_the_next_one_does_it(shop):
     with ThreadPoolExecutor(1) as threads:
         one = threads.submit(watching.look)
         until(multiprocessing.active_children)[0].kill()
-        with pytest.raises(UpdateLostError):
+        with pytest.raises(WorkLostError):
             one.result()
     assert in_force(shop) == before
     assert watching.look().before == before
@@ -233,7 +235,7 @@ def test_an_update_that_has_no_memory_left_is_told(shop):
     before = trained(shop)
     something_new(shop)
     confined = replace(shop, settings=replace(shop.settings, training_memory_mb=1))
-    with pytest.raises(UpdateLostError):
+    with pytest.raises(WorkFailedError, match="not enough memory"):
         keeper(confined, Clock(SOON_MS)).look()
     assert in_force(shop) == before
 
