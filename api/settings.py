@@ -120,8 +120,9 @@ class Settings:
             learn from at once, in seconds; 0 never looks.
         model_keep_days: after how many days the daily purge removes a model that nothing needs: it is not
             served, not watched, and no record names it that is kept; 0 keeps them all.
-        training_memory_mb: how much memory a training may take beside what its process begins with, in
-            millions of bytes; 0 for as much as there is. Where there is none left the training fails.
+        training_memory_mb: how much memory a training or an update of the model may take beside what its
+            process begins with, in millions of bytes; 0 for as much as there is. Where there is none left
+            it fails.
         lineage_file: file that OpenLineage events of trainings are appended to, one JSON object a line;
             ``None`` for none.
         lineage_url: address that they are posted to, as in ``https://lineage.example/api/v1/lineage``; empty
