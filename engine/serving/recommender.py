@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -63,11 +63,36 @@ class Binding(NamedTuple):
     item_of_row: NDArray[np.int32]
 
 
+class Offer(NamedTuple):
+    """What of a catalogue may be proposed, and in what order what sells well.
+
+    Attributes:
+        available: whether each item may be proposed.
+        allowed: the same of each model row; never what is not sold.
+        popular: what sells, the most popular first; int32.
+        by_category: the same, category by category; int32.
+        category_ptr: bounds of each category in it.
+        by_brand: the same, brand by brand; int32.
+        brand_ptr: bounds of each brand in it.
+    """
+
+    available: NDArray[np.bool_]
+    allowed: NDArray[np.bool_]
+    popular: NDArray[np.int32]
+    by_category: NDArray[np.int32]
+    category_ptr: NDArray[np.int64]
+    by_brand: NDArray[np.int32]
+    brand_ptr: NDArray[np.int64]
+
+
 class Recommender:
     """Proposes items of one catalogue by one model. Immutable, safe to share between threads.
 
     Items that the model knows and the catalogue does not, or that are not available, are never
     proposed; evidence about items that the model does not know contributes nothing.
+
+    What it remembers never refers to it: a model is replaced every time it has learned, and all of it has
+    to go with the last request that uses it, not when somebody looks for cycles.
     """
 
     def __init__(self, artefact: Artefact, catalogue: Catalogue, binding: Binding | None = None) -> None:
@@ -80,33 +105,19 @@ class Recommender:
         """
         self._artefact = artefact
         self._n_items = catalogue.n_items
-        self._catalogue = catalogue
         self._binding = _bind(artefact.item_ids, catalogue, binding)
         self._row_of_item, self._item_of_row = self._binding.row_of_item, self._binding.item_of_row
         self._row_source = np.append(artefact.row_source, np.int32(RowSource.LEARNED))  # -1 reads the last
-        self._telling = lru_cache(maxsize=N_REMEMBERED)(self._telling_of)
-        self._mask = lru_cache(maxsize=N_REMEMBERED)(self._mask_of)
-        self._within = lru_cache(maxsize=N_NARROWED)(self._within_of)
         self._popularity = self._by_item(artefact.popularity)
         self._repeat = self._by_item(artefact.repeat)
         self._repeat_support = self._by_item(artefact.repeat_support)
         self._interval_days = self._by_item(artefact.repeat_interval_days)
         self._repeat_shift = artefact.manifest.repeat_shift
-        self._offer(catalogue.available, _most_popular(self._popularity, catalogue.available))
-
-    def _offer(self, available: NDArray[np.bool_], popular: NDArray[np.int32]) -> None:
-        """Settle what may be proposed, and in what order what sells well."""
-        catalogue = self._catalogue
-        sold = self._item_of_row >= 0
-        self._available, self._popular = available, popular
-        self._allowed = np.zeros(sold.size, np.bool_)
-        self._allowed[sold] = available[self._item_of_row[sold]]
-        self._popular_by_category, self._category_ptr = _group(
-            popular, catalogue.category[popular], len(catalogue.categories)
-        )
-        self._popular_by_brand, self._brand_ptr = _group(
-            popular, catalogue.brand[popular], len(catalogue.brands)
-        )
+        popular = _most_popular(self._popularity, catalogue.available)
+        self._offer = _offer(self._binding, catalogue.available, popular)
+        self._telling = lru_cache(N_REMEMBERED)(partial(_telling, artefact, self._binding))
+        self._mask = lru_cache(N_REMEMBERED)(partial(_mask, self._telling, self._item_of_row))
+        self._within = lru_cache(N_NARROWED)(partial(_narrowed, self._offer, self._binding))
 
     @property
     def binding(self) -> Binding:
@@ -139,7 +150,11 @@ class Recommender:
         Args:
             paths: category paths; of none of them nothing is left out.
         """
-        return self._within(paths) if paths else self
+        if not paths:
+            return self
+        narrowed = copy(self)
+        narrowed._offer = self._within(paths)  # noqa: SLF001  # of its own kind
+        return narrowed
 
     def telling(self, withheld: frozenset[str]) -> NDArray[np.int32]:
         """Return how telling each item is of the classes named, shape (n_items,), int32, read-only.
@@ -185,7 +200,7 @@ class Recommender:
             self._artefact.indices,
             self._artefact.weights,
             self._artefact.support,
-            self._allowed,
+            self._offer.allowed,
             rows,
             np.ascontiguousarray(evidence.weight),
             self._rows(exclude),
@@ -225,7 +240,7 @@ class Recommender:
         youngest = np.full(item.size, np.iinfo(np.int32).max, np.int64)
         np.minimum.at(youngest, which, evidence.age_days[piece])
         interval = self._interval_days[item]
-        due = (interval > 0) & (youngest * DUE_AFTER >= interval) & self._available[item]
+        due = (interval > 0) & (youngest * DUE_AFTER >= interval) & self._offer.available[item]
         term = (evidence.weight[piece] * self._repeat[item][which]) >> (kernel.SHIFT - self._repeat_shift)
         term = np.minimum(term, MOST_OF_A_TERM)
         kept = due[which] & (term > 0)
@@ -244,7 +259,7 @@ class Recommender:
         """
         if category is not None:
             return self.popular_in(np.array([category], np.int32), n, exclude)
-        return self._listed(_first_without(self._popular, exclude, n), Source.POPULAR)
+        return self._listed(_first_without(self._offer.popular, exclude, n), Source.POPULAR)
 
     def popular_in(self, categories: NDArray[np.int32], n: int, exclude: NDArray[np.int32]) -> Candidates:
         """Return the ``n`` most popular items of several categories taken together.
@@ -255,7 +270,7 @@ class Recommender:
             n: how many at most.
             exclude: shape (k,), int32, catalogue rows not to propose.
         """
-        n_categories = self._category_ptr.size - 1
+        n_categories = self._offer.category_ptr.size - 1
         known = np.unique(categories[(categories >= 0) & (categories < n_categories)])
         listed = [self._first_of(code, exclude, n) for code in known.tolist()]
         if len(listed) == 1:
@@ -272,15 +287,15 @@ class Recommender:
             n: how many at most.
             exclude: shape (k,), int32, catalogue rows not to propose.
         """
-        known = 0 <= brand < self._brand_ptr.size - 1
-        bounds = self._brand_ptr[brand : brand + 2] if known else (0, 0)
-        listed = self._popular_by_brand[bounds[0] : bounds[1]]
+        known = 0 <= brand < self._offer.brand_ptr.size - 1
+        bounds = self._offer.brand_ptr[brand : brand + 2] if known else (0, 0)
+        listed = self._offer.by_brand[bounds[0] : bounds[1]]
         return self._listed(_first_without(listed, exclude, n), Source.BRAND)
 
     def _first_of(self, category: int, exclude: NDArray[np.int32], n: int) -> NDArray[np.int32]:
         """Return the ``n`` most popular items of one category, best first."""
-        bounds = self._category_ptr[category : category + 2]
-        return _first_without(self._popular_by_category[bounds[0] : bounds[1]], exclude, n)
+        bounds = self._offer.category_ptr[category : category + 2]
+        return _first_without(self._offer.by_category[bounds[0] : bounds[1]], exclude, n)
 
     def _sources(self, scored: kernel.Scored, rows: NDArray[np.int32]) -> NDArray[np.int8]:
         """Say what each survivor rests on most; ``rows`` are those of the evidence."""
@@ -292,31 +307,6 @@ class Recommender:
         found[of_piece[scored.piece[largest]] == RowSource.CATEGORY.value] = Source.BY_CATEGORY.value
         found[scored.support[largest] == 0] = Source.BY_CONTENT.value
         return found
-
-    def _within_of(self, paths: tuple[str, ...]) -> Recommender:
-        of_them = self._catalogue.within(paths)[self._catalogue.category]
-        narrowed = copy(self)
-        narrowed._offer(  # noqa: SLF001  # of its own kind
-            self._available & of_them, self._popular[of_them[self._popular]]
-        )
-        return narrowed
-
-    def _telling_of(self, withheld: frozenset[str]) -> NDArray[np.int32]:
-        model = self._artefact
-        counted = np.isin(
-            model.lift_class, [code for code, name in enumerate(model.classes) if name in withheld]
-        )
-        by_row = np.full(model.n_items, HUNDRED_PERCENT, np.int32)
-        np.maximum.at(by_row, model.lift_item[counted], model.lift_percent[counted])
-        telling = np.full(self._n_items, MICRO, np.int32)
-        sold = self._item_of_row >= 0
-        telling[self._item_of_row[sold]] = np.minimum(by_row[sold], MOST_PERCENT) * MICRO_PER_PERCENT
-        telling.flags.writeable = False
-        return telling
-
-    def _mask_of(self, withheld: frozenset[str], lift_max_micro: int) -> Mask:
-        items = self._telling(withheld) > lift_max_micro
-        return Mask(items, np.append(items, False)[self._item_of_row])  # -1, not sold, reads the last
 
     def _rows(self, item_idx: NDArray[np.int32]) -> NDArray[np.int32]:
         known = (item_idx >= 0) & (item_idx < self._n_items)
@@ -418,6 +408,43 @@ def _bind(item_ids: tuple[str, ...], catalogue: Catalogue, before: Binding | Non
     sold = np.flatnonzero(item_of_row >= 0)
     row_of_item[item_of_row[sold]] = sold
     return Binding(item_ids, catalogue, row_of_item, item_of_row)
+
+
+def _offer(binding: Binding, available: NDArray[np.bool_], popular: NDArray[np.int32]) -> Offer:
+    catalogue = binding.catalogue
+    sold = binding.item_of_row >= 0
+    allowed = np.zeros(sold.size, np.bool_)
+    allowed[sold] = available[binding.item_of_row[sold]]
+    by_category = _group(popular, catalogue.category[popular], len(catalogue.categories))
+    by_brand = _group(popular, catalogue.brand[popular], len(catalogue.brands))
+    return Offer(available, allowed, popular, *by_category, *by_brand)
+
+
+def _narrowed(offer: Offer, binding: Binding, paths: tuple[str, ...]) -> Offer:
+    """Leave of an offer what is of some categories, or of one below them."""
+    of_them = binding.catalogue.within(paths)[binding.catalogue.category]
+    return _offer(binding, offer.available & of_them, offer.popular[of_them[offer.popular]])
+
+
+def _telling(model: Artefact, binding: Binding, withheld: frozenset[str]) -> NDArray[np.int32]:
+    counted = np.isin(model.lift_class, [code for code, name in enumerate(model.classes) if name in withheld])
+    by_row = np.full(model.n_items, HUNDRED_PERCENT, np.int32)
+    np.maximum.at(by_row, model.lift_item[counted], model.lift_percent[counted])
+    telling = np.full(binding.catalogue.n_items, MICRO, np.int32)
+    sold = binding.item_of_row >= 0
+    telling[binding.item_of_row[sold]] = np.minimum(by_row[sold], MOST_PERCENT) * MICRO_PER_PERCENT
+    telling.flags.writeable = False
+    return telling
+
+
+def _mask(
+    telling: Callable[[frozenset[str]], NDArray[np.int32]],
+    item_of_row: NDArray[np.int32],
+    withheld: frozenset[str],
+    lift_max_micro: int,
+) -> Mask:
+    items = telling(withheld) > lift_max_micro
+    return Mask(items, np.append(items, False)[item_of_row])  # -1, not sold, reads the last
 
 
 def _most_popular(popularity: NDArray[np.int64], available: NDArray[np.bool_]) -> NDArray[np.int32]:

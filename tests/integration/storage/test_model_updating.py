@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import multiprocessing
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -29,6 +30,7 @@ from api.metrics import Metrics
 from api.model_keeper import ModelKeeper
 from api.models.alone import LOCK_FILE
 from api.models.registry import Activation, register_model
+from api.runtime import Runtime
 from api.storage.artefacts_used import note_used
 from api.storage.connection import reading, writing
 from api.storage.items import ItemRow, upsert_items
@@ -92,6 +94,20 @@ def test_an_updated_model_is_that_of_a_shop_that_had_it_all_along(shop, tmp_path
     with reading(shop.engine) as conn:
         notes = load_artefact(get_model(conn, report.after).location).manifest.notes
     assert notes[-1] == f"what customers did since was added to model {before}"
+
+
+def test_of_a_model_that_was_replaced_a_server_keeps_nothing(shop, no_collector):
+    trained(shop)
+    runtime = Runtime(shop.engine, shop.settings, Metrics())
+    runtime.load()
+    former = runtime.current()
+    goes = [weakref.ref(former.house.recommender), weakref.ref(former.artefact)]
+    something_new(shop)
+    updated(shop)
+    runtime.load()
+    assert runtime.current().artefact is not former.artefact
+    del former
+    assert [left() for left in goes] == [None, None]
 
 
 def test_with_nothing_new_nothing_happens(shop):

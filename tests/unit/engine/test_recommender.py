@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from support import models
 from engine.artefact import WEIGHT_SCALE, Manifest, ModelArrays, load_artefact, write_artefact
 from engine.interactions import WEIGHT_ONE
 from engine.serving.candidates import Candidates
-from engine.serving.recommender import DUE_AFTER, NoModel, Recommender
+from engine.serving.recommender import DUE_AFTER, MICRO, NoModel, Recommender
 from engine.training.mixing import MOST_SHIFT
 from engine.vocabulary import Kind, Origin, RowSource, Source
 
@@ -65,6 +66,18 @@ def test_a_model_of_the_same_items_shares_with_the_one_before_which_is_which(tmp
         for each in (Recommender(after, stocked, binding), Recommender(after, stocked))
     )
     assert pairs(found) == pairs(afresh) == [(0, 16), (1, 16), (2, 12), (3, 8)]
+
+
+def test_a_model_goes_with_the_last_who_uses_it_whatever_it_remembers(bind, no_collector):
+    recommender = bind(models.model(EDGES), category=[0, 0, 1, 1, 1])
+    remembered = weakref.ref(recommender), weakref.ref(recommender.telling(frozenset({"health"})))
+    recommender.mask(frozenset({"health"}), 2 * MICRO)
+    narrowed = recommender.within(("Food",))
+    assert pairs(narrowed.goes_with(models.evidence([0]), NOTHING, 10)) == [(1, 8)]
+    del recommender
+    assert [each() is None for each in remembered] == [True, False]
+    del narrowed
+    assert [each() for each in remembered] == [None, None]
 
 
 def test_excluded_and_unavailable_items_are_not_proposed(bind):
