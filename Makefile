@@ -66,11 +66,14 @@ lock:  ## pin every dependency again, and of those what an image runs with; need
 	$(COMPILE) --all-extras -o requirements.lock
 	$(COMPILE) --extra oidc --extra otel --extra s3 -c requirements.lock -o requirements.runtime.lock
 
+# The lock names everything, so pip looks nothing up: where somebody asks for an extra of a pinned package, it would
+# take the newest release instead, find no hash for that, and stop.
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tactful needs Python 3.11 or later")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip check --disable-pip-version-check
 	touch $@
 
 clean:
