@@ -14,6 +14,8 @@ import json
 import sys
 from pathlib import Path
 
+from tests.bench.tree import measured
+
 
 def main() -> None:
     """Find, run and print."""
@@ -26,6 +28,7 @@ def main() -> None:
     unknown = set(chosen.only) - set(names)
     if unknown:
         parser.error(f"unknown benchmark: {', '.join(sorted(unknown))}")
+    print(measured(), file=sys.stderr if chosen.json else sys.stdout, flush=True)
     figures = {}
     for name in chosen.only or names:
         print(f"… {name}", file=sys.stderr, flush=True)

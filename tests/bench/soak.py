@@ -29,6 +29,7 @@ from tests.bench.bench_http import PATH, running
 from tests.bench.bench_load import JOURNEY, Shop, fresh, shop_of, tactful_command, warm
 from tests.bench.load import request_bytes
 from tests.bench.open_loop import Answers, ask_at
+from tests.bench.tree import measured
 
 WARM_MINUTES = 10
 """So long caches may fill before memory counts."""
@@ -47,6 +48,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=int, default=60)
     parser.add_argument("--rate", type=int, default=200, help="requests a second")
     chosen = parser.parse_args()
+    print(measured(), flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(os.environ.get("BENCH_SHOPS", name)) / f"journey-in-{_N_PARTS}"
         kept = shop_of(folder, JOURNEY, _N_PARTS)
