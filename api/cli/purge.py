@@ -17,12 +17,14 @@ def purge(*, dry_run: bool, as_json: bool) -> None:
     once a day by itself.
     """
     from api.cli.shop import open_shop  # noqa: PLC0415  storage is not needed for --help
+    from api.forgetting.retention import NO_LIMITS, stores  # noqa: PLC0415  as above
     from api.forgetting.retention import purge as remove  # noqa: PLC0415  as above
 
     with open_shop() as shop, progress("purging") as show:
         counts = remove(shop.logbook, shop.settings, shop.now_ms, show, dry_run=dry_run)
+        waiting = [store for store in stores(shop.settings, shop.now_ms) if store not in counts]
     if as_json:
-        print_json({"dry_run": dry_run, "counts": counts})
+        print_json({"dry_run": dry_run, "counts": counts, "waiting": waiting})
         return
     from rich.table import Table  # noqa: PLC0415  slow to import, not needed for --help
 
@@ -31,3 +33,5 @@ def purge(*, dry_run: bool, as_json: bool) -> None:
         table.add_row(store, f"{n:,}")
     console().print(table)
     say(f"{sum(counts.values()):,} in all")
+    if waiting:
+        say(f"{NO_LIMITS} Until it can be, these wait: {', '.join(waiting)}.")

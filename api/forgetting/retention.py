@@ -3,6 +3,9 @@
 Old evidence is left out wherever evidence is read; this removes it from the disk too (GDPR 5(1)(e),
 CJEU C-446/21). It works in short transactions, so it may run at any time beside everything else,
 and what it has removed it does not find again.
+
+How old evidence may be stands in the policy. Where the one in force cannot be read, what it decides about
+waits and is named on the receipt; everything else is removed.
 """
 
 from __future__ import annotations
@@ -14,11 +17,13 @@ from functools import partial
 
 from sqlalchemy import Connection, Engine
 
+from api.errors import PolicyDocumentError
 from api.forgetting.begin import begin_withdrawal
 from api.forgetting.files import forget_in_rehearsals
 from api.forgetting.pruning import before_days, prunable, prune
 from api.imports.importer import Progress
 from api.logbook import Logbook
+from api.logging import warn
 from api.models.retirement import idle_catalogues, idle_models, retire_catalogues, retire_models
 from api.settings import Settings
 from api.storage.cascades import (
@@ -35,6 +40,7 @@ from api.storage.erasure import erase_places
 from api.storage.log import lock_log
 from api.storage.retention import (
     BODY_STORES,
+    BY_LIMITS,
     Expired,
     Retention,
     Rule,
@@ -47,6 +53,8 @@ from api.storage.retention import (
 from api.storage.statements import chunks
 from api.storage.versions import policy_in_force
 from engine.interactions import DAY_MS
+from guardrails.errors import PolicyError
+from guardrails.policy.limits import Limits
 from guardrails.view import reads_back_days
 
 FOUND_ROWS = 20_000
@@ -76,6 +84,9 @@ CATALOGUES = "states of the catalogue that nothing needs"
 PROFILES = "profiles whose consent has ended"
 """Customers that a withdrawal is begun for: their consent to profiling has expired, or an import ended it."""
 
+NO_LIMITS = "The policy in force cannot be read."
+"""Why a store waits, on a receipt."""
+
 _LEAST_PAUSE_S = 0.002
 
 Noted = Callable[[Connection, str, int, bool], None]
@@ -92,7 +103,7 @@ def purge(
     dry_run: bool = False,
     noted: Noted | None = None,
 ) -> dict[str, int]:
-    """Remove what is kept no longer; return how many rows of each store that were.
+    """Remove what is kept no longer; return how many rows that were, by store; none that waits is among them.
 
     Args:
         logbook: the log, its keys and the database, which is up to date.
@@ -109,23 +120,20 @@ def purge(
         OSError: what rehearsals keep of decisions cannot be removed.
     """
     found = _Purge(logbook, settings, now_ms, keep or Retention(), noted)
-    stores = found.stores()
+    due = [store for store in stores(settings, now_ms) if store not in found.waiting]
     counts: dict[str, int] = {}
-    for number, store in enumerate(stores):
-        progress(number, len(stores), store)
+    for number, store in enumerate(due):
+        progress(number, len(due), store)
         counts[store] = found.count(store) if dry_run else found.remove(store)
     if not dry_run:
         forget_in_rehearsals(settings.data_dir)
     return counts
 
 
-def stores(engine: Engine, settings: Settings, now_ms: int) -> list[str]:
+def stores(settings: Settings, now_ms: int) -> list[str]:
     """Return the stores that a purge goes through, in order."""
-    return [
-        *(rule.store for rule in _rules(engine, settings, Retention(), now_ms)),
-        *BODY_STORES,
-        *_REST,
-    ]
+    every = _rules(Limits(), settings, Retention(), now_ms)
+    return [*(rule.store for rule in every), *BODY_STORES, *_REST]
 
 
 _FILES = (MODELS, CATALOGUES)
@@ -141,11 +149,10 @@ class _Purge:
         self._logbook, self._engine = logbook, logbook.engine
         self._settings, self._now_ms, self._keep, self._noted = settings, now_ms, keep, noted
         self._pruned_before_ms = before_days(settings.log_keep_days, now_ms)
-        self._rules = {rule.store: rule for rule in _rules(self._engine, settings, keep, now_ms)}
-
-    def stores(self) -> list[str]:
-        """Return every store, in order."""
-        return [*self._rules, *BODY_STORES, *_REST]
+        limits = _limits_in_force(self._engine)
+        self.waiting = BY_LIMITS if limits is None else frozenset[str]()
+        every = _rules(limits or Limits(), settings, keep, now_ms)
+        self._rules = {rule.store: rule for rule in every if rule.store not in self.waiting}
 
     def count(self, store: str) -> int:
         """Return how much of a store is kept too long."""
@@ -277,9 +284,7 @@ def begin_daily(engine: Engine, settings: Settings, now_ms: int, lease_ms: int) 
     cascade whose lease ran out, and run again.
     """
     cascade_id = f"{CascadeKind.RETENTION}-{now_ms // DAY_MS}"
-    steps = tuple(
-        CascadeStep(name, StepStatus.PENDING, 0, now_ms, None) for name in stores(engine, settings, now_ms)
-    )
+    steps = tuple(CascadeStep(name, StepStatus.PENDING, 0, now_ms, None) for name in stores(settings, now_ms))
     receipt = Cascade(
         cascade_id=cascade_id,
         kind=CascadeKind.RETENTION,
@@ -300,6 +305,8 @@ def purge_under(
 ) -> None:
     """Run a purge whose receipt is stored, and finish the receipt.
 
+    What waits stands on it as an error, and is for the next day's purge.
+
     Args:
         logbook: as for ``purge``.
         settings: as for ``purge``.
@@ -315,14 +322,25 @@ def purge_under(
         status = StepStatus.COMPLETE if done else StepStatus.PENDING
         note_step(conn, cascade_id, store, status, now_ms, n_more=n)
 
-    purge(logbook, settings, now_ms, unseen, noted=noted)
+    counts = purge(logbook, settings, now_ms, unseen, noted=noted)
     with writing(logbook.engine) as conn:
+        for store in stores(settings, now_ms):
+            if store not in counts:
+                note_step(conn, cascade_id, store, StepStatus.ERROR, now_ms, detail=NO_LIMITS)
         finish(conn, cascade_id, now_ms)
 
 
-def _rules(engine: Engine, settings: Settings, keep: Retention, now_ms: int) -> Sequence[Rule]:
-    with reading(engine) as conn:
-        limits = policy_in_force(conn)[0].limits
+def _limits_in_force(engine: Engine) -> Limits | None:
+    """Return the limits of the policy in force; ``None`` where it cannot be read."""
+    try:
+        with reading(engine) as conn:
+            return policy_in_force(conn)[0].limits
+    except (PolicyError, PolicyDocumentError) as error:
+        warn("purge:limits:unreadable", error)
+        return None
+
+
+def _rules(limits: Limits, settings: Settings, keep: Retention, now_ms: int) -> Sequence[Rule]:
     raised_classes = settings.consent.raised_classes
     return rules(
         limits.evidence,

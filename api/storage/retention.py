@@ -108,6 +108,12 @@ class Retention:
     measured_days: int = 90
 
 
+BY_LIMITS = frozenset(
+    {"history", "orders kept as facts alone", "visits", "links to visits", "exposures", "holds"}
+)
+"""Stores of which limits of a policy say how long they are kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One kind of thing that is kept no longer.

@@ -1,14 +1,18 @@
 """``tactful forget`` and ``tactful purge`` on a shop of their own."""
 
 import json
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
+from support.in_force import put_unreadable
 
 from api.cli import main
 from api.logging import LOGGER
+from api.settings import Settings
+from api.storage.connection import open_engine
 
 NOW = datetime.now(UTC)
 CUSTOMER = "customer-with-a-name"
@@ -138,3 +142,16 @@ def test_the_purge_counts_first_then_removes_then_finds_nothing(shop, monkeypatc
     shown = run("purge")
     assert "order facts" in shown.stdout
     assert "0 in all" in shown.stderr
+
+
+def test_the_purge_says_what_waits_for_a_policy_that_can_be_read(shop, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    engine = open_engine(Settings.from_env(os.environ))
+    put_unreadable(engine)
+    engine.dispose()
+    told = json.loads(run("purge", "--json").stdout)
+    assert "history" in told["waiting"]
+    assert not set(told["waiting"]) & set(told["counts"])
+    said = run("purge").stderr
+    assert "The policy in force cannot be read." in said
+    assert "history" in said

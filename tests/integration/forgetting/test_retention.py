@@ -1,11 +1,12 @@
 """The purge: each kind of thing is kept as long as it serves, and a second run finds nothing."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import orjson
 import pytest
 from sqlalchemy import func, insert, select
 from support.forgetting import counts_of, forgetting, plant, receipt_of, row_counts
+from support.in_force import put_in_force, put_unreadable
 from support.shops import an_event
 from support.stores import (
     NOW_MS,
@@ -18,7 +19,7 @@ from support.stores import (
     store_items,
 )
 
-from api.forgetting.retention import PROFILES, purge, stores, unseen
+from api.forgetting.retention import NO_LIMITS, PROFILES, purge, stores, unseen
 from api.forgetting.worker import Cascades
 from api.imports.importer import import_file
 from api.metrics import Metrics
@@ -37,7 +38,7 @@ from api.storage.interactions import read_for_training
 from api.storage.items import load_catalogue
 from api.storage.measured import MeasuredDecision
 from api.storage.requests import RequestKind, RequestState, close_request, open_request
-from api.storage.retention import Retention, Rule
+from api.storage.retention import BY_LIMITS, Retention, Rule, rules
 from api.storage.sign_in_failures import count_attempt, hold_failures
 from api.storage.suppressions import is_suppressed, suppress
 from api.storage.training import training_customers
@@ -456,10 +457,41 @@ def test_the_purge_of_a_day_is_run_once_and_leaves_a_receipt(store):
     assert receipt.finished_at_ms is not None
     assert {step.status for step in receipt.steps} == {StepStatus.COMPLETE}
     assert counts_of(receipt) == {
-        **dict.fromkeys(stores(store.engine, store.settings, NOW_MS), 0),
+        **dict.fromkeys(stores(store.settings, NOW_MS), 0),
         "history": 1,
     }
     assert forgetting(store, Clock(NOW_MS + DAY_MS)).purge_daily()
+
+
+def test_of_a_policy_that_cannot_be_read_only_what_it_decides_about_waits(store):
+    """Which a shop may find itself with that goes back to an earlier release."""
+    interaction_at(store, 100, kind=Kind.VIEW)
+    interaction_at(store, KEEP.order_fact_days + 1, purpose=Purpose.ESSENTIAL_SERVICE)
+    put_unreadable(store.engine)
+    assert forgetting(store).purge_daily()
+    receipt = receipt_of(store, f"retention-{NOW_MS // DAY_MS}")
+    assert receipt.finished_at_ms is not None
+    assert {step.downstream: step.detail for step in receipt.steps if step.status is StepStatus.ERROR} == (
+        dict.fromkeys(BY_LIMITS, NO_LIMITS)
+    )
+    assert {name: n for name, n in counts_of(receipt).items() if n} == {"order facts": 1}
+    put_in_force(store.engine, Policy())
+    assert forgetting(store, Clock(NOW_MS + DAY_MS)).purge_daily()
+    tomorrow = receipt_of(store, f"retention-{NOW_MS // DAY_MS + 1}")
+    assert {step.status for step in tomorrow.steps} == {StepStatus.COMPLETE}
+    assert counts_of(tomorrow)["history"] == 1
+
+
+def test_what_waits_without_a_policy_is_what_its_limits_decide_about():
+    doubled = EvidenceLimits(**{field.name: 2 * getattr(EVIDENCE, field.name) for field in fields(EVIDENCE)})
+
+    def said(evidence, exposure_days, complaint_days):
+        found = rules(evidence, exposure_days, KEEP, (), NOW_MS, complaint_days)
+        literal = {"literal_binds": True}
+        return {rule.store: str(rule.expired.compile(compile_kwargs=literal)) for rule in found}
+
+    before, after = said(EVIDENCE, 100, 100), said(doubled, 200, 200)
+    assert {store for store, condition in before.items() if after[store] != condition} == BY_LIMITS
 
 
 def test_a_purge_that_was_killed_is_run_again_by_whoever_finds_it(store, monkeypatch):
